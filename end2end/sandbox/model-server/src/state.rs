@@ -1,0 +1,48 @@
+//! What the process is doing, as health answers and requests see it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::model::Model;
+
+/// How far the model is.
+#[derive(Clone)]
+pub enum Phase {
+    /// Not loaded yet.
+    Loading,
+    /// Loaded, but it may not answer: why.
+    Unfit(String),
+    /// Answers requests.
+    Ready(Arc<Model>),
+    /// Told to end; requests that are under way are still answered.
+    Stopping,
+}
+
+/// The shared, changing phase.
+#[derive(Clone)]
+pub struct State(Arc<RwLock<Phase>>);
+
+impl Default for State {
+    fn default() -> Self {
+        Self(Arc::new(RwLock::new(Phase::Loading)))
+    }
+}
+
+impl State {
+    /// The phase of this moment.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        // A phase is replaced whole, so one left by a panic is as good as any.
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Moves to `phase`. Stopping is final.
+    pub fn enter(&self, phase: Phase) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*current, Phase::Stopping) {
+            *current = phase;
+        }
+    }
+}
