@@ -1,0 +1,155 @@
+//! Operations: changes that are not instant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{OperationId, TeamId},
+    page::PageQuery,
+    timestamp::Timestamp,
+};
+
+/// How an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(sqlx::Type, utoipa::ToSchema))]
+#[cfg_attr(feature = "native", sqlx(type_name = "operation_state", rename_all = "snake_case"))]
+pub enum OperationState {
+    Running,
+    Succeeded,
+    Failed,
+    /// Held as it is, by a person's wish, until the next revision.
+    Cancelled,
+    /// A later change of the same thing took its place.
+    Superseded,
+}
+
+impl OperationState {
+    /// Whether nothing more happens in it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self != Self::Running
+    }
+}
+
+/// The kind of thing an operation or an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(sqlx::Type, utoipa::ToSchema))]
+#[cfg_attr(feature = "native", sqlx(type_name = "object_kind", rename_all = "snake_case"))]
+pub enum ObjectKind {
+    User,
+    Team,
+    Token,
+    Invitation,
+    Account,
+    Cluster,
+    Workspace,
+    Model,
+    Release,
+    Deployment,
+    Operation,
+    Installation,
+}
+
+impl ObjectKind {
+    /// In a sentence.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Team => "team",
+            Self::Token => "token",
+            Self::Invitation => "invitation",
+            Self::Account => "account",
+            Self::Cluster => "cluster",
+            Self::Workspace => "workspace",
+            Self::Model => "model",
+            Self::Release => "release",
+            Self::Deployment => "deployment",
+            Self::Operation => "operation",
+            Self::Installation => "installation",
+        }
+    }
+}
+
+/// A change that is not instant, bound to one generation of one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Operation {
+    pub id: OperationId,
+    /// What is being done, in words: `deploy`, `roll back`, `delete`, …
+    pub verb: String,
+    pub object_kind: ObjectKind,
+    pub object_id: String,
+    pub object_name: String,
+    pub team: Option<TeamId>,
+    pub team_name: Option<String>,
+    pub generation: i64,
+    pub state: OperationState,
+    pub steps: Vec<OperationStep>,
+    pub failure: Option<Failure>,
+    pub started_by: String,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(sqlx::Type, utoipa::ToSchema))]
+#[cfg_attr(feature = "native", sqlx(type_name = "step_state", rename_all = "snake_case"))]
+pub enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    Skipped,
+}
+
+/// One step of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct OperationStep {
+    /// 1, 2, 3, …
+    pub number: i32,
+    /// `Apply as you`, `2 of 2 replicas ready`, …
+    pub title: String,
+    pub state: StepState,
+    /// What goes on just now, or what came out.
+    pub detail: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Why an operation failed: a cause, a place and a next action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Failure {
+    /// A stable code: `out_of_memory`, `image_not_found`, …
+    pub code: String,
+    /// The cause in one sentence, in the reader's words.
+    pub cause: String,
+    /// What to do next.
+    pub next: String,
+    /// What Kubernetes, AWS or the container said.
+    pub raw: Option<String>,
+}
+
+/// The list of operations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct OperationQuery {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "native", param(inline))]
+    pub page: PageQuery,
+    /// Only operations in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<OperationState>,
+    /// Only operations about this kind of thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_kind: Option<ObjectKind>,
+    /// Only operations about the thing with this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+}

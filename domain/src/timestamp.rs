@@ -1,0 +1,80 @@
+//! Moments in UTC, written as RFC 3339 everywhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A moment in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "native", derive(sqlx::Type, utoipa::ToSchema))]
+#[cfg_attr(feature = "native", sqlx(transparent))]
+pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] pub OffsetDateTime);
+
+impl Timestamp {
+    /// How long after `earlier` this is, never negative.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        (self.0 - earlier.0).try_into().unwrap_or_default()
+    }
+
+    /// In words a person reads: "just now", "4 min ago", "3 h ago", "yesterday", "12 Nov 2026".
+    #[must_use]
+    pub fn ago(self, now: Self) -> String {
+        let seconds = now.since(self).as_secs();
+        match seconds {
+            0..=9 => "just now".into(),
+            10..=59 => format!("{seconds} s ago"),
+            60..=3599 => format!("{} min ago", seconds / 60),
+            3600..=86_399 => format!("{} h ago", seconds / 3600),
+            86_400..=172_799 => "yesterday".into(),
+            172_800..=1_209_599 => format!("{} days ago", seconds / 86_400),
+            _ => {
+                let month = self.0.month().to_string();
+                format!("{} {} {}", self.0.day(), &month[..3], self.0.year())
+            }
+        }
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(moment: OffsetDateTime) -> Self {
+        Self(moment)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::{Duration, macros::datetime};
+
+    use super::Timestamp;
+
+    #[test]
+    fn ages_read_as_people_say_them() {
+        let now = Timestamp(datetime!(2026-11-24 12:00 UTC));
+        for (age, words) in [
+            (Duration::seconds(-5), "just now"),
+            (Duration::seconds(42), "42 s ago"),
+            (Duration::minutes(4), "4 min ago"),
+            (Duration::hours(23), "23 h ago"),
+            (Duration::hours(30), "yesterday"),
+            (Duration::days(5), "5 days ago"),
+            (Duration::days(40), "15 Oct 2026"),
+        ] {
+            assert_eq!(Timestamp(now.0 - age).ago(now), words);
+        }
+    }
+}

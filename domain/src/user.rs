@@ -1,0 +1,144 @@
+//! People, how they sign in and how they come in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::{PlatformRole, TeamRole},
+    ids::{LinkId, TeamId, UserId},
+    page::PageQuery,
+    timestamp::Timestamp,
+};
+
+/// A person, as an admin sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct User {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub platform_role: Option<PlatformRole>,
+    /// A disabled user cannot sign in; their tokens and sessions are dead.
+    pub disabled: bool,
+    pub teams: Vec<UserTeam>,
+    pub last_seen_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    /// Rises with every change; the `ETag`.
+    pub version: i64,
+}
+
+/// A team that a user is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct UserTeam {
+    pub id: TeamId,
+    pub name: String,
+    pub role: TeamRole,
+}
+
+/// The list of users.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct UserQuery {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "native", param(inline))]
+    pub page: PageQuery,
+    /// Only users with this platform role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_role: Option<PlatformRole>,
+}
+
+/// Changes a user. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct UserChange {
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `admin`, `auditor`, or `none` to take the role away.
+    #[serde(default)]
+    pub platform_role: Option<PlatformRoleChange>,
+    #[serde(default)]
+    pub disabled: Option<bool>,
+}
+
+/// A platform role to give, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub enum PlatformRoleChange {
+    None,
+    Auditor,
+    Admin,
+}
+
+/// Invites a person by a link that works once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct NewInvitation {
+    pub email: String,
+    #[serde(default)]
+    pub platform_role: Option<PlatformRole>,
+    /// The team they join, by name.
+    #[serde(default)]
+    pub team: Option<String>,
+    /// Their role in that team; viewer when left out.
+    #[serde(default)]
+    pub team_role: Option<TeamRole>,
+}
+
+/// An invitation as it is shown, once, to the admin who made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Invitation {
+    pub id: LinkId,
+    pub email: String,
+    /// The one-time link. It is not kept and cannot be shown again.
+    pub url: String,
+    pub expires_at: Timestamp,
+}
+
+/// An invitation that was not used yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct OpenInvitation {
+    pub id: LinkId,
+    pub email: String,
+    pub platform_role: Option<PlatformRole>,
+    pub team: Option<String>,
+    pub team_role: Option<TeamRole>,
+    pub invited_by: String,
+    pub expires_at: Timestamp,
+}
+
+/// What a one-time link says before it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    pub purpose: LinkPurpose,
+    /// Empty for the first admin, who chooses it.
+    pub email: String,
+    pub team: Option<String>,
+}
+
+/// What a one-time link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(sqlx::Type, utoipa::ToSchema))]
+#[cfg_attr(feature = "native", sqlx(type_name = "link_purpose", rename_all = "snake_case"))]
+pub enum LinkPurpose {
+    FirstAdmin,
+    Invitation,
+    PasswordReset,
+}
+
+/// The caller, as `GET /api/v1/me` and the pages show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Me {
+    pub id: Option<UserId>,
+    pub email: Option<String>,
+    pub name: String,
+    pub platform_role: Option<PlatformRole>,
+    pub teams: Vec<UserTeam>,
+}
