@@ -77,14 +77,14 @@ pub async fn load(
     .await
     .context("loading the model was interrupted")??;
     if let Err(error) = model.self_test() {
-        warn!("not ready: {error:#}");
         state.enter(Phase::Unfit(format!("{error:#}")));
+        warn!("not ready: {error:#}");
         return Ok(ballast);
     }
     let took = started.elapsed();
-    info!("ready after {:.1} s", took.as_secs_f64());
     metrics.loaded(took);
     state.enter(Phase::Ready(model.into()));
+    info!("ready after {:.1} s", took.as_secs_f64());
     Ok(ballast)
 }
 

@@ -9,7 +9,7 @@ use model_server::{
     metrics::Metrics,
     routes::{Server, router},
     settings::Settings,
-    state::{Phase, State},
+    state::State,
 };
 use tokio::{
     net::TcpListener,
@@ -85,7 +85,7 @@ async fn serve() -> Result<()> {
         stop.await;
     }
     info!("told to stop, finishing what is under way");
-    state.enter(Phase::Stopping);
+    state.stop();
     server.metrics.stopping();
     drop(end);
     match tokio::time::timeout(GRACE, serving).await {

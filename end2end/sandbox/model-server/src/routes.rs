@@ -119,14 +119,32 @@ impl FromRequestParts<Arc<Server>> for ThisModel {
 }
 
 impl Server {
+    /// The model, if it is there to answer. While stopping it answers what came before.
     fn model(&self) -> Result<Arc<Model>, Refusal> {
-        let why = match self.state.phase() {
-            Phase::Ready(model) => return Ok(model),
-            Phase::Loading => format!("{} {} is still loading", self.name, self.version),
-            Phase::Unfit(why) => format!("{} {} is not ready: {why}", self.name, self.version),
-            Phase::Stopping => format!("{} {} is stopping", self.name, self.version),
+        match self.state.phase() {
+            Phase::Ready(model) | Phase::Stopping(Some(model)) => Ok(model),
+            phase => Err(self.not_ready(&phase)),
+        }
+    }
+
+    /// Whether more requests are welcome.
+    fn ready(&self) -> Result<(), Refusal> {
+        match self.state.phase() {
+            Phase::Ready(_) => Ok(()),
+            phase => Err(self.not_ready(&phase)),
+        }
+    }
+
+    fn not_ready(&self, phase: &Phase) -> Refusal {
+        let how = match phase {
+            Phase::Loading => "is still loading".to_owned(),
+            Phase::Unfit(why) => format!("is not ready: {why}"),
+            Phase::Ready(_) | Phase::Stopping(_) => "is stopping".to_owned(),
         };
-        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why))
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{} {} {how}", self.name, self.version),
+        )
     }
 }
 
@@ -137,7 +155,7 @@ async fn about() -> Json<Value> {
 }
 
 async fn ready(Extract(server): Extract<Arc<Server>>) -> Result<Json<Value>, Refusal> {
-    server.model().map(|_| Json(json!({ "ready": true })))
+    server.ready().map(|()| Json(json!({ "ready": true })))
 }
 
 async fn model_ready(
@@ -145,8 +163,8 @@ async fn model_ready(
     Extract(server): Extract<Arc<Server>>,
 ) -> Result<Json<Value>, Refusal> {
     server
-        .model()
-        .map(|_| Json(json!({ "name": server.name, "ready": true })))
+        .ready()
+        .map(|()| Json(json!({ "name": server.name, "ready": true })))
 }
 
 async fn metadata(

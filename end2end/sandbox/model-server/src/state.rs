@@ -13,8 +13,8 @@ pub enum Phase {
     Unfit(String),
     /// Answers requests.
     Ready(Arc<Model>),
-    /// Told to end; requests that are under way are still answered.
-    Stopping,
+    /// Told to end: not ready for more, but requests that already came are still answered by what was ready.
+    Stopping(Option<Arc<Model>>),
 }
 
 /// The shared, changing phase.
@@ -38,11 +38,20 @@ impl State {
             .clone()
     }
 
-    /// Moves to `phase`. Stopping is final.
+    /// Moves to `phase`. Once stopping, it stays so.
     pub fn enter(&self, phase: Phase) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*current, Phase::Stopping) {
+        if !matches!(*current, Phase::Stopping(_)) {
             *current = phase;
         }
+    }
+
+    /// Moves to stopping, and keeps a model that is ready.
+    pub fn stop(&self) {
+        let model = match self.phase() {
+            Phase::Ready(model) => Some(model),
+            _ => None,
+        };
+        self.enter(Phase::Stopping(model));
     }
 }
