@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Every check that needs no running service but a database: formatting, lints
+# for each shape that ships, prepared queries, licences, unused dependencies.
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+sandbox=end2end/sandbox
+# Each is a Cargo workspace with a lock file of its own.
+workspaces=(. "$sandbox" "$sandbox/model-server")
+modules=("$sandbox/kube" "$sandbox/kwok" "$sandbox/tools")
+
+scripts/install.sh site check database
+
+format() {
+  local workspace unformatted
+  for workspace in "${workspaces[@]}"; do
+    cargo fmt --manifest-path "$workspace/Cargo.toml" --all --check
+  done
+  unformatted=$(gofmt -l "${modules[@]}")
+  [[ -z $unformatted ]] || { echo "gofmt would change: $unformatted" && return 1; }
+}
+
+shell_scripts() {
+  mapfile -t files < <(git ls-files -co --exclude-standard -- 'scripts/*.sh' 'scripts/**/*.sh' .ci/run "$sandbox/go-tools" "$sandbox/build-model-server")
+  shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
+}
+
+lint_native() { cargo clippy --locked --workspace --all-targets -- --deny warnings; }
+
+lint_wasm() {
+  cargo clippy --locked -p app --lib --target wasm32-unknown-unknown --features hydrate -- --deny warnings
+}
+
+lint_sandbox() {
+  local workspace
+  for workspace in "${workspaces[@]:1}"; do
+    cargo clippy --locked --manifest-path "$workspace/Cargo.toml" --workspace --all-targets -- --deny warnings
+  done
+}
+
+vet() {
+  local module
+  for module in "${modules[@]}"; do (cd "$module" && go vet ./...); done
+}
+
+# The queries in .sqlx must be the ones in the source, as this Postgres understands them.
+queries() {
+  trap 'scripts/postgres.sh stop check' RETURN
+  local url
+  url=$(scripts/postgres.sh start check)
+  "$(tool sqlx)" migrate run --source migrations --database-url "$url"
+  DATABASE_URL=$url "$(tool cargo-sqlx)" sqlx prepare --workspace --check -- --all-targets
+}
+
+policy() {
+  local workspace what=(bans licenses sources)
+  # The advisories are a git repository that not every machine reaches.
+  if timeout 15 git ls-remote --exit-code https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
+    what+=(advisories)
+  else
+    echo "the advisory database is not reachable from here: advisories are not checked"
+  fi
+  for workspace in "${workspaces[@]}"; do
+    "$(tool cargo-deny)" --manifest-path "$workspace/Cargo.toml" --locked check --config "$root/deny.toml" "${what[@]}"
+  done
+}
+
+unused() {
+  local workspace
+  for workspace in "${workspaces[@]}"; do "$(tool cargo-machete)" --skip-target-dir "$workspace"; done
+}
+
+started=$SECONDS
+step "Formatting" format
+step "Shell scripts" shell_scripts
+step "Unused dependencies" unused
+timed "Licences, bans, sources, advisories" policy
+step "Lints of the native workspace" lint_native
+step "Lints of the islands (WebAssembly)" lint_wasm
+step "Lints of the sandbox" lint_sandbox
+step "Vetting the Go programs" vet
+step "Prepared queries" queries
+say "All checks hold ($((SECONDS - started)) s)"

