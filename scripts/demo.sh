@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The whole thing on one machine: builds what changed, starts a sandbox and
+# Slipway with a new state, deploys a model over REST, and stays up until
+# Ctrl-C or `make stop`.
+#
+# usage: scripts/demo.sh [--run COMMAND [ARGUMENT ...]]
+#   --run    runs the command instead of staying up, with .demo/env set, and ends with its status
+#
+# SLIPWAY_PORT (3000), SLIPWAY_METRICS_PORT (3001) and SANDBOX_PORT (4566; the ports after it too) say
+# where things listen; SANDBOX_NODES is real or simulated.
+source "$(dirname "$0")/lib.sh"
+source "$root/scripts/services.sh"
+
+command=()
+if [[ ${1:-} == --run ]]; then
+  command=("${@:2}")
+  ((${#command[@]})) || die "--run needs a command"
+elif (($#)); then
+  die "demo.sh knows no option $1"
+fi
+
+began=$SECONDS
+"$root/scripts/install.sh" site sandbox database
+build_sandbox
+"$root/scripts/site.sh"
+build_slipway
+
+claim "a demo"
+require_free_sandbox
+require_free "$slipway_port" SLIPWAY_PORT "Slipway"
+require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
+
+say "Starting the sandbox, a database and Slipway"
+start_sandbox
+DATABASE_URL=$("$root/scripts/postgres.sh" start demo)
+await sandbox 180 "the sandbox" sandbox_ready
+start_slipway
+await slipway 30 "Slipway" slipway_ready
+source "$root/scripts/demo/seed.sh"
+seed
+
+say "Slipway is up ($((SECONDS - began)) s)"
+# shellcheck source=/dev/null
+source "$demo/env"
+note "open       $SLIPWAY_URL"
+note "admin      $SLIPWAY_EMAIL / $SLIPWAY_PASSWORD"
+note "deployer   $SLIPWAY_DEPLOYER_EMAIL / $SLIPWAY_DEPLOYER_PASSWORD"
+note "shell      source .demo/env    (then curl, aws and kubectl work against it)"
+note "logs       .demo/slipway.log, .demo/sandbox.log"
+
+if ((${#command[@]})); then
+  status=0
+  "${command[@]}" || status=$?
+  exit "$status"
+fi
+
+note "Ctrl-C ends it and leaves nothing"
+# Whichever ends first takes the rest with it: a half demo helps nobody.
+while alive slipway >/dev/null && alive sandbox >/dev/null; do
+  sleep 1 &
+  wait $! || true
+done
+for name in slipway sandbox; do
+  alive "$name" >/dev/null || { tail -n 30 "$demo/$name.log" >&2 && die "$name ended by itself"; }
+done

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Slipway for someone who changes it: a sandbox and a database that stay, and
+# Slipway rebuilt and restarted whenever a source changes. A build that fails
+# leaves the last one running. Ctrl-C or `make stop` ends it.
+source "$(dirname "$0")/lib.sh"
+source "$root/scripts/services.sh"
+cd "$root"
+
+scripts/install.sh site sandbox database
+build_sandbox
+claim "a development session"
+require_free_sandbox
+require_free "$slipway_port" SLIPWAY_PORT "Slipway"
+require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
+start_sandbox
+DATABASE_URL=$(scripts/postgres.sh start demo)
+export DATABASE_URL
+# New queries are checked against the database itself, before they are prepared.
+export SQLX_OFFLINE=false
+
+sources=(Cargo.toml Cargo.lock domain control app server style public migrations)
+changed_since() { [[ -n $(find "${sources[@]}" -type f -newer "$1" -print -quit) ]]; }
+
+build() {
+  # Each is a subshell: an error in the source must not end the session.
+  ("$(tool sqlx)" migrate run --source migrations --database-url "$DATABASE_URL" >/dev/null) &&
+    (scripts/site.sh) && (build_slipway)
+}
+
+await sandbox 180 "the sandbox" sandbox_ready
+stamp=$demo/built
+while true; do
+  touch "$stamp"
+  if build; then
+    end slipway 20
+    start_slipway
+    if (await slipway 30 "Slipway" slipway_ready); then note "http://127.0.0.1:$slipway_port"; fi
+  fi
+  note "waiting for a change"
+  until changed_since "$stamp"; do
+    alive sandbox >/dev/null || die "the sandbox ended by itself: see $demo/sandbox.log"
+    sleep 1 &
+    wait $! || true
+  done
+done

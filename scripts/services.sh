@@ -1,0 +1,140 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# Starting and stopping what a demo consists of. Sourced after lib.sh.
+#
+# Everything of a running demo is in .demo: a pid file for each program, logs,
+# the sandbox's state, and `env` for people and scripts.
+
+demo=$root/.demo
+sandbox_port=${SANDBOX_PORT:-4566}
+slipway_port=${SLIPWAY_PORT:-3000}
+metrics_port=${SLIPWAY_METRICS_PORT:-3001}
+# Shells and scripts must not need to know where helpers are.
+sandbox_program=$root/end2end/sandbox/target/debug/sandbox
+slipway_program=$root/target/debug/slipway
+# The sandbox says these are its own: emulator, etcd, webhook; and API servers from +10.
+sandbox_ports=(0 1 2 3 4 10 11)
+
+# born PID: when that process started, or nothing when it is gone. A pid alone may have been given to another.
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# remember NAME PID: keeps which process that is.
+remember() { echo "$2 $(born "$2")" >"$demo/$1.pid"; }
+
+# alive NAME: prints the pid that was remembered, if that very process still runs.
+alive() {
+  local pid when
+  read -r pid when 2>/dev/null <"$demo/$1.pid" || return 1
+  [[ -n $when && $(born "$pid") == "$when" && $(sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f1) != Z ]] || return 1
+  echo "$pid"
+}
+
+# end NAME SECONDS: asks it to stop, waits, and kills it only when it does not.
+end() {
+  local pid until=$((SECONDS + $2))
+  pid=$(alive "$1") || return 0
+  kill -TERM "$pid" 2>/dev/null || true
+  while alive "$1" >/dev/null; do
+    if ((SECONDS >= until)); then
+      note "$1 did not stop within $2 s and is killed"
+      kill -KILL "$pid" 2>/dev/null || true
+      sleep 0.5
+      return 0
+    fi
+    sleep 0.1
+  done
+}
+
+# require_free PORT VARIABLE WHAT: fails when someone listens there.
+require_free() {
+  if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+    die "port $1 is busy, and $3 needs it: end the program that listens there (ss -ltnp 'sport = :$1') or set $2"
+  fi
+}
+
+require_free_sandbox() {
+  local offset
+  for offset in "${sandbox_ports[@]}"; do
+    require_free $((sandbox_port + offset)) SANDBOX_PORT "the sandbox"
+  done
+}
+
+# claim WHAT: makes .demo anew, unless something of this checkout still uses it.
+claim() {
+  local pid
+  if pid=$(alive session); then
+    die "this checkout already runs $(cat "$demo/what") (process $pid): make stop ends it"
+  fi
+  tear_down
+  mkdir -m 700 "$demo"
+  echo "$1" >"$demo/what"
+  remember session $$
+  trap tear_down EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+}
+
+# Stops all that claim and the functions below started. Safe to run again.
+tear_down() {
+  # A second Ctrl-C must not leave half of it behind.
+  trap '' INT TERM HUP
+  [[ -d $demo ]] || return 0
+  say "Stopping"
+  end slipway 20
+  end sandbox 90
+  "$root/scripts/postgres.sh" stop demo
+  rm -rf "$demo"
+  note "nothing is left"
+}
+
+build_sandbox() {
+  step "Building the sandbox" cargo build --locked --manifest-path "$root/end2end/sandbox/Cargo.toml" --bin sandbox
+}
+
+build_slipway() {
+  step "Building Slipway" cargo build --locked --manifest-path "$root/Cargo.toml" -p server --bin slipway
+}
+
+helpers() {
+  local assignments
+  assignments=$("$root/end2end/sandbox/go-tools" && "$root/end2end/sandbox/build-model-server")
+  eval "$assignments"
+  SANDBOX_FAKECLOUD=$(tool fakecloud)
+  export SANDBOX_KUBE SANDBOX_KWOK SANDBOX_TOOLS SANDBOX_MODEL_SERVER SANDBOX_FAKECLOUD
+}
+
+# launch NAME COMMAND...: runs it in a session of its own, so that Ctrl-C reaches this script alone and the order of stopping is ours.
+launch() {
+  local name=$1
+  shift
+  setsid "$@" >"$demo/$name.log" 2>&1 </dev/null &
+  remember "$name" $!
+}
+
+# await NAME SECONDS LABEL COMMAND...: waits until the command succeeds; fails early, with the log's end, when NAME ends.
+await() {
+  local name=$1 seconds=$2 label=$3 started=$SECONDS
+  shift 3
+  until "$@" >/dev/null 2>&1; do
+    if ! alive "$name" >/dev/null; then
+      tail -n 30 "$demo/$name.log" >&2
+      die "$name ended before it was ready"
+    fi
+    if ((SECONDS - started > seconds)); then
+      tail -n 30 "$demo/$name.log" >&2
+      die "$label was not ready within $seconds s"
+    fi
+    sleep 0.2
+  done
+  note "$label is ready ($((SECONDS - started)) s)"
+}
+
+# Real nodes are root's; there is one per machine.
+default_nodes() { if ((EUID == 0)); then echo real; else echo simulated; fi; }
+
+start_sandbox() {
+  helpers
+  launch sandbox "$sandbox_program" up --state "$demo/sandbox" --listen "127.0.0.1:$sandbox_port" --nodes "${SANDBOX_NODES:-$(default_nodes)}" "$@"
+}
+
+sandbox_ready() { curl -fsS -m 2 "http://127.0.0.1:$sandbox_port/_sandbox/ready"; }
+slipway_ready() { curl -fsS -m 2 "http://127.0.0.1:$slipway_port/readyz"; }
