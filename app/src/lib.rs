@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What people see: pages rendered on the server, and small islands that add liveness.
+//!
+//! A page is an async function that loads what it shows through `control` and gives back a [`page::Page`]; nothing is
+//! fetched while it renders, so its HTML is whole before the first byte leaves. Everything works without JavaScript.
+
+pub mod components;
+pub mod islands;
+
+#[cfg(feature = "ssr")]
+pub mod form;
+#[cfg(feature = "ssr")]
+pub mod page;
+#[cfg(feature = "ssr")]
+pub mod pages;
+
+/// Wakes the islands of a page.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    leptos::mount::hydrate_islands();
+}

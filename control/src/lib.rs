@@ -1,1 +1,99 @@
-//! Placeholder.
+//! What the portal can do.
+//!
+//! One function per operation: `<resource>::<verb>(ctx, …)`. It authorizes first, then checks rules, then one transaction
+//! writes the row, the audit event and the reconcile mark. REST handlers, form posts, server functions, the command line
+//! and the worker all call the same functions.
+//!
+//! Dependencies point one way: a resource leans on the machinery ([`access`], [`audit`], [`operations`], [`reconcile`],
+//! [`leases`], [`db`]) and on the adapters ([`aws`], [`k8s`]), never the other way round; a resource reaches another only
+//! through its `mod.rs`.
+
+pub mod access;
+pub mod audit;
+pub mod aws;
+pub mod clock;
+pub mod ctx;
+pub mod db;
+pub mod error;
+pub mod idempotency;
+pub mod k8s;
+pub mod leases;
+pub mod live;
+pub mod operations;
+pub mod paging;
+pub mod passwords;
+pub mod reconcile;
+pub mod secrets;
+pub mod teams;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use url::Url;
+use uuid::Uuid;
+
+pub use access::Actor;
+pub use ctx::{Ctx, Request, Tx};
+pub use error::{Error, OrReplay, Result};
+
+/// Everything operations lean on. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+/// The parts of [`Control`].
+pub struct Parts {
+    pub pool: PgPool,
+    pub settings: Settings,
+    /// Marks every object Slipway makes in clusters.
+    pub installation: Uuid,
+    pub cursor_key: [u8; 32],
+    pub aws: aws::Aws,
+    pub k8s: k8s::Clients,
+    pub passwords: passwords::Passwords,
+    pub live: live::Hub,
+}
+
+/// What the process was told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where people reach the portal; one-time links are made from it.
+    pub public_url: Url,
+    /// A session ends when it was not used for so long.
+    pub session_idle: Duration,
+    /// A session ends after so long, whatever happens.
+    pub session_lifetime: Duration,
+    /// Invitations and password resets work for so long.
+    pub link_lifetime: Duration,
+    /// How long finished operations are kept.
+    pub operation_retention: Duration,
+}
+
+impl Control {
+    /// Puts the parts together over a migrated database.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds no installation row and none can be made.
+    pub async fn new(pool: PgPool, settings: Settings) -> anyhow::Result<Self> {
+        let (installation, cursor_key) = db::installation(&pool).await?;
+        Ok(Self(Arc::new(Parts {
+            aws: aws::Aws::new().await,
+            k8s: k8s::Clients::new(),
+            passwords: passwords::Passwords::new(),
+            live: live::Hub::new(),
+            pool,
+            settings,
+            installation,
+            cursor_key,
+        })))
+    }
+}
+
+impl Deref for Control {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

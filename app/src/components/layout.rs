@@ -1,0 +1,64 @@
+//! The frame around every page: brand, navigation, who is signed in.
+
+use control::Actor;
+use domain::access::PlatformRole;
+use leptos::prelude::*;
+
+use crate::page::Nav;
+
+/// Whoever has not signed in gets the page without navigation.
+#[component]
+pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
+    let signed_in = actor.check_signed_in().is_ok();
+    let platform = actor.platform_role();
+    let link = move |to: &'static str, word: &'static str, here: Nav| {
+        view! { <a href=to aria-current=(nav == here).then_some("page")>{word}</a> }
+    };
+    let aside = signed_in.then(|| {
+        view! {
+            <aside class="side">
+                <Brand/>
+                <nav aria-label="Main">
+                    {link("/", "Home", Nav::Home)}
+                    {link("/deployments", "Deployments", Nav::Deployments)}
+                    {link("/models", "Models", Nav::Models)}
+                    {link("/workspaces", "Workspaces", Nav::Workspaces)}
+                    {link("/teams", "Teams", Nav::Teams)}
+                    {platform.map(|_| view! {
+                        <h3>"Platform"</h3>
+                        {link("/clusters", "Clusters", Nav::Clusters)}
+                        {link("/accounts", "Accounts", Nav::Accounts)}
+                        {link("/users", "Users", Nav::Users)}
+                    })}
+                    <h3>"Record"</h3>
+                    {link("/operations", "Operations", Nav::Operations)}
+                    {link("/audit", "Audit", Nav::Audit)}
+                </nav>
+                <div class="who">
+                    <a href="/profile" aria-current=(nav == Nav::Profile).then_some("page")>{actor.name().to_owned()}</a>
+                    <div class="small muted">{match platform { Some(PlatformRole::Admin) => "platform admin", Some(PlatformRole::Auditor) => "auditor", None => "signed in" }}</div>
+                    <form method="post" action="/sign-out"><button class="quiet small">"Sign out"</button></form>
+                </div>
+            </aside>
+        }
+    });
+    view! {
+        <a class="skip" href="#main">"Skip to content"</a>
+        {aside}
+        <main id="main" class:alone=!signed_in>{children()}</main>
+    }
+}
+
+/// Name and sign.
+#[component]
+pub fn Brand() -> impl IntoView {
+    view! {
+        <a class="brand" href="/">
+            <svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
+                <path d="M3 13h14l4-4v4c0 4-3 6-6 6H9c-3 0-6-2-6-6Z"></path>
+                <path d="M8 13V6l5 3"></path>
+            </svg>
+            "Slipway"
+        </a>
+    }
+}

@@ -1,0 +1,37 @@
+//! What has to be noticed: why something was turned down, what stands in the way, what to do.
+
+use domain::{Rejected, state::Tone};
+use leptos::prelude::*;
+
+/// A rejection that belongs to no single field, with what stands in the way and the raw message one click away.
+#[component]
+pub fn Rejection(rejected: Rejected) -> impl IntoView {
+    let Rejected { message, blockers, raw, errors, .. } = rejected;
+    let blockers = (!blockers.is_empty()).then(|| {
+        let items = blockers.into_iter().map(|b| view! { <li>{b.kind}" "<a href=b.path>{b.name}</a></li> }).collect_view();
+        view! { <ul>{items}</ul> }
+    });
+    let errors = (errors.len() > 1).then(|| {
+        let items = errors.into_iter().map(|e| view! { <li><a href=format!("#{}", e.field)>{e.message}</a></li> }).collect_view();
+        view! { <ul>{items}</ul> }
+    });
+    view! {
+        <section class="notice bad" role="alert">
+            <p><strong>{message}</strong></p>
+            {errors}
+            {blockers}
+            {raw.map(|raw| view! { <details><summary class="small">"What was said"</summary><pre>{raw}</pre></details> })}
+        </section>
+    }
+}
+
+/// Something to know, in a tone.
+#[component]
+pub fn Notice(tone: Tone, #[prop(into)] title: String, children: Children) -> impl IntoView {
+    view! {
+        <section class=format!("notice {}", tone.class())>
+            <h2>{title}</h2>
+            {children()}
+        </section>
+    }
+}

@@ -1,0 +1,76 @@
+//! What somebody typed, and what was wrong with it: a form is drawn again with both.
+
+use domain::Rejected;
+
+/// The fields of a form as they came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    values: Vec<(String, String)>,
+    rejected: Option<Rejected>,
+}
+
+impl Typed {
+    /// What was posted, or what a link fills in.
+    #[must_use]
+    pub fn new(values: Vec<(String, String)>) -> Self {
+        Self { values, rejected: None }
+    }
+
+    /// The same, with why it was turned down.
+    #[must_use]
+    pub fn rejected(mut self, rejected: Rejected) -> Self {
+        self.rejected = Some(rejected);
+        self
+    }
+
+    /// Why it was turned down.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejected> {
+        self.rejected.as_ref()
+    }
+
+    /// The HTTP status to draw the form again with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.rejected.as_ref().map_or(200, |rejected| match rejected.code.status() {
+            // A browser would ask for credentials or retry; the page says it better.
+            401 | 403 | 409 | 412 | 429 => rejected.code.status(),
+            _ => 422,
+        })
+    }
+
+    /// A field's text; empty when it was not sent.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.values.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// A field's text unless it is empty.
+    #[must_use]
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        Some(self.text(name).trim()).filter(|text| !text.is_empty())
+    }
+
+    /// A field's text, or `otherwise` when the form was not sent yet.
+    #[must_use]
+    pub fn text_or(&self, name: &str, otherwise: &str) -> String {
+        self.values.iter().find(|(field, _)| field == name).map_or(otherwise, |(_, value)| value.as_str()).to_owned()
+    }
+
+    /// Every value of a repeated field, in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.values.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What is wrong with a field.
+    #[must_use]
+    pub fn why(&self, name: &str) -> Option<String> {
+        self.rejected.as_ref().and_then(|rejected| rejected.message_for(name)).map(str::to_owned)
+    }
+
+    /// The operation that the pressed button names.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        self.text("do")
+    }
+}

@@ -1,0 +1,118 @@
+//! A page: what is loaded, how it is dressed, how it becomes HTML.
+
+use std::sync::Arc;
+
+use control::Actor;
+use hydration_context::SsrSharedContext;
+use leptos::{config::LeptosOptions, nonce::{provide_nonce, use_nonce}, prelude::*};
+
+use crate::components::layout::Layout;
+
+/// Where in the navigation a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nav {
+    Home,
+    Deployments,
+    Models,
+    Workspaces,
+    Teams,
+    Clusters,
+    Accounts,
+    Users,
+    Operations,
+    Audit,
+    Profile,
+    /// Outside: sign-in, one-time links, errors.
+    None,
+}
+
+/// A loaded page, ready to be drawn.
+pub struct Page {
+    title: String,
+    status: u16,
+    nav: Nav,
+    islands: Islands,
+    body: Box<dyn FnOnce() -> AnyView + Send>,
+}
+
+/// Whether the page has anything to wake in the browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Islands {
+    None,
+    Some,
+}
+
+impl Page {
+    /// `body` is drawn later, when everything is loaded.
+    pub fn new<V: IntoView + 'static>(title: impl Into<String>, nav: Nav, body: impl FnOnce() -> V + Send + 'static) -> Self {
+        Self { title: title.into(), status: 200, nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
+    }
+
+    /// Answers with this HTTP status.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Loads the script that wakes islands.
+    #[must_use]
+    pub fn with_islands(mut self) -> Self {
+        self.islands = Islands::Some;
+        self
+    }
+}
+
+/// What every page is dressed with.
+#[derive(Clone)]
+pub struct Chrome {
+    pub actor: Actor,
+    pub options: LeptosOptions,
+    /// The style sheet's address, with its version.
+    pub style_sheet: Arc<str>,
+}
+
+/// A drawn page.
+pub struct Drawn {
+    pub html: String,
+    pub status: u16,
+    /// The only scripts that may run are those that carry it.
+    pub nonce: String,
+}
+
+/// Draws a page, whole.
+#[must_use]
+pub fn draw(page: Page, chrome: Chrome) -> Drawn {
+    let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
+    owner.with(|| {
+        provide_nonce();
+        let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
+        let Page { title, status, nav, islands, body } = page;
+        let Chrome { actor, options, style_sheet } = chrome;
+        let view = view! {
+            <!DOCTYPE html>
+            <html lang="en">
+                <head>
+                    <meta charset="utf-8"/>
+                    <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                    <meta name="color-scheme" content="light dark"/>
+                    <title>{format!("{title} · Slipway")}</title>
+                    <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
+                    <link rel="stylesheet" href=style_sheet.to_string()/>
+                    {(islands == Islands::Some).then(|| view! { <HydrationScripts options islands=true/> })}
+                </head>
+                <body>
+                    <Layout actor nav>{body()}</Layout>
+                </body>
+            </html>
+        };
+        Drawn { html: view.to_html(), status, nonce }
+    })
+}
+
+/// Draws a part of a page: what a live island puts in place of what it shows.
+#[must_use]
+pub fn draw_part<V: IntoView + 'static>(part: impl FnOnce() -> V) -> String {
+    let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
+    owner.with(|| part().into_view().to_html())
+}

@@ -1,0 +1,4 @@
+//! One file per address.
+
+pub mod error;
+pub mod teams;

@@ -1,0 +1,180 @@
+//! The context that every operation takes first: who asks, through which door, over what.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use domain::{
+    Code, Rejected,
+    audit::Source,
+    operation::ObjectKind,
+};
+use serde::Serialize;
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::{Actor, Control, Result, idempotency};
+
+/// What came with the request.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// As logs name it.
+    pub id: Option<String>,
+    /// The network address it came from, as far as trusted proxies tell.
+    pub address: Option<String>,
+    /// Set when it must not happen twice.
+    pub idempotency: Option<idempotency::Key>,
+    /// The version that the caller last saw (`If-Match`).
+    pub if_match: Option<i64>,
+}
+
+/// Who asks, through which door, over what.
+#[derive(Clone)]
+pub struct Ctx {
+    control: Control,
+    actor: Actor,
+    source: Source,
+    request: Request,
+    attempt: Arc<Mutex<Option<Attempt>>>,
+}
+
+/// What is being tried: a refusal is recorded with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// `deployment.roll_back`
+    pub action: &'static str,
+    pub object_kind: ObjectKind,
+    pub object_id: Option<Uuid>,
+}
+
+impl Ctx {
+    #[must_use]
+    pub fn new(control: Control, actor: Actor, source: Source, request: Request) -> Self {
+        Self { control, actor, source, request, attempt: Arc::default() }
+    }
+
+    /// Slipway itself, at work.
+    #[must_use]
+    pub fn worker(control: Control) -> Self {
+        Self::new(control, Actor::system("slipway"), Source::Worker, Request::default())
+    }
+
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Says what is being tried, for the record, before anything is checked.
+    pub fn attempt(&self, action: &'static str, object_kind: ObjectKind, object_id: Option<Uuid>) {
+        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id });
+    }
+
+    /// What was tried last.
+    #[must_use]
+    pub fn attempted(&self) -> Option<Attempt> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// A fault when the database does not answer.
+    pub async fn read(&self) -> Result<sqlx::pool::PoolConnection<Postgres>> {
+        Ok(self.control.pool.acquire().await?)
+    }
+
+    /// Begins the operation's transaction and settles its idempotency key in it.
+    ///
+    /// # Errors
+    /// `Replayed` when the same request was done before, `idempotency_mismatch` when another was.
+    pub async fn begin(&self) -> Result<Tx> {
+        self.actor.check_signed_in()?;
+        let mut inner = self.control.pool.begin().await?;
+        let key = match &self.request.idempotency {
+            Some(key) => {
+                idempotency::claim(&mut inner, &self.actor.principal(), key).await?;
+                Some((self.actor.principal(), key.key.clone()))
+            }
+            None => None,
+        };
+        Ok(Tx { inner, key })
+    }
+
+    /// Begins a transaction for whoever has not signed in: sign-in itself and one-time links.
+    ///
+    /// # Errors
+    /// A fault when the database does not answer.
+    pub async fn begin_anonymous(&self) -> Result<Tx> {
+        Ok(Tx { inner: self.control.pool.begin().await?, key: None })
+    }
+
+    /// Refuses a change of something that changed since the caller saw it.
+    ///
+    /// # Errors
+    /// `precondition_failed`.
+    pub fn check_version(&self, version: i64) -> Result<(), Rejected> {
+        match self.request.if_match {
+            Some(seen) if seen != version => Err(Rejected::new(Code::PreconditionFailed, "It was changed since you last saw it. Load it again, then repeat your change.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An operation's transaction. Dropping it undoes everything.
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    key: Option<(String, String)>,
+}
+
+impl Tx {
+    /// Makes it so, and keeps the answer for a repetition of the same request.
+    ///
+    /// # Errors
+    /// A fault when the database fails: then nothing happened.
+    pub async fn commit<T: Serialize>(mut self, answer: T) -> Result<T> {
+        if let Some((principal, key)) = &self.key {
+            idempotency::settle(&mut self.inner, principal, key, &serde_json::to_value(&answer)?).await?;
+        }
+        self.inner.commit().await?;
+        Ok(answer)
+    }
+
+    /// Makes it so without keeping the answer, which holds a secret; a repetition is told that it happened.
+    ///
+    /// # Errors
+    /// A fault when the database fails: then nothing happened.
+    pub async fn commit_secret<T>(self, answer: T) -> Result<T> {
+        self.inner.commit().await?;
+        Ok(answer)
+    }
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+}

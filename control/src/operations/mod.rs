@@ -1,0 +1,142 @@
+//! Operations: changes that are not instant. Resources start them; the worker carries them through.
+
+mod store;
+
+use domain::{
+    Rejected,
+    access::TeamAction,
+    audit::ActorKind,
+    ids::{OperationId, TeamId},
+    operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState, StepState},
+    page::{Direction, Page},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Ctx, Result,
+    audit::{self, Event},
+    live,
+    paging::Paging,
+};
+
+/// An operation to start.
+pub struct New<'a> {
+    /// `deploy`, `roll back`, `delete`, …
+    pub verb: &'a str,
+    pub object_kind: ObjectKind,
+    pub object_id: Uuid,
+    pub object_name: &'a str,
+    pub team: Option<(TeamId, &'a str)>,
+    pub generation: i64,
+    /// The titles of its steps, in order.
+    pub steps: &'a [&'a str],
+}
+
+/// The operation that runs for a thing, as its reconciler needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub id: OperationId,
+    pub verb: String,
+    pub generation: i64,
+    pub actor_kind: ActorKind,
+    pub actor_id: Option<Uuid>,
+    pub actor_name: String,
+}
+
+/// Starts an operation; one that still runs for the same thing is superseded.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn start(conn: &mut PgConnection, ctx: &Ctx, new: New<'_>) -> Result<OperationId> {
+    store::end_running(conn, new.object_id, OperationState::Superseded).await?;
+    store::insert(conn, ctx.actor(), &new).await
+}
+
+/// The operation that runs for the thing, if any.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Option<Running>> {
+    store::running(conn, object).await
+}
+
+/// Moves a step; says so to whoever watches only when something changed.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
+    if store::step(conn, operation, number, state, detail).await? {
+        live::changed(conn, operation.0).await?;
+    }
+    Ok(())
+}
+
+/// Ends an operation, unless it is over already; open steps become done or, after a failure, skipped.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Result<(), &Failure>) -> Result<bool> {
+    let ended = store::finish(conn, operation, outcome).await?;
+    if ended {
+        live::changed(conn, operation.0).await?;
+    }
+    Ok(ended)
+}
+
+/// The operations the actor may see.
+///
+/// # Errors
+/// `unauthenticated`; `invalid_input` for a question that cannot be.
+pub async fn list(ctx: &Ctx, query: &OperationQuery) -> Result<Page<Operation>> {
+    ctx.actor().check_signed_in()?;
+    let paging = Paging::read(ctx.control(), "operations", &query.page, &(query.state, query.object_kind, &query.object_id), &[("created_at", Direction::Descending)])?;
+    let mut conn = ctx.read().await?;
+    let rows = store::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    paging.page(rows, |operation| (String::new(), operation.id.0), |operation| operation)
+}
+
+/// One operation.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    store::find(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("operation").into())
+}
+
+/// Cancels an operation: the thing is held as it is, without step or heal, until its next revision.
+///
+/// # Errors
+/// `not_found` if the actor may not see it; `forbidden` without the right to change the thing; `conflict` when it is over or cannot be held.
+pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
+    ctx.attempt("operation.cancel", ObjectKind::Operation, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let operation = store::find(&mut tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
+    match operation.team {
+        Some(team) => {
+            let membership = crate::access::membership(&mut tx, ctx.actor(), team).await?;
+            ctx.actor().check_team(team, membership, TeamAction::Deploy, "operation")?;
+        }
+        None => ctx.actor().check_platform(domain::access::PlatformAction::Manage, "operation")?,
+    }
+    let object = Uuid::parse_str(&operation.object_id).map_err(|error| anyhow::anyhow!(error))?;
+    if operation.state.is_over() || !store::end(&mut tx, id, OperationState::Cancelled).await? {
+        return Err(Rejected::conflict("This operation is over: there is nothing to cancel.").into());
+    }
+    if operation.object_kind != ObjectKind::Deployment || operation.verb == "delete" {
+        return Err(Rejected::conflict("Only what is being rolled out can be held; this has to run to its end.").into());
+    }
+    store::hold_deployment(&mut tx, object).await?;
+    let mut event = Event::new("operation.cancel", ObjectKind::Operation, id.0, &operation.verb);
+    if let Some((team, name)) = operation.team.zip(operation.team_name.as_deref()) {
+        event = event.of_team(team, name);
+    }
+    audit::record(&mut tx, ctx, event).await?;
+    live::changed(&mut tx, id.0).await?;
+    live::changed(&mut tx, object).await?;
+    let visible = ctx.actor().visible();
+    let operation = store::find(&mut tx, visible, id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
+    tx.commit(operation).await
+}

@@ -1,0 +1,244 @@
+//! The SQL of operations.
+
+use domain::{
+    Timestamp,
+    audit::ActorKind,
+    ids::{OperationId, TeamId},
+    operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState, OperationStep, StepState},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{New, Running};
+use crate::{Actor, Result, access::Visible, paging::Paging};
+
+pub(super) async fn insert(conn: &mut PgConnection, actor: &Actor, new: &New<'_>) -> Result<OperationId> {
+    let id = OperationId::generate();
+    let (team, team_name) = new.team.unzip();
+    sqlx::query!(
+        "insert into operations (id, verb, object_kind, object_id, object_name, team_id, team_name, generation, actor_kind, actor_id, actor_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        id.0,
+        new.verb,
+        new.object_kind as ObjectKind,
+        new.object_id,
+        new.object_name,
+        team.map(|team| team.0),
+        team_name,
+        new.generation,
+        actor.kind() as ActorKind,
+        actor.id(),
+        actor.name()
+    )
+    .execute(&mut *conn)
+    .await?;
+    let titles: Vec<String> = new.steps.iter().map(|title| (*title).to_owned()).collect();
+    sqlx::query!(
+        "insert into operation_steps (operation_id, number, title) select $1, number::integer, title from unnest($2::text[]) with ordinality as s (title, number)",
+        id.0,
+        &titles
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+pub(super) async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Option<Running>> {
+    Ok(sqlx::query_as!(
+        Running,
+        r#"select id as "id: OperationId", verb, generation, actor_kind as "actor_kind: ActorKind", actor_id, actor_name
+           from operations where object_id = $1 and state = 'running'"#,
+        object
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+pub(super) async fn end_running(conn: &mut PgConnection, object: Uuid, state: OperationState) -> Result<()> {
+    sqlx::query!("update operations set state = $2, finished_at = now() where object_id = $1 and state = 'running'", object, state as OperationState)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn end(conn: &mut PgConnection, id: OperationId, state: OperationState) -> Result<bool> {
+    let ended = sqlx::query!("update operations set state = $2, finished_at = now() where id = $1 and state = 'running'", id.0, state as OperationState)
+        .execute(conn)
+        .await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+pub(super) async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<bool> {
+    let moved = sqlx::query!(
+        "update operation_steps
+         set state = $3, detail = $4,
+             started_at = case when $3 = 'waiting' then null else coalesce(started_at, now()) end,
+             finished_at = case when $3 in ('done', 'failed', 'skipped') then coalesce(finished_at, now()) end
+         where operation_id = $1 and number = $2 and (state, detail) is distinct from ($3, $4)",
+        operation.0,
+        number,
+        state as StepState,
+        detail
+    )
+    .execute(conn)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Result<(), &Failure>) -> Result<bool> {
+    let (state, failure) = match outcome {
+        Ok(()) => (OperationState::Succeeded, None),
+        Err(failure) => (OperationState::Failed, Some(serde_json::to_value(failure)?)),
+    };
+    let ended = sqlx::query!(
+        "update operations set state = $2, failure = $3, finished_at = now() where id = $1 and state = 'running'",
+        operation.0,
+        state as OperationState,
+        failure
+    )
+    .execute(&mut *conn)
+    .await?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "update operation_steps
+         set state = case when $2 = 'succeeded' then 'done'::step_state when state = 'running' then 'failed' else 'skipped' end,
+             started_at = coalesce(started_at, now()), finished_at = now()
+         where operation_id = $1 and state in ('waiting', 'running')",
+        operation.0,
+        state as OperationState
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
+}
+
+/// The deployment stays as it is until its next revision.
+pub(super) async fn hold_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
+    sqlx::query!("update deployments set held = true, state = 'held', state_message = null where id = $1", id).execute(conn).await?;
+    Ok(())
+}
+
+struct Row {
+    id: OperationId,
+    verb: String,
+    object_kind: ObjectKind,
+    object_id: Uuid,
+    object_name: String,
+    team_id: Option<TeamId>,
+    team_name: Option<String>,
+    generation: i64,
+    state: OperationState,
+    failure: Option<Value>,
+    actor_name: String,
+    created_at: OffsetDateTime,
+    finished_at: Option<OffsetDateTime>,
+    steps: Value,
+}
+
+#[derive(Deserialize)]
+struct StepRow {
+    number: i32,
+    title: String,
+    state: StepState,
+    detail: Option<String>,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl TryFrom<Row> for Operation {
+    type Error = crate::Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let steps: Vec<StepRow> = serde_json::from_value(row.steps)?;
+        Ok(Self {
+            id: row.id,
+            verb: row.verb,
+            object_kind: row.object_kind,
+            object_id: row.object_id.to_string(),
+            object_name: row.object_name,
+            team: row.team_id,
+            team_name: row.team_name,
+            generation: row.generation,
+            state: row.state,
+            steps: steps
+                .into_iter()
+                .map(|step| OperationStep {
+                    number: step.number,
+                    title: step.title,
+                    state: step.state,
+                    detail: step.detail,
+                    started_at: step.started_at,
+                    finished_at: step.finished_at,
+                })
+                .collect(),
+            failure: row.failure.map(serde_json::from_value).transpose()?,
+            started_by: row.actor_name,
+            created_at: Timestamp(row.created_at),
+            finished_at: row.finished_at.map(Timestamp),
+        })
+    }
+}
+
+pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &OperationQuery, paging: &Paging) -> Result<Vec<Operation>> {
+    let object = match query.object_id.as_deref().filter(|id| !id.is_empty()) {
+        Some(id) => Some(Uuid::parse_str(id).map_err(|_| domain::Rejected::field("object_id", "Enter an id."))?),
+        None => None,
+    };
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, generation,
+                  state as "state: OperationState", failure, actor_name, created_at, finished_at,
+                  coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
+                            from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
+           from operations o
+           where (($1 and $3::uuid is null) or o.team_id in (select team_id from members where user_id = $2) or ($1 and o.team_id = $3))
+             and ($3::uuid is null or o.team_id = $3)
+             and ($4::operation_state is null or state = $4)
+             and ($5::object_kind is null or object_kind = $5)
+             and ($6::uuid is null or object_id = $6)
+             and ($7::text is null or verb ilike $7 or object_name ilike $7 or actor_name ilike $7 or team_name ilike $7)
+             and ($8::uuid is null or case when $9 then id < $8 else id > $8 end)
+           order by case when $9 then id end desc, case when not $9 then id end asc
+           limit $10"#,
+        visible.all,
+        visible.user,
+        visible.team,
+        query.state as Option<OperationState>,
+        query.object_kind as Option<ObjectKind>,
+        object,
+        paging.search,
+        paging.after_id,
+        paging.descending,
+        paging.limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Operation::try_from).collect()
+}
+
+pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: OperationId) -> Result<Option<Operation>> {
+    sqlx::query_as!(
+        Row,
+        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, generation,
+                  state as "state: OperationState", failure, actor_name, created_at, finished_at,
+                  coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
+                            from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
+           from operations o
+           where o.id = $4
+             and (($1 and $3::uuid is null) or o.team_id in (select team_id from members where user_id = $2) or ($1 and o.team_id = $3))
+             and ($3::uuid is null or o.team_id = $3)"#,
+        visible.all,
+        visible.user,
+        visible.team,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Operation::try_from)
+    .transpose()
+}

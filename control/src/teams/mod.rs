@@ -1,0 +1,205 @@
+//! Teams and their members.
+
+mod store;
+#[cfg(test)]
+mod tests;
+
+use domain::{
+    Rejected,
+    access::{PlatformAction, TeamAction, TeamRole},
+    ids::{TeamId, UserId},
+    names::{EmailAddress, TeamName},
+    operation::ObjectKind,
+    page::{Direction, Page, PageQuery},
+    team::{Member, MemberChange, NewTeam, Team, TeamChange},
+};
+
+use crate::{
+    Ctx, Result,
+    audit::{self, Event},
+    error::OnConstraint as _,
+    paging::Paging,
+};
+
+const MAX_DESCRIPTION: usize = 500;
+
+/// Creates a team with its first owner.
+///
+/// # Errors
+/// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
+pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
+    ctx.attempt("team.create", ObjectKind::Team, None);
+    ctx.actor().check_platform(PlatformAction::Manage, "page")?;
+    let mut checks = domain::error::Checks::new();
+    let name = checks.take("name", TeamName::parse(&new.name));
+    check_description(&mut checks, &new.description);
+    let owner = match new.owner.as_deref().map(str::trim).filter(|owner| !owner.is_empty()) {
+        Some(owner) => checks.take("owner", EmailAddress::parse(owner)),
+        None => None,
+    };
+    checks.finish()?;
+    let name = name.expect("a clean check has a name");
+
+    let mut tx = ctx.begin().await?;
+    let owner = match (owner, ctx.actor().user_id()) {
+        (Some(email), _) => store::user_by_email(&mut tx, email.as_str())
+            .await?
+            .ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?,
+        (None, Some(user)) => store::user(&mut tx, user).await?,
+        (None, None) => return Err(Rejected::field("owner", "Name the first owner's e-mail address.").into()),
+    };
+    let id = TeamId::generate();
+    store::insert(&mut tx, id, name.as_str(), new.description.trim())
+        .await
+        .on_constraint("teams_name_unique", || Rejected::new(domain::Code::AlreadyExists, format!("There is a team {name} already. Choose another name.")).at("name"))?;
+    store::set_member(&mut tx, id, owner.id, TeamRole::Owner).await?;
+    let event = Event::new("team.create", ObjectKind::Team, id.0, name.as_str())
+        .of_team(id, name.as_str())
+        .change("description", None::<String>, new.description.trim())
+        .change("owner", None::<String>, &owner.email);
+    audit::record(&mut tx, ctx, event).await?;
+    let team = store::find(&mut tx, ctx.actor(), id).await?;
+    tx.commit(team).await
+}
+
+/// The teams the actor may see.
+///
+/// # Errors
+/// `unauthenticated`; `invalid_input` for a question that cannot be.
+pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Team>> {
+    ctx.actor().check_signed_in()?;
+    let paging = Paging::read(ctx.control(), "teams", query, &(), &[("name", Direction::Ascending), ("created_at", Direction::Descending)])?;
+    let mut conn = ctx.read().await?;
+    let rows = store::list(&mut conn, ctx.actor(), &paging).await?;
+    paging.page(rows, |row| (row.key.clone(), row.team.id.0), |row| row.team)
+}
+
+/// One team.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
+    let mut conn = ctx.read().await?;
+    let team = store::find(&mut conn, ctx.actor(), id).await?;
+    ctx.actor().check_team(id, team.your_role, TeamAction::See, "team")?;
+    Ok(team)
+}
+
+/// A team by its name.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    let id = store::id_by_name(&mut conn, name).await?.ok_or_else(|| Rejected::not_found("team"))?;
+    drop(conn);
+    get(ctx, id).await
+}
+
+/// Changes a team's settings.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`.
+pub async fn update(ctx: &Ctx, id: TeamId, change: &TeamChange) -> Result<Team> {
+    ctx.attempt("team.update", ObjectKind::Team, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
+    ctx.check_version(team.version)?;
+    let description = change.description.as_deref().unwrap_or(&team.description).trim();
+    let mut checks = domain::error::Checks::new();
+    check_description(&mut checks, description);
+    checks.finish()?;
+    store::update(&mut tx, id, description).await?;
+    let event = Event::new("team.update", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name).change("description", &team.description, description);
+    audit::record(&mut tx, ctx, event).await?;
+    let team = store::find(&mut tx, ctx.actor(), id).await?;
+    tx.commit(team).await
+}
+
+/// Deletes an empty team.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `in_use` with the list of what it still owns.
+pub async fn delete(ctx: &Ctx, id: TeamId) -> Result<()> {
+    ctx.attempt("team.delete", ObjectKind::Team, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::See).await?;
+    ctx.actor().check_platform(PlatformAction::Manage, "team").map_err(|_| Rejected::forbidden("Only a platform admin may delete a team."))?;
+    ctx.check_version(team.version)?;
+    let blockers = store::blockers(&mut tx, id).await?;
+    if !blockers.is_empty() {
+        let mut rejected = Rejected::new(domain::Code::InUse, format!("The team {} still owns things. Delete them first.", team.name));
+        rejected.blockers = blockers;
+        return Err(rejected.into());
+    }
+    store::delete(&mut tx, id).await?;
+    audit::record(&mut tx, ctx, Event::new("team.delete", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name)).await?;
+    tx.commit(()).await
+}
+
+/// A team's members.
+///
+/// # Errors
+/// `not_found` if the actor may not see the team.
+pub async fn members(ctx: &Ctx, id: TeamId) -> Result<Vec<Member>> {
+    get(ctx, id).await?;
+    let mut conn = ctx.read().await?;
+    store::members(&mut conn, id).await
+}
+
+/// Adds a member or changes their role. The last owner cannot step down: somebody has to answer for the team.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input` naming the field, `conflict` for the last owner.
+pub async fn set_member(ctx: &Ctx, id: TeamId, change: &MemberChange) -> Result<Vec<Member>> {
+    ctx.attempt("team.set_member", ObjectKind::Team, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
+    let email = EmailAddress::parse(&change.email).map_err(|message| Rejected::field("email", message))?;
+    let user = store::user_by_email(&mut tx, email.as_str())
+        .await?
+        .ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them.")))?;
+    let before = store::role(&mut tx, id, user.id).await?;
+    if before == Some(TeamRole::Owner) && change.role != TeamRole::Owner {
+        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+    }
+    store::set_member(&mut tx, id, user.id, change.role).await?;
+    let event = Event::new("team.set_member", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name).change(&format!("members.{}", user.email), before, change.role);
+    audit::record(&mut tx, ctx, event).await?;
+    let members = store::members(&mut tx, id).await?;
+    tx.commit(members).await
+}
+
+/// Takes a member out of the team. Anyone may take themselves out.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `conflict` for the last owner.
+pub async fn remove_member(ctx: &Ctx, id: TeamId, user: UserId) -> Result<Vec<Member>> {
+    ctx.attempt("team.remove_member", ObjectKind::Team, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let leaving = ctx.actor().person() == Some(user);
+    let team = store::lock(&mut tx, ctx.actor(), id, if leaving { TeamAction::See } else { TeamAction::Manage }).await?;
+    let before = store::role(&mut tx, id, user).await?.ok_or_else(|| Rejected::not_found("member"))?;
+    if before == TeamRole::Owner {
+        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+    }
+    let email = store::user(&mut tx, user).await?.email;
+    store::remove_member(&mut tx, id, user).await?;
+    let event = Event::new("team.remove_member", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name).change(&format!("members.{email}"), before, None::<TeamRole>);
+    audit::record(&mut tx, ctx, event).await?;
+    let members = store::members(&mut tx, id).await?;
+    tx.commit(members).await
+}
+
+fn check_description(checks: &mut domain::error::Checks, description: &str) {
+    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", format!("Use at most {MAX_DESCRIPTION} characters."));
+    checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
+}
+
+fn refuse_last_owner(owners: i64, team: &str) -> Result<(), Rejected> {
+    if owners <= 1 {
+        return Err(Rejected::conflict(format!("{team} needs an owner. Make somebody else an owner first.")));
+    }
+    Ok(())
+}

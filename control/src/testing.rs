@@ -1,0 +1,77 @@
+//! What tests of operations start from: a migrated database of their own, people, and contexts for them.
+
+use domain::{
+    access::PlatformRole,
+    audit::Source,
+    ids::UserId,
+};
+use sqlx::PgPool;
+use std::time::Duration;
+
+use crate::{Actor, Control, Ctx, Request, Settings, idempotency, secrets};
+
+/// Settings that fit tests.
+#[must_use]
+pub fn settings() -> Settings {
+    Settings {
+        public_url: "http://slipway.test".parse().expect("a URL"),
+        session_idle: Duration::from_secs(3600),
+        session_lifetime: Duration::from_secs(86_400),
+        link_lifetime: Duration::from_secs(86_400),
+        operation_retention: Duration::from_secs(30 * 86_400),
+    }
+}
+
+/// A control over a database of its own.
+pub struct World {
+    pub control: Control,
+}
+
+impl World {
+    pub async fn new(pool: PgPool) -> Self {
+        Self { control: Control::new(pool, settings()).await.expect("a migrated database") }
+    }
+
+    /// A person `<name>@example.com`, signed in.
+    pub async fn user(&self, name: &str, platform: Option<PlatformRole>) -> Ctx {
+        let id = UserId::generate();
+        sqlx::query!(
+            "insert into users (id, email, name, password_hash, platform_role) values ($1, $2, $3, 'none', $4)",
+            id.0,
+            format!("{name}@example.com"),
+            name,
+            platform as Option<PlatformRole>
+        )
+        .execute(&self.control.pool)
+        .await
+        .expect("a new user");
+        self.ctx(Actor::user(id, name.into(), platform))
+    }
+
+    /// Nobody.
+    #[must_use]
+    pub fn nobody(&self) -> Ctx {
+        self.ctx(Actor::anonymous())
+    }
+
+    /// A context for an actor.
+    #[must_use]
+    pub fn ctx(&self, actor: Actor) -> Ctx {
+        Ctx::new(self.control.clone(), actor, Source::Api, Request::default())
+    }
+}
+
+impl Ctx {
+    /// The same, having last seen this version.
+    #[must_use]
+    pub fn seeing(&self, version: i64) -> Self {
+        Self::new(self.control().clone(), self.actor().clone(), self.source(), Request { if_match: Some(version), ..self.request().clone() })
+    }
+
+    /// The same, with an idempotency key.
+    #[must_use]
+    pub fn once(&self, key: &str) -> Self {
+        let key = idempotency::Key { key: key.into(), request_hash: secrets::hash("request") };
+        Self::new(self.control().clone(), self.actor().clone(), self.source(), Request { idempotency: Some(key), ..self.request().clone() })
+    }
+}
