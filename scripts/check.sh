@@ -61,7 +61,7 @@ policy() {
     echo "the advisory database is not reachable from here: advisories are not checked"
   fi
   for workspace in "${workspaces[@]}"; do
-    "$(tool cargo-deny)" --manifest-path "$workspace/Cargo.toml" --locked check --config "$root/deny.toml" "${what[@]}"
+    "$(tool cargo-deny)" --manifest-path "$workspace/Cargo.toml" --config "$root/deny.toml" --locked check "${what[@]}"
   done
 }
 

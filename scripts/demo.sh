@@ -31,13 +31,13 @@ require_free "$slipway_port" SLIPWAY_PORT "Slipway"
 require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
 
 say "Starting the sandbox, a database and Slipway"
-start_sandbox
+start_sandbox --seed demo
 DATABASE_URL=$("$root/scripts/postgres.sh" start demo)
+export DATABASE_URL
 await sandbox 180 "the sandbox" sandbox_ready
 start_slipway
 await slipway 30 "Slipway" slipway_ready
-source "$root/scripts/demo/seed.sh"
-seed
+"$root/scripts/demo/seed.sh"
 
 say "Slipway is up ($((SECONDS - began)) s)"
 # shellcheck source=/dev/null

@@ -12,7 +12,7 @@ claim "a development session"
 require_free_sandbox
 require_free "$slipway_port" SLIPWAY_PORT "Slipway"
 require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
-start_sandbox
+start_sandbox --seed demo
 DATABASE_URL=$(scripts/postgres.sh start demo)
 export DATABASE_URL
 # New queries are checked against the database itself, before they are prepared.

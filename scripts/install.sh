@@ -12,6 +12,8 @@ debian() {
   done
   ((${#missing[@]})) || return 0
   has apt-get || die "please install ${missing[*]}: only Debian's packages are known here"
+  # Asked for here: a step cannot ask for a password.
+  ((EUID == 0)) || ! has sudo || sudo -v
   step "Installing ${missing[*]}" debian_install "${missing[@]}"
 }
 
@@ -78,6 +80,7 @@ install_database() {
 
 install_check() {
   rustup component list --installed | grep -q ^clippy || step "Adding clippy and rustfmt" rustup component add clippy rustfmt
+  debian shellcheck git
   crate cargo-deny cargo-deny "$cargo_deny_version"
   crate cargo-machete cargo-machete "$cargo_machete_version"
 }

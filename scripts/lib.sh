@@ -28,24 +28,50 @@ die() {
   exit 1
 }
 
+# begin COMMAND...: starts it as a job of its own process group and sets `job`.
+# A plain background job would ignore Ctrl-C; this one is ended when the script is.
+# It also keeps errexit on inside functions, which `command || ...` would turn off.
+begin() {
+  saved_traps=$(trap -p INT TERM)
+  set -m
+  "$@" </dev/null &
+  job=$!
+  set +m
+  trap 'abandon 130' INT
+  trap 'abandon 143' TERM
+}
+
+abandon() {
+  kill -TERM -- "-$job" 2>/dev/null || true
+  exit "$1"
+}
+
+# finish: waits for the job that began last, and returns its status.
+finish() {
+  local status=0
+  wait "$job" || status=$?
+  trap - INT TERM
+  eval "$saved_traps"
+  return "$status"
+}
+
 # step LABEL COMMAND...: runs a long command with its output in a log, says how
 # it goes twice a minute, how long it took, and shows the log's end if it fails.
 step() {
-  local label=$1 log started=$SECONDS next=30 pid status=0
+  local label=$1 log started=$SECONDS next=30 status=0
   shift
   mkdir -p "$logs"
   log=$logs/$(tr -cs '[:alnum:]' - <<<"${label,,}" | sed 's/^-*//; s/-*$//').log
   say "$label"
-  "$@" >"$log" 2>&1 &
-  pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
+  begin "$@" >"$log" 2>&1
+  while kill -0 "$job" 2>/dev/null; do
     sleep 0.2
     if ((SECONDS - started >= next)); then
       note "$((SECONDS - started)) s: $(tail -c 400 "$log" | tr '\r' '\n' | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c1-100)"
       next=$((next + 30))
     fi
   done
-  wait "$pid" || status=$?
+  finish || status=$?
   if ((status != 0)); then
     tail -n 40 "$log" >&2
     die "$label failed after $((SECONDS - started)) s (status $status); all of it is in $log"
@@ -58,7 +84,8 @@ timed() {
   local label=$1 started=$SECONDS status=0
   shift
   say "$label"
-  "$@" || status=$?
+  begin "$@"
+  finish || status=$?
   ((status == 0)) || die "$label failed after $((SECONDS - started)) s (status $status)"
   note "done in $((SECONDS - started)) s"
 }

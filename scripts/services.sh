@@ -138,3 +138,14 @@ start_sandbox() {
 
 sandbox_ready() { curl -fsS -m 2 "http://127.0.0.1:$sandbox_port/_sandbox/ready"; }
 slipway_ready() { curl -fsS -m 2 "http://127.0.0.1:$slipway_port/readyz"; }
+
+# Starts Slipway on the demo's database, as the AWS principal that the sandbox made for it.
+start_slipway() {
+  (
+    # shellcheck source=/dev/null
+    source "$demo/sandbox/slipway.env"
+    export SLIPWAY_LISTEN=127.0.0.1:$slipway_port SLIPWAY_METRICS_LISTEN=127.0.0.1:$metrics_port
+    export SLIPWAY_PUBLIC_URL=http://127.0.0.1:$slipway_port SLIPWAY_SITE=$root/target/site
+    launch slipway "$slipway_program" serve
+  )
+}

@@ -45,8 +45,11 @@ bind() {
   compress "$pkg/$name.js" "$pkg/${name}_bg.wasm"
 }
 
+# The oldest browsers that know light-dark(), which the colours are written with.
+browsers='chrome 123, edge 123, firefox 120, safari 17.5'
+
 styles() {
-  "$(tool lightningcss)" --bundle --minify --targets '>= 0.5%' "$root/style/main.css" --output-file "$pkg/$name.new.css"
+  "$(tool lightningcss)" --bundle --minify --targets "$browsers" "$root/style/main.css" --output-file "$pkg/$name.new.css"
   mv "$pkg/$name.new.css" "$pkg/$name.css"
   compress "$pkg/$name.css"
 }
