@@ -24,7 +24,9 @@ pub mod paging;
 pub mod passwords;
 pub mod reconcile;
 pub mod secrets;
+pub mod sessions;
 pub mod teams;
+pub mod tokens;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The process: wiring and HTTP. What it can do is `control`; what people see is `app`.
+
+pub mod config;
+pub mod forms;
+pub mod rest;
+pub mod router;
+pub mod session;
+pub mod state;
+pub mod telemetry;

@@ -21,15 +21,16 @@ pub fn Field(
     #[prop(optional, into)] placeholder: Option<String>,
 ) -> impl IntoView {
     let why = typed.why(&name);
+    let wrong = why.is_some();
     let (why_id, hint_id) = (format!("{name}-why"), format!("{name}-hint"));
     let described = describe(why.is_some().then_some(&why_id), hint.is_some().then_some(&hint_id));
     // A password is never sent back.
     let value = if kind == "password" { String::new() } else { typed.text_or(&name, &value) };
     view! {
-        <div class="field" class:wrong=why.is_some()>
+        <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
             <input id=name.clone() name=name.clone() type=kind value=value autocomplete=autocomplete required=required placeholder=placeholder
-                aria-describedby=described aria-invalid=why.is_some().then_some("true")/>
+                aria-describedby=described aria-invalid=wrong.then_some("true")/>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>
@@ -47,13 +48,14 @@ pub fn TextField(
     #[prop(default = 3)] rows: u8,
 ) -> impl IntoView {
     let why = typed.why(&name);
+    let wrong = why.is_some();
     let (why_id, hint_id) = (format!("{name}-why"), format!("{name}-hint"));
     let described = describe(why.is_some().then_some(&why_id), hint.is_some().then_some(&hint_id));
     let text = typed.text_or(&name, &value);
     view! {
-        <div class="field" class:wrong=why.is_some()>
+        <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
-            <TextArea id=name.clone() name=name.clone() text=text rows=rows described_by=described.unwrap_or_default() invalid=why.is_some()/>
+            <TextArea id=name.clone() name=name.clone() text=text rows=rows described_by=described.unwrap_or_default() invalid=wrong/>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>
@@ -71,6 +73,7 @@ pub fn Choice(
     #[prop(optional, into)] hint: Option<String>,
 ) -> impl IntoView {
     let why = typed.why(&name);
+    let wrong = why.is_some();
     let (why_id, hint_id) = (format!("{name}-why"), format!("{name}-hint"));
     let described = describe(why.is_some().then_some(&why_id), hint.is_some().then_some(&hint_id));
     let chosen = typed.text_or(&name, &value);
@@ -82,9 +85,9 @@ pub fn Choice(
         })
         .collect_view();
     view! {
-        <div class="field" class:wrong=why.is_some()>
+        <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
-            <select id=name.clone() name=name.clone() aria-describedby=described aria-invalid=why.is_some().then_some("true")>{options}</select>
+            <select id=name.clone() name=name.clone() aria-describedby=described aria-invalid=wrong.then_some("true")>{options}</select>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>

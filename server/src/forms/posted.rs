@@ -1,0 +1,49 @@
+//! A form as it came in.
+
+use app::form::Typed;
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+};
+use control::{Ctx, idempotency::Key};
+use domain::{Code, Rejected};
+
+use super::shown::PageError;
+use crate::rest::{extract::MAX_BODY, precondition};
+
+/// The context, carrying the form's key and the version its page showed, and what was typed.
+pub struct Posted(pub Ctx, pub Typed);
+
+impl<S: Send + Sync> FromRequest<S> for Posted {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, PageError> {
+        let ctx = request.extensions().get::<Ctx>().cloned();
+        let Some(ctx) = ctx else { return Err(PageError::without_ctx(anyhow::anyhow!("the session layer is missing from this route"))) };
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let bytes = match to_bytes(request.into_body(), MAX_BODY).await {
+            Ok(bytes) => bytes,
+            Err(_) => return Err(PageError::new(&ctx, Rejected::new(Code::TooLarge, "This form is too large, or it broke off."))),
+        };
+        let values: Vec<(String, String)> = url::form_urlencoded::parse(&bytes).into_owned().collect();
+        let own: Vec<&(String, String)> = values.iter().filter(|(name, _)| name != "_key").collect();
+        let find = |wanted: &str| values.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.as_str());
+        let body = serde_json::to_vec(&own).map_err(|error| PageError::new(&ctx, error))?;
+        let idempotency = find("_key").filter(|key| key.len() <= 200).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
+        let if_match = find("_version").and_then(|version| version.parse().ok());
+        let request = control::Request { idempotency, if_match, ..ctx.request().clone() };
+        let ctx = Ctx::new(ctx.control().clone(), ctx.actor().clone(), ctx.source(), request);
+        Ok(Self(ctx, Typed::new(values)))
+    }
+}
+
+/// Insists on the name of what is destroyed.
+///
+/// # Errors
+/// `invalid_input` at the field `confirm`.
+pub fn confirmed(typed: &Typed, name: &str) -> Result<(), Rejected> {
+    if typed.text("confirm").trim() == name {
+        return Ok(());
+    }
+    Err(Rejected::field("confirm", format!("Type {name} exactly to confirm.")))
+}

@@ -1,0 +1,133 @@
+//! Pages on their way out.
+
+use app::page::{Page, draw};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use control::{Ctx, Error};
+use domain::{Code, Rejected};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{rest::error::outside, state::AppState};
+
+/// A loaded page; the layer around the routes draws it.
+pub struct Shown(Page);
+
+/// What a page's handler gives.
+pub type PageResult = Result<Shown, PageError>;
+/// What a form's handler gives: a redirect, or the page again.
+pub type FormResult = Result<Response, PageError>;
+
+impl From<Page> for Shown {
+    fn from(page: Page) -> Self {
+        Self(page)
+    }
+}
+
+/// Pages are not `Clone` and extensions want that: a cell that is emptied once.
+#[derive(Clone)]
+struct Pending(std::sync::Arc<std::sync::Mutex<Option<Page>>>);
+
+impl IntoResponse for Shown {
+    fn into_response(self) -> Response {
+        let mut response = ().into_response();
+        response.extensions_mut().insert(Pending(std::sync::Arc::new(std::sync::Mutex::new(Some(self.0)))));
+        response
+    }
+}
+
+/// Why there is no page.
+pub struct PageError {
+    error: Error,
+}
+
+impl PageError {
+    #[must_use]
+    pub fn new(_: &Ctx, error: impl Into<Error>) -> Self {
+        Self { error: error.into() }
+    }
+
+    #[must_use]
+    pub fn without_ctx(error: impl Into<Error>) -> Self {
+        Self { error: error.into() }
+    }
+}
+
+impl<E: Into<Error>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self { error: error.into() }
+    }
+}
+
+#[derive(Clone)]
+struct Refused(Rejected);
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let rejected = outside(self.error);
+        let mut response = StatusCode::from_u16(rejected.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        response.extensions_mut().insert(Refused(rejected.clone()));
+        response.extensions_mut().insert(rejected);
+        response
+    }
+}
+
+/// After a form did what it says: go to where the result is seen.
+#[must_use]
+pub fn see_other(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+/// The rejection to draw the form again with, or the error when it is not one.
+///
+/// # Errors
+/// Faults, and rejections that mean the page itself cannot be seen.
+pub fn again(error: Error) -> Result<Rejected, Error> {
+    match error {
+        Error::Rejected(rejected) if !matches!(rejected.code, Code::Unauthenticated | Code::NotFound) => Ok(*rejected),
+        other => Err(other),
+    }
+}
+
+/// Draws what handlers loaded, with the caller's frame and a content security policy of its own.
+pub async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let ctx = request.extensions().get::<Ctx>().cloned();
+    let wanted = request.uri().path_and_query().map(|path| path.as_str().to_owned());
+    let is_get = request.method() == http::Method::GET;
+    let mut response = next.run(request).await;
+    let Some(ctx) = ctx else { return response };
+    if let Some(Refused(rejected)) = response.extensions_mut().remove::<Refused>() {
+        if rejected.code == Code::Unauthenticated {
+            let next = wanted.filter(|path| is_get && path != "/").map(|path| format!("?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>())).unwrap_or_default();
+            return Redirect::to(&format!("/sign-in{next}")).into_response();
+        }
+        let page = match rejected.code {
+            Code::Internal => app::pages::error::fault(ctx.request().id.as_deref().unwrap_or("unknown")),
+            _ => app::pages::error::rejected(&rejected),
+        };
+        let mut drawn = html(&state, &ctx, page);
+        drawn.extensions_mut().insert(rejected);
+        return drawn;
+    }
+    let pending = response.extensions_mut().remove::<Pending>();
+    match pending.and_then(|pending| pending.0.lock().ok().and_then(|mut page| page.take())) {
+        Some(page) => html(&state, &ctx, page),
+        None => response,
+    }
+}
+
+fn html(state: &AppState, ctx: &Ctx, page: Page) -> Response {
+    let drawn = draw(page, state.chrome(ctx.actor().clone()));
+    let status = StatusCode::from_u16(drawn.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Html(drawn.html)).into_response();
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{}' 'strict-dynamic' 'wasm-unsafe-eval'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        drawn.nonce
+    );
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).expect("a nonce fits a header"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

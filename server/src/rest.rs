@@ -1,0 +1,7 @@
+//! `/api/v1`: one file per resource. Handlers read the request, call one operation and write what it gave.
+
+pub mod error;
+pub mod extract;
+pub mod precondition;
+pub mod respond;
+pub mod teams;

@@ -1,0 +1,91 @@
+//! Every rejection leaves as RFC 9457 `application/problem+json` with a stable code; faults are logged here, once, and opaque outside.
+
+use axum::response::{IntoResponse, Response};
+use control::Error;
+use domain::{Code, FieldError, Rejected, error::Blocker};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// An operation's error on its way out.
+#[derive(Debug)]
+pub struct RestError(pub Error);
+
+impl<E: Into<Error>> From<E> for RestError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A problem, as RFC 9457 has it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// A stable address for the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A summary of the kind.
+    pub title: String,
+    pub status: u16,
+    /// What is wrong here and what to do.
+    pub detail: String,
+    /// The stable code.
+    pub code: Code,
+    /// The fields at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// What stands in the way of a deletion.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+    /// What AWS, Kubernetes or the model said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        Self {
+            kind: format!("/api/v1/problems/{}", rejected.code.as_str()),
+            title: rejected.code.title().into(),
+            status: rejected.code.status(),
+            detail: rejected.message,
+            code: rejected.code,
+            errors: rejected.errors,
+            blockers: rejected.blockers,
+            raw: rejected.raw,
+        }
+    }
+}
+
+/// The rejection that stands for an error outside; a fault is logged and becomes opaque.
+#[must_use]
+pub fn outside(error: Error) -> Rejected {
+    match error {
+        Error::Rejected(rejected) => *rejected,
+        Error::Replayed(_) => fault(&anyhow::anyhow!("a replayed answer reached the edge: the handler does not call or_replay")),
+        Error::Fault(error) => fault(&error),
+    }
+}
+
+fn fault(error: &anyhow::Error) -> Rejected {
+    tracing::error!(error = format!("{error:#}"), "a request failed");
+    Rejected::new(Code::Internal, "Something went wrong on our side. Nothing was changed. The x-request-id of this answer says where to look.")
+}
+
+impl IntoResponse for RestError {
+    fn into_response(self) -> Response {
+        let rejected = outside(self.0);
+        let status = StatusCode::from_u16(rejected.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry = (rejected.code == Code::RateLimited).then_some(60);
+        let mut response = (status, axum::Json(Problem::from(rejected.clone()))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if rejected.code == Code::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(rejected);
+        response
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads requests; what cannot be read is a rejection like any other.
+
+use std::str::FromStr;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+};
+use domain::{Code, Rejected};
+use http::{header, request::Parts};
+use serde::de::DeserializeOwned;
+
+use super::error::RestError;
+
+/// The most a JSON body may hold; predictions have their own limit.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = RestError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, RestError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+            return Err(Rejected::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.").into());
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = T::deserialize(&mut json).map_err(malformed)?;
+        json.end().map_err(malformed)?;
+        Ok(Self(value))
+    }
+}
+
+fn malformed(error: serde_json::Error) -> RestError {
+    let code = if error.is_data() { Code::InvalidInput } else { Code::MalformedRequest };
+    Rejected::new(code, format!("The body is not what is expected here: {error}.")).into()
+}
+
+/// The id in the path. Anything that is not an id looks like an id that does not exist.
+pub struct Id<T>(pub T);
+
+impl<T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RestError> {
+        let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state).await.map_err(|_| Rejected::not_found("thing"))?;
+        text.parse().map(Self).map_err(|_| Rejected::not_found("thing").into())
+    }
+}
+
+/// Two ids in the path.
+pub struct Ids<A, B>(pub A, pub B);
+
+impl<A: FromStr + Send, B: FromStr + Send, S: Send + Sync> FromRequestParts<S> for Ids<A, B> {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RestError> {
+        let axum::extract::Path((a, b)) = axum::extract::Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Rejected::not_found("thing"))?;
+        match (a.parse(), b.parse()) {
+            (Ok(a), Ok(b)) => Ok(Self(a, b)),
+            _ => Err(Rejected::not_found("thing").into()),
+        }
+    }
+}
+
+/// The query. Empty values count as left out, as forms send them.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RestError> {
+        let text = parts.uri.query().unwrap_or_default();
+        let filled: Vec<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> = url::form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !value.is_empty()).collect();
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled).finish();
+        serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The query cannot be read: {error}.")).into())
+    }
+}

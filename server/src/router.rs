@@ -1,0 +1,103 @@
+//! Every route on one page.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use domain::{Code, Rejected};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    services::ServeDir,
+    set_header::SetResponseHeaderLayer,
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{forms, rest, rest::error::RestError, session, state::AppState, telemetry};
+
+/// REST, with the paths its document has.
+pub fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(rest::teams::list, rest::teams::create))
+        .routes(routes!(rest::teams::get, rest::teams::update, rest::teams::delete))
+        .routes(routes!(rest::teams::members, rest::teams::set_member))
+        .routes(routes!(rest::teams::remove_member))
+}
+
+/// Pages and their forms.
+pub fn pages() -> Router<AppState> {
+    Router::new()
+        .route("/teams", get(forms::teams::list).post(forms::teams::create))
+        .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
+}
+
+/// The whole portal.
+pub fn router(state: AppState) -> Router {
+    let (api, _) = api().split_for_parts();
+    let api = Router::new()
+        .nest("/api/v1", api.fallback(no_such_address).method_not_allowed_fallback(wrong_method))
+        .layer(from_fn(no_store));
+    let site = state.web.options.site_root.to_string();
+    let pages = pages()
+        .fallback_service(ServeDir::new(site).precompressed_br().precompressed_gzip().fallback(get(no_such_page)))
+        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    Router::new()
+        .merge(api)
+        .merge(pages)
+        .layer(from_fn_with_state(state.clone(), session::layer))
+        .layer(from_fn_with_state(state.clone(), session::cross_site::layer))
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(telemetry::ready))
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetRequestIdLayer::new(HeaderName::from_static("x-request-id"), MakeRequestUuid))
+                .layer(TraceLayer::new_for_http().make_span_with(telemetry::span))
+                .layer(PropagateRequestIdLayer::new(HeaderName::from_static("x-request-id")))
+                .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .layer(set(header::REFERRER_POLICY, "same-origin"))
+                .layer(set(header::X_FRAME_OPTIONS, "DENY"))
+                .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+                .layer(CatchPanicLayer::custom(panicked))
+                .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60)))
+                .layer(CompressionLayer::new().br(false))
+                .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
+        )
+        .with_state(state)
+}
+
+fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn no_store(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn no_such_address() -> RestError {
+    Rejected::new(Code::NotFound, "There is no such address. /api/v1/openapi.json lists them.").into()
+}
+
+async fn wrong_method() -> RestError {
+    Rejected::new(Code::MethodNotAllowed, "This address does not take this method. /api/v1/openapi.json lists what it takes.").into()
+}
+
+async fn no_such_page() -> forms::shown::PageError {
+    Rejected::not_found("page").into()
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something that is not text");
+    RestError(anyhow::anyhow!("a handler panicked: {what}").into()).into_response()
+}

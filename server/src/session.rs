@@ -1,0 +1,73 @@
+//! Who is asking: one layer for pages, REST, event streams and server functions.
+
+pub mod cookie;
+pub mod cross_site;
+pub mod proxies;
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use control::{Actor, Ctx, sessions, tokens};
+use domain::{Code, Rejected, audit::Source};
+use http::{Method, header, request::Parts};
+use std::net::SocketAddr;
+use tower_http::request_id::RequestId;
+
+use crate::{rest::{error::RestError, precondition}, state::AppState};
+
+/// The caller's context.
+pub struct Caller(pub Ctx);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RestError> {
+        let ctx = parts.extensions.get::<Ctx>().cloned();
+        ctx.map(Self).ok_or_else(|| RestError(anyhow::anyhow!("the session layer is missing from this route").into()))
+    }
+}
+
+/// Puts the caller's [`Ctx`] into the request, and records refusals on the way back.
+pub async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let is_api = request.uri().path().starts_with("/api/");
+    let ctx = match context(&state, &mut request, is_api).await {
+        Ok(ctx) => ctx,
+        Err(error) => return RestError(error).into_response(),
+    };
+    request.extensions_mut().insert(ctx.clone());
+    let response = next.run(request).await;
+    if let Some(rejected) = response.extensions().get::<Rejected>()
+        && rejected.code == Code::Forbidden
+        && let Err(error) = control::audit::record_refusal(&ctx, rejected).await
+    {
+        tracing::error!(error = format!("{error:#}"), "a refusal could not be recorded");
+    }
+    response
+}
+
+async fn context(state: &AppState, request: &mut Request<Body>, is_api: bool) -> control::Result<Ctx> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let address = state.web.proxies.client(peer, request.headers()).map(|address| address.to_string());
+    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
+    let actor = match (bearer(request), cookie::secret(request.headers(), state.is_https())) {
+        (Some(token), _) if is_api => match tokens::authenticate(&state.control, &token).await? {
+            Some(actor) => actor,
+            None => return Err(Rejected::new(Code::Unauthenticated, "This token is not valid: it is unknown, expired or revoked.").into()),
+        },
+        (_, Some(secret)) => sessions::authenticate(&state.control, &secret).await?.unwrap_or_else(Actor::anonymous),
+        _ => Actor::anonymous(),
+    };
+    let idempotency = if is_api && request.method() != Method::GET { precondition::idempotency(request).await? } else { None };
+    let if_match = precondition::if_match(request.method(), request.headers(), is_api)?;
+    let source = if is_api { Source::Api } else { Source::Page };
+    Ok(Ctx::new(state.control.clone(), actor, source, control::Request { id, address, idempotency, if_match }))
+}
+
+fn bearer(request: &Request<Body>) -> Option<String> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
