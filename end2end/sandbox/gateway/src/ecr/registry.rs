@@ -1,0 +1,171 @@
+//! The image registry: OCI distribution on `/v2/`, for those who hold a token that ECR gave out.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::repository_arn;
+use crate::authorize::{Verdict, Wish, authorize};
+use crate::call;
+use crate::cloud::Cloud;
+use crate::principals::Principal;
+use crate::proxy;
+use crate::sandbox::Sandbox;
+
+/// The key under which a token is kept: its hash, so that the book cannot be used to log in.
+pub fn fingerprint(token: &str) -> String {
+    use std::fmt::Write;
+    Sha256::digest(token.trim()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Answers a registry request.
+pub async fn answer(sandbox: &Arc<Sandbox>, request: Request<Body>) -> Response<Body> {
+    if sandbox.faults.registry_is_down() {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "the registry is down (a fault that was switched on)");
+    }
+    let Some(principal) = holder(sandbox, &request) else {
+        return unauthorized(sandbox);
+    };
+    let Some(target) = Target::parse(request.uri().path()) else {
+        return error(StatusCode::NOT_FOUND, "UNSUPPORTED", "the registry has no such path");
+    };
+    for action in target.actions(request.method()) {
+        let wish = Wish::new(format!("ecr:{action}"), repository_arn(sandbox, &sandbox.cloud.region, &target.repository));
+        match authorize(&sandbox.cloud, &principal, &wish).await {
+            Ok(Verdict::Allowed) => {}
+            Ok(Verdict::Denied(sentence)) => return error(StatusCode::FORBIDDEN, "DENIED", &sentence),
+            Err(failure) => {
+                tracing::error!(%failure, "could not ask what a registry token allows");
+                return error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &failure.to_string());
+            }
+        }
+    }
+    let (mut parts, body) = request.into_parts();
+    let root = Cloud::root_authorization(&sandbox.cloud.region, "ecr");
+    let root = root.parse().expect("a signature header is a valid header value");
+    parts.headers.insert(http::header::AUTHORIZATION, root);
+    proxy::forward(sandbox, parts, body).await
+}
+
+/// Whose token a request brings, if it brings a good one.
+fn holder(sandbox: &Sandbox, request: &Request<Body>) -> Option<Principal> {
+    let authorization = call::header(request.headers(), "authorization")?;
+    let basic = authorization.strip_prefix("Basic ")?;
+    let decoded = String::from_utf8(STANDARD.decode(basic.trim()).ok()?).ok()?;
+    let (user, _) = decoded.split_once(':')?;
+    if user != "AWS" {
+        return None;
+    }
+    // ECR's token is itself the base64 of `AWS:PASSWORD`, as the header carries it.
+    let token = sandbox.book.read(|entries| entries.registry_tokens.get(&fingerprint(basic)).cloned())?;
+    (token.expires > OffsetDateTime::now_utc()).then_some(token.principal)
+}
+
+/// What a registry path is about.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    repository: String,
+    /// `manifests`, `blobs` or `tags`; empty for the version check.
+    kind: String,
+    rest: Vec<String>,
+}
+
+impl Target {
+    /// Reads a path as the emulator does: the first such word after the name ends the name.
+    fn parse(path: &str) -> Option<Self> {
+        let path = percent_decode_str(path).decode_utf8().ok()?;
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let (version, segments) = segments.split_first()?;
+        if *version != "v2" {
+            return None;
+        }
+        if segments.is_empty() {
+            return Some(Self { repository: String::new(), kind: String::new(), rest: Vec::new() });
+        }
+        let end = segments.iter().position(|segment| matches!(*segment, "manifests" | "blobs" | "tags"))?;
+        (end > 0).then(|| Self {
+            repository: segments[..end].join("/"),
+            kind: segments[end].to_owned(),
+            rest: segments[end + 1..].iter().map(|segment| (*segment).to_owned()).collect(),
+        })
+    }
+
+    /// What ECR asks IAM for a request on this path.
+    fn actions(&self, method: &Method) -> &'static [&'static str] {
+        let upload = self.rest.first().is_some_and(|first| first == "uploads");
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        match (self.kind.as_str(), method.as_str()) {
+            ("", _) => &[],
+            ("manifests", "PUT") => &["PutImage"],
+            ("manifests", "DELETE") => &["BatchDeleteImage"],
+            ("manifests", _) if reads => &["BatchGetImage"],
+            ("tags", _) if reads => &["ListImages"],
+            ("blobs", "POST") if upload => &["InitiateLayerUpload"],
+            ("blobs", "PUT") if upload => &["UploadLayerPart", "CompleteLayerUpload"],
+            ("blobs", _) if upload => &["UploadLayerPart"],
+            ("blobs", "HEAD") => &["BatchCheckLayerAvailability"],
+            ("blobs", "GET") => &["GetDownloadUrlForLayer"],
+            // Deleting single blobs is not offered by ECR; whoever may delete images may try.
+            _ => &["BatchDeleteImage"],
+        }
+    }
+}
+
+fn unauthorized(sandbox: &Sandbox) -> Response<Body> {
+    let mut response = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "get a token with `aws ecr get-login-password`");
+    let challenge = format!("Basic realm=\"http://{}/\",service=\"ecr.amazonaws.com\"", sandbox.registry());
+    response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge.parse().expect("an address is a valid header value"));
+    response
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    let body = json!({ "errors": [{ "code": code, "message": message }] });
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .header("docker-distribution-api-version", "registry/2.0")
+        .body(Body::from(body.to_string()))
+        .expect("the headers are constants")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions(method: Method, path: &str) -> &'static [&'static str] {
+        Target::parse(path).unwrap().actions(&method)
+    }
+
+    #[test]
+    fn repositories_may_have_slashes_and_escapes() {
+        let repository = |path: &str| Target::parse(path).map(|target| target.repository);
+        assert_eq!(repository("/v2/forecasting/iris/manifests/v1").as_deref(), Some("forecasting/iris"));
+        assert_eq!(repository("/v2/forecasting%2Firis/manifests/v1").as_deref(), Some("forecasting/iris"));
+        assert_eq!(repository("/v2/a/manifests/x/b/manifests/y").as_deref(), Some("a"));
+        assert_eq!(repository("/v2/").as_deref(), Some(""));
+        assert_eq!(repository("/v2/_catalog"), None);
+        assert_eq!(repository("/v2/manifests/x"), None);
+    }
+
+    #[test]
+    fn a_push_and_a_pull_ask_for_what_ecr_asks() {
+        assert_eq!(actions(Method::POST, "/v2/a/blobs/uploads/"), ["InitiateLayerUpload"]);
+        assert_eq!(actions(Method::PATCH, "/v2/a/blobs/uploads/1"), ["UploadLayerPart"]);
+        assert_eq!(actions(Method::PUT, "/v2/a/blobs/uploads/1"), ["UploadLayerPart", "CompleteLayerUpload"]);
+        assert_eq!(actions(Method::PUT, "/v2/a/manifests/v1"), ["PutImage"]);
+        assert_eq!(actions(Method::GET, "/v2/a/manifests/v1"), ["BatchGetImage"]);
+        assert_eq!(actions(Method::GET, "/v2/a/blobs/sha256:00"), ["GetDownloadUrlForLayer"]);
+        assert!(actions(Method::GET, "/v2/").is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! The running sandbox, shared by everything that answers a request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+
+use crate::book::Book;
+use crate::cloud::Cloud;
+use crate::eks::tokens::KnownTokens;
+use crate::faults::Faults;
+use crate::http_client::HttpClient;
+use crate::planes_api::ControlPlanes;
+
+/// The running sandbox.
+pub struct Sandbox {
+    /// Where clients reach the gateway.
+    pub listen: SocketAddr,
+    /// The emulator, as root.
+    pub cloud: Cloud,
+    /// The client that requests are forwarded with.
+    pub http: HttpClient,
+    /// What is kept.
+    pub book: Book,
+    /// The Kubernetes side.
+    pub planes: Arc<dyn ControlPlanes>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+    /// EKS tokens verified before.
+    pub tokens: KnownTokens,
+    ready: AtomicBool,
+}
+
+impl Sandbox {
+    /// A sandbox in front of `cloud`, not ready yet.
+    ///
+    /// # Errors
+    /// When the state folder's book cannot be read.
+    pub fn new(
+        listen: SocketAddr,
+        state: &std::path::Path,
+        cloud: Cloud,
+        http: HttpClient,
+        planes: Arc<dyn ControlPlanes>,
+    ) -> Result<Self> {
+        Ok(Self {
+            listen,
+            cloud,
+            http,
+            book: Book::open(state)?,
+            planes,
+            faults: Faults::default(),
+            tokens: KnownTokens::default(),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether what the sandbox was started with is in place.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Says that everything is in place.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// The registry's address as images name it.
+    pub fn registry(&self) -> String {
+        self.listen.to_string()
+    }
+}
