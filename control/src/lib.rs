@@ -26,9 +26,9 @@ pub mod reconcile;
 pub mod secrets;
 pub mod sessions;
 pub mod teams;
-pub mod tokens;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tokens;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -36,17 +36,13 @@ pub fn api() -> OpenApiRouter<AppState> {
 
 /// Pages and their forms.
 pub fn pages() -> Router<AppState> {
-    Router::new()
-        .route("/teams", get(forms::teams::list).post(forms::teams::create))
-        .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
+    Router::new().route("/teams", get(forms::teams::list).post(forms::teams::create)).route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }
 
 /// The whole portal.
 pub fn router(state: AppState) -> Router {
     let (api, _) = api().split_for_parts();
-    let api = Router::new()
-        .nest("/api/v1", api.fallback(no_such_address).method_not_allowed_fallback(wrong_method))
-        .layer(from_fn(no_store));
+    let api = Router::new().nest("/api/v1", api.fallback(no_such_address).method_not_allowed_fallback(wrong_method)).layer(from_fn(no_store));
     let site = state.web.options.site_root.to_string();
     let pages = pages()
         .fallback_service(ServeDir::new(site).precompressed_br().precompressed_gzip().fallback(get(no_such_page)))

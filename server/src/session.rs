@@ -16,7 +16,10 @@ use http::{Method, header, request::Parts};
 use std::net::SocketAddr;
 use tower_http::request_id::RequestId;
 
-use crate::{rest::{error::RestError, precondition}, state::AppState};
+use crate::{
+    rest::{error::RestError, precondition},
+    state::AppState,
+};
 
 /// The caller's context.
 pub struct Caller(pub Ctx);

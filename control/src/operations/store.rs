@@ -58,16 +58,12 @@ pub(super) async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Opt
 }
 
 pub(super) async fn end_running(conn: &mut PgConnection, object: Uuid, state: OperationState) -> Result<()> {
-    sqlx::query!("update operations set state = $2, finished_at = now() where object_id = $1 and state = 'running'", object, state as OperationState)
-        .execute(conn)
-        .await?;
+    sqlx::query!("update operations set state = $2, finished_at = now() where object_id = $1 and state = 'running'", object, state as OperationState).execute(conn).await?;
     Ok(())
 }
 
 pub(super) async fn end(conn: &mut PgConnection, id: OperationId, state: OperationState) -> Result<bool> {
-    let ended = sqlx::query!("update operations set state = $2, finished_at = now() where id = $1 and state = 'running'", id.0, state as OperationState)
-        .execute(conn)
-        .await?;
+    let ended = sqlx::query!("update operations set state = $2, finished_at = now() where id = $1 and state = 'running'", id.0, state as OperationState).execute(conn).await?;
     Ok(ended.rows_affected() == 1)
 }
 
@@ -93,14 +89,10 @@ pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outc
         Ok(()) => (OperationState::Succeeded, None),
         Err(failure) => (OperationState::Failed, Some(serde_json::to_value(failure)?)),
     };
-    let ended = sqlx::query!(
-        "update operations set state = $2, failure = $3, finished_at = now() where id = $1 and state = 'running'",
-        operation.0,
-        state as OperationState,
-        failure
-    )
-    .execute(&mut *conn)
-    .await?;
+    let ended =
+        sqlx::query!("update operations set state = $2, failure = $3, finished_at = now() where id = $1 and state = 'running'", operation.0, state as OperationState, failure)
+            .execute(&mut *conn)
+            .await?;
     if ended.rows_affected() == 0 {
         return Ok(false);
     }
