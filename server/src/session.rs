@@ -87,6 +87,14 @@ pub async fn layer(State(state): State<AppState>, mut request: Request, next: Ne
     response
 }
 
+/// Turns strangers away before their request is read any further. Operations check again, and more.
+pub async fn signed_in_only(Caller(ctx): Caller, request: Request, next: Next) -> Response {
+    match ctx.actor().check_signed_in() {
+        Ok(()) => next.run(request).await,
+        Err(rejected) => RestError::from(rejected).into_response(),
+    }
+}
+
 async fn context(state: &AppState, request: &mut Request<Body>, is_api: bool) -> control::Result<Ctx> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let address = state.web.proxies.client(peer, request.headers()).map(|address| address.to_string());
