@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use control::Actor;
 use hydration_context::SsrSharedContext;
-use leptos::{config::LeptosOptions, nonce::{provide_nonce, use_nonce}, prelude::*};
+use leptos::{
+    config::LeptosOptions,
+    nonce::{provide_nonce, use_nonce},
+    prelude::*,
+};
 
 use crate::components::layout::Layout;
 

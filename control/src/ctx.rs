@@ -5,11 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::{
-    Code, Rejected,
-    audit::Source,
-    operation::ObjectKind,
-};
+use domain::{Code, Rejected, audit::Source, operation::ObjectKind};
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;

@@ -21,21 +21,14 @@ pub struct Key {
 /// `conflict` when the answer held a secret and was not kept.
 pub async fn claim(conn: &mut PgConnection, principal: &str, key: &Key) -> Result<()> {
     sqlx::query!("set local lock_timeout = '5s'").execute(&mut *conn).await?;
-    let claimed = sqlx::query!(
-        "insert into idempotency_keys (principal, key, request_hash) values ($1, $2, $3) on conflict do nothing",
-        principal,
-        key.key,
-        &key.request_hash[..]
-    )
-    .execute(&mut *conn)
-    .await
-    .map_err(in_progress)?;
+    let claimed = sqlx::query!("insert into idempotency_keys (principal, key, request_hash) values ($1, $2, $3) on conflict do nothing", principal, key.key, &key.request_hash[..])
+        .execute(&mut *conn)
+        .await
+        .map_err(in_progress)?;
     if claimed.rows_affected() == 1 {
         return Ok(());
     }
-    let kept = sqlx::query!("select request_hash, answer from idempotency_keys where principal = $1 and key = $2", principal, key.key)
-        .fetch_one(conn)
-        .await?;
+    let kept = sqlx::query!("select request_hash, answer from idempotency_keys where principal = $1 and key = $2", principal, key.key).fetch_one(conn).await?;
     if kept.request_hash != key.request_hash {
         return Err(Rejected::new(Code::IdempotencyMismatch, "This idempotency key was used for a different request. Use a new key.").into());
     }

@@ -69,9 +69,11 @@ impl Paging {
         let question = question(list, sort, descending, text, filters)?;
         let key = control.cursor_key;
         let after = match query.page_token.as_deref().filter(|token| !token.is_empty()) {
-            Some(token) => Some(open(&key, token).filter(|token| token.q == question).ok_or_else(|| {
-                Rejected::field("page_token", "This page token is not from this list with these filters. Start again without it.")
-            })?),
+            Some(token) => Some(
+                open(&key, token)
+                    .filter(|token| token.q == question)
+                    .ok_or_else(|| Rejected::field("page_token", "This page token is not from this list with these filters. Start again without it."))?,
+            ),
             None => None,
         };
         let (after_key, after_id) = after.map(|token| (token.k, token.id)).unzip();

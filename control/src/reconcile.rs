@@ -87,9 +87,7 @@ pub async fn mark(conn: &mut PgConnection, object: Uuid, kind: ObjectKind, scope
 /// # Errors
 /// A fault when the database fails.
 pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
-    let poked = sqlx::query!("update reconcile set not_before = now(), marked_at = now() where object_id = $1 and not_before > now()", object)
-        .execute(&mut *conn)
-        .await?;
+    let poked = sqlx::query!("update reconcile set not_before = now(), marked_at = now() where object_id = $1 and not_before > now()", object).execute(&mut *conn).await?;
     if poked.rows_affected() > 0 {
         live::wake(conn).await?;
     }

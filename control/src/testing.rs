@@ -1,10 +1,6 @@
 //! What tests of operations start from: a migrated database of their own, people, and contexts for them.
 
-use domain::{
-    access::PlatformRole,
-    audit::Source,
-    ids::UserId,
-};
+use domain::{access::PlatformRole, audit::Source, ids::UserId};
 use sqlx::PgPool;
 use std::time::Duration;
 

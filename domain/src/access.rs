@@ -134,10 +134,7 @@ impl Rights {
     pub fn limited_to(self, limit: Option<Limit>, team: Option<TeamId>) -> Self {
         match limit {
             None => self,
-            Some(limit) => Self {
-                platform: None,
-                team: self.team.filter(|_| team == Some(limit.team)).map(|role| role.min(limit.role)),
-            },
+            Some(limit) => Self { platform: None, team: self.team.filter(|_| team == Some(limit.team)).map(|role| role.min(limit.role)) },
         }
     }
 }
@@ -153,8 +150,7 @@ pub struct Limit {
 mod tests {
     use super::*;
 
-    const ACTIONS: [TeamAction; 6] =
-        [TeamAction::See, TeamAction::Deploy, TeamAction::Predict, TeamAction::Delete, TeamAction::Manage, TeamAction::ManageTokens];
+    const ACTIONS: [TeamAction; 6] = [TeamAction::See, TeamAction::Deploy, TeamAction::Predict, TeamAction::Delete, TeamAction::Manage, TeamAction::ManageTokens];
 
     fn allowed(rights: Rights) -> Vec<bool> {
         ACTIONS.iter().map(|action| rights.on_team(*action) == Decision::Allowed).collect()

@@ -52,7 +52,7 @@ pub enum LogFormat {
 }
 
 /// Settings, from flags or the environment.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Settings {
     /// The database. Without it the all-in-one process owns a private Postgres in its data folder.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
@@ -99,7 +99,11 @@ impl Settings {
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         };
-        ensure!(self.public_url.scheme() == "https" || (self.public_url.scheme() == "http" && loopback), "SLIPWAY_PUBLIC_URL has to be https:// (http:// is for loopback only): {}", self.public_url);
+        ensure!(
+            self.public_url.scheme() == "https" || (self.public_url.scheme() == "http" && loopback),
+            "SLIPWAY_PUBLIC_URL has to be https:// (http:// is for loopback only): {}",
+            self.public_url
+        );
         ensure!(self.public_url.path() == "/" && self.public_url.query().is_none(), "SLIPWAY_PUBLIC_URL has to be an origin without a path: {}", self.public_url);
         ensure!((2..=500).contains(&self.database_connections), "SLIPWAY_DATABASE_CONNECTIONS has to be 2 to 500");
         ensure!((1..=720).contains(&self.session_idle_hours), "SLIPWAY_SESSION_IDLE_HOURS has to be 1 to 720");

@@ -187,9 +187,7 @@ impl Actor {
 /// A fault when the database fails.
 pub async fn membership(conn: &mut PgConnection, actor: &Actor, team: TeamId) -> Result<Option<TeamRole>> {
     let Some(user) = actor.user_id() else { return Ok(None) };
-    let role = sqlx::query_scalar!(r#"select role as "role: TeamRole" from members where team_id = $1 and user_id = $2"#, team.0, user.0)
-        .fetch_optional(conn)
-        .await?;
+    let role = sqlx::query_scalar!(r#"select role as "role: TeamRole" from members where team_id = $1 and user_id = $2"#, team.0, user.0).fetch_optional(conn).await?;
     Ok(role)
 }
 
@@ -199,13 +197,10 @@ pub async fn membership(conn: &mut PgConnection, actor: &Actor, team: TeamId) ->
 /// A fault when the database fails.
 pub async fn still_may(conn: &mut PgConnection, kind: ActorKind, id: Option<Uuid>, team: TeamId, action: TeamAction) -> Result<bool> {
     let actor = match (kind, id) {
-        (ActorKind::User, Some(id)) => sqlx::query!(
-            r#"select name, platform_role as "platform_role: PlatformRole" from users where id = $1 and disabled_at is null"#,
-            id
-        )
-        .fetch_optional(&mut *conn)
-        .await?
-        .map(|row| Actor::user(UserId(id), row.name, row.platform_role)),
+        (ActorKind::User, Some(id)) => sqlx::query!(r#"select name, platform_role as "platform_role: PlatformRole" from users where id = $1 and disabled_at is null"#, id)
+            .fetch_optional(&mut *conn)
+            .await?
+            .map(|row| Actor::user(UserId(id), row.name, row.platform_role)),
         (ActorKind::Token, Some(id)) => sqlx::query!(
             r#"select t.name, t.user_id as "user_id: UserId", t.team_id as "team_id: TeamId", t.role as "role: TeamRole", u.platform_role as "platform_role: PlatformRole"
                from tokens t left join users u on u.id = t.user_id

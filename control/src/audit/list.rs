@@ -1,11 +1,11 @@
 //! Reading the record.
 
 use domain::{
+    Timestamp,
     audit::{ActorKind, AuditEvent, AuditQuery, Outcome, Source},
     ids::{EventId, TeamId},
     operation::ObjectKind,
     page::{Direction, Page},
-    Timestamp,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -42,9 +42,9 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
 
     let mut tx = ctx.begin().await?;
     let owner = match (owner, ctx.actor().user_id()) {
-        (Some(email), _) => store::user_by_email(&mut tx, email.as_str())
-            .await?
-            .ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?,
+        (Some(email), _) => {
+            store::user_by_email(&mut tx, email.as_str()).await?.ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?
+        }
         (None, Some(user)) => store::user(&mut tx, user).await?,
         (None, None) => return Err(Rejected::field("owner", "Name the first owner's e-mail address.").into()),
     };
@@ -53,10 +53,11 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
         .await
         .on_constraint("teams_name_unique", || Rejected::new(domain::Code::AlreadyExists, format!("There is a team {name} already. Choose another name.")).at("name"))?;
     store::set_member(&mut tx, id, owner.id, TeamRole::Owner).await?;
-    let event = Event::new("team.create", ObjectKind::Team, id.0, name.as_str())
-        .of_team(id, name.as_str())
-        .change("description", None::<String>, new.description.trim())
-        .change("owner", None::<String>, &owner.email);
+    let event = Event::new("team.create", ObjectKind::Team, id.0, name.as_str()).of_team(id, name.as_str()).change("description", None::<String>, new.description.trim()).change(
+        "owner",
+        None::<String>,
+        &owner.email,
+    );
     audit::record(&mut tx, ctx, event).await?;
     let team = store::find(&mut tx, ctx.actor(), id).await?;
     tx.commit(team).await

@@ -100,6 +100,11 @@ async fn pages_follow_each_other_without_gaps(pool: PgPool) {
         seen.sort();
         assert_eq!(seen, (0..7).map(|n| format!("team-{n}")).collect::<Vec<_>>());
     }
-    let foreign = PageQuery { search: Some("team-1".into()), page_size: Some(3), page_token: teams::list(&admin, &PageQuery { page_size: Some(3), ..PageQuery::default() }).await.unwrap().next_page_token, ..PageQuery::default() };
+    let foreign = PageQuery {
+        search: Some("team-1".into()),
+        page_size: Some(3),
+        page_token: teams::list(&admin, &PageQuery { page_size: Some(3), ..PageQuery::default() }).await.unwrap().next_page_token,
+        ..PageQuery::default()
+    };
     assert!(teams::list(&admin, &foreign).await.unwrap_err().is(Code::InvalidInput));
 }

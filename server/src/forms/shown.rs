@@ -100,7 +100,10 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     let Some(ctx) = ctx else { return response };
     if let Some(Refused(rejected)) = response.extensions_mut().remove::<Refused>() {
         if rejected.code == Code::Unauthenticated {
-            let next = wanted.filter(|path| is_get && path != "/").map(|path| format!("?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>())).unwrap_or_default();
+            let next = wanted
+                .filter(|path| is_get && path != "/")
+                .map(|path| format!("?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>()))
+                .unwrap_or_default();
             return Redirect::to(&format!("/sign-in{next}")).into_response();
         }
         let page = match rejected.code {

@@ -27,9 +27,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
             return Err(Rejected::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.").into());
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = T::deserialize(&mut json).map_err(malformed)?;
         json.end().map_err(malformed)?;

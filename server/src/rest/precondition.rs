@@ -50,7 +50,9 @@ pub fn if_match(method: &Method, headers: &HeaderMap, is_api: bool) -> Result<Op
             .and_then(|value| value.trim().trim_start_matches("W/").trim_matches('"').parse().ok())
             .map(Some)
             .ok_or_else(|| Rejected::new(Code::PreconditionFailed, "If-Match holds something that was never this thing's ETag.")),
-        None if is_api && *method == Method::PATCH => Err(Rejected::new(Code::PreconditionRequired, "Send If-Match with the ETag that you last saw, so that nothing is overwritten unseen.")),
+        None if is_api && *method == Method::PATCH => {
+            Err(Rejected::new(Code::PreconditionRequired, "Send If-Match with the ETag that you last saw, so that nothing is overwritten unseen."))
+        }
         None => Ok(None),
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::book::Book;
 use crate::cloud::Cloud;
+use crate::eks::addresses::Addresses;
 use crate::eks::tokens::KnownTokens;
 use crate::faults::Faults;
 use crate::http_client::HttpClient;
@@ -29,6 +30,8 @@ pub struct Sandbox {
     pub faults: Faults,
     /// EKS tokens verified before.
     pub tokens: KnownTokens,
+    /// Private addresses given to instances.
+    pub addresses: Addresses,
     ready: AtomicBool,
 }
 
@@ -52,6 +55,7 @@ impl Sandbox {
             planes,
             faults: Faults::default(),
             tokens: KnownTokens::default(),
+            addresses: Addresses::default(),
             ready: AtomicBool::new(false),
         })
     }
