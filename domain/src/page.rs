@@ -23,7 +23,7 @@ pub enum Direction {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct PageQuery {
     /// How many rows, 1 to 100; 50 when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "size", skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u16>,
     /// `next_page_token` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,4 +48,19 @@ pub struct Page<T> {
     /// Give this as `page_token` to get the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+}
+
+/// Numbers of a query arrive as text once the fields around them are flattened.
+fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Number(u16),
+        Text(String),
+    }
+    match Option::<Size>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Size::Number(number)) => Ok(Some(number)),
+        Some(Size::Text(text)) => text.parse().map(Some).map_err(|_| serde::de::Error::custom(format!("page_size is a number from 1 to {MAX_PAGE_SIZE}"))),
+    }
 }

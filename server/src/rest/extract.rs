@@ -81,3 +81,25 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The query cannot be read: {error}.")).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{model::ModelQuery, page::PageQuery};
+    use http::Request;
+
+    use super::*;
+
+    async fn read<T: DeserializeOwned>(query: &str) -> Result<T, RestError> {
+        let (mut parts, ()) = Request::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
+        Query::from_request_parts(&mut parts, &()).await.map(|Query(query)| query)
+    }
+
+    #[tokio::test]
+    async fn numbers_are_read_at_the_top_and_inside() {
+        assert_eq!(read::<PageQuery>("page_size=3").await.unwrap().page_size, Some(3));
+        let query = read::<ModelQuery>("page_size=3&team=forecasting&search=").await.unwrap();
+        assert_eq!((query.page.page_size, query.team.as_deref(), query.page.search), (Some(3), Some("forecasting"), None));
+        assert!(read::<ModelQuery>("page_size=many").await.is_err());
+        assert!(read::<ModelQuery>("page_size=-1").await.is_err());
+    }
+}
