@@ -15,6 +15,7 @@ pub mod aws;
 pub mod clock;
 pub mod ctx;
 pub mod db;
+pub mod deployments;
 pub mod error;
 pub mod idempotency;
 pub mod k8s;
@@ -30,6 +31,7 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+pub mod workspaces;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -93,6 +93,16 @@ pub struct Operation {
     pub finished_at: Option<Timestamp>,
 }
 
+/// What an accepted request set in motion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Started {
+    /// The operation to watch.
+    pub operation: OperationId,
+    /// The thing it is about.
+    pub object: uuid::Uuid,
+}
+
 /// How a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

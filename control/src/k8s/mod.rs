@@ -1,5 +1,7 @@
 //! Kubernetes: kube-rs types in, domain types out. Nothing here knows a resource of the portal.
 
+pub mod labels;
+
 /// Hands out clients for clusters.
 #[derive(Default)]
 pub struct Clients {}
