@@ -8,7 +8,7 @@ use leptos::prelude::*;
 pub fn Live(
     /// The event stream's address.
     source: String,
-    #[prop(optional)] children: Option<Children>,
+    children: Children,
 ) -> impl IntoView {
     let place = NodeRef::<leptos::html::Div>::new();
     #[cfg(feature = "hydrate")]
@@ -19,7 +19,7 @@ pub fn Live(
     });
     #[cfg(not(feature = "hydrate"))]
     let _ = source;
-    view! { <div node_ref=place class="live">{children.map(|children| children())}</div> }
+    view! { <div node_ref=place class="live">{children()}</div> }
 }
 
 #[cfg(feature = "hydrate")]
