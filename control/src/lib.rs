@@ -9,6 +9,7 @@
 //! through its `mod.rs`.
 
 pub mod access;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
+//pub mod links;
 pub mod live;
 pub mod operations;
 pub mod paging;
@@ -29,6 +31,7 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

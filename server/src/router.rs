@@ -7,7 +7,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use domain::{Code, Rejected};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -36,7 +36,11 @@ pub fn api() -> OpenApiRouter<AppState> {
 
 /// Pages and their forms.
 pub fn pages() -> Router<AppState> {
-    Router::new().route("/teams", get(forms::teams::list).post(forms::teams::create)).route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
+    Router::new()
+        .route("/sign-in", get(forms::sign_in::show).post(forms::sign_in::sign_in))
+        .route("/sign-out", post(forms::sign_in::sign_out))
+        .route("/teams", get(forms::teams::list).post(forms::teams::create))
+        .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }
 
 /// The whole portal.
