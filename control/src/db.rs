@@ -34,6 +34,21 @@ pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     MIGRATOR.run(pool).await.context("the database could not be migrated")
 }
 
+/// Makes sure that the schema is the one this program was built for, without changing it.
+///
+/// # Errors
+/// When it is older or newer, with what to do.
+pub async fn check_migrated(pool: &PgPool) -> anyhow::Result<()> {
+    let exists = sqlx::query_scalar!(r#"select to_regclass('_sqlx_migrations') is not null as "exists!""#).fetch_one(pool).await?;
+    anyhow::ensure!(exists, "the database is empty. Run `slipway migrate` first.");
+    // The table is sqlx's own: unknown to the migrations the queries are checked against.
+    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(pool).await?;
+    let known: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
+    anyhow::ensure!(known.iter().all(|version| applied.contains(version)), "the database is older than this program. Run `slipway migrate` first.");
+    anyhow::ensure!(applied.iter().all(|version| known.contains(version)), "the database is newer than this program. Run a newer Slipway.");
+    Ok(())
+}
+
 /// The installation's id and cursor key, made at first start.
 pub(crate) async fn installation(pool: &PgPool) -> anyhow::Result<(Uuid, [u8; 32])> {
     let key: [u8; 32] = rand::random();

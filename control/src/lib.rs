@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod attempts;
+pub mod accounts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
@@ -81,17 +82,16 @@ impl Control {
     /// # Errors
     /// When the database does not answer or holds no installation row and none can be made.
     pub async fn new(pool: PgPool, settings: Settings) -> anyhow::Result<Self> {
+        Self::with_aws(pool, settings, aws::Aws::new().await).await
+    }
+
+    /// The same with another way to AWS.
+    ///
+    /// # Errors
+    /// Those of [`Control::new`].
+    pub async fn with_aws(pool: PgPool, settings: Settings, aws: aws::Aws) -> anyhow::Result<Self> {
         let (installation, cursor_key) = db::installation(&pool).await?;
-        Ok(Self(Arc::new(Parts {
-            aws: aws::Aws::new().await,
-            k8s: k8s::Clients::new(),
-            passwords: passwords::Passwords::new(),
-            live: live::Hub::new(),
-            pool,
-            settings,
-            installation,
-            cursor_key,
-        })))
+        Ok(Self(Arc::new(Parts { aws, k8s: k8s::Clients::new(), passwords: passwords::Passwords::new(), live: live::Hub::new(), pool, settings, installation, cursor_key })))
     }
 }
 

@@ -52,7 +52,7 @@ pub enum LogFormat {
 }
 
 /// Settings, from flags or the environment.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Settings {
     /// The database. Without it the all-in-one process owns a private Postgres in its data folder.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]

@@ -2,8 +2,11 @@
 
 pub mod config;
 pub mod forms;
+pub mod live;
+pub mod postgres;
 pub mod rest;
 pub mod router;
+pub mod serve;
 pub mod session;
 pub mod state;
 pub mod telemetry;

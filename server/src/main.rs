@@ -1,20 +1,20 @@
 //! `slipway`: serves, works, migrates, administers.
 
-use std::{net::SocketAddr, str::FromStr as _, sync::Arc};
+use std::str::FromStr as _;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use control::{Control, db};
-use leptos::config::LeptosOptions;
 use server::{
     config::{Cli, Command, Settings},
-    router,
-    session::proxies::TrustedProxies,
-    state::{AppState, Web},
-    telemetry,
+    postgres::PrivatePostgres,
+    serve, telemetry,
 };
-use sqlx::postgres::PgConnectOptions;
-use tokio::net::TcpListener;
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -22,31 +22,88 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
     let cli = Cli::parse();
     cli.settings.check()?;
-    telemetry::init(cli.settings.log_format);
-    let url = cli.settings.database_url.as_deref().context("DATABASE_URL is not set")?;
-    let pool = db::connect(PgConnectOptions::from_str(url).context("DATABASE_URL cannot be read")?, cli.settings.database_connections).await?;
-    db::migrate(&pool).await?;
-    if matches!(cli.command, Some(Command::Migrate)) {
-        return Ok(());
-    }
-    let control = Control::new(pool, cli.settings.control()).await?;
-    let stop = CancellationToken::new();
-    serve(&cli.settings, control, stop).await
+    let telemetry = telemetry::init(cli.settings.log_format)?;
+    let stop = stop_on_signal()?;
+    let outcome = match (&cli.command, cli.settings.database_url.is_none()) {
+        (None, true) => {
+            let own = PrivatePostgres::start(&cli.settings.data).await?;
+            let outcome = run(&cli, own.options(), &telemetry, stop).await;
+            own.stop().await?;
+            outcome
+        }
+        _ => {
+            let url = cli.settings.database_url.as_deref().context("DATABASE_URL is not set. Only the all-in-one `slipway` brings a Postgres of its own.")?;
+            run(&cli, PgConnectOptions::from_str(url).context("DATABASE_URL cannot be read")?, &telemetry, stop).await
+        }
+    };
+    telemetry.flush();
+    outcome
 }
 
-async fn serve(settings: &Settings, control: Control, stop: CancellationToken) -> anyhow::Result<()> {
-    let state = AppState {
-        control,
-        web: Arc::new(Web {
-            options: LeptosOptions::builder().output_name("slipway").site_root(settings.site.display().to_string()).build(),
-            style_sheet: "/pkg/slipway.css".into(),
-            proxies: TrustedProxies(settings.trusted_proxies),
-            openapi: String::new(),
-        }),
-    };
-    let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
-    tracing::info!(address = %settings.listen, url = %settings.public_url, "serving");
-    let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await?;
+async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
+    let pool = db::connect(database, cli.settings.database_connections).await?;
+    match &cli.command {
+        Some(Command::Migrate) => return db::migrate(&pool).await,
+        None => db::migrate(&pool).await?,
+        Some(_) => db::check_migrated(&pool).await?,
+    }
+    let control = Control::new(pool.clone(), cli.settings.control()).await?;
+    match &cli.command {
+        Some(Command::Admin { .. }) => anyhow::bail!("the command line comes with sign-in"),
+        Some(Command::Serve) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: false }).await,
+        Some(Command::Work) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: false, work: true }).await,
+        None | Some(Command::Migrate) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: true }).await,
+    }?;
+    close(pool).await;
     Ok(())
+}
+
+struct Roles {
+    serve: bool,
+    work: bool,
+}
+
+/// Runs until stopped or until one part fails, which stops the others.
+async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry::Telemetry, stop: CancellationToken, roles: Roles) -> anyhow::Result<()> {
+    telemetry.serve(settings, stop.clone()).await?;
+    let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let listening = (control.clone(), stop.clone());
+    parts.spawn(async move {
+        listening.0.live.run(&listening.0.pool, listening.1).await;
+        Ok(())
+    });
+    if roles.serve {
+        let (settings, control, stop) = (settings.clone(), control.clone(), stop.clone());
+        parts.spawn(async move { serve::run(&settings, control, stop).await });
+    }
+    let _ = roles.work;
+    let mut outcome = Ok(());
+    while let Some(ended) = parts.join_next().await {
+        stop.cancel();
+        if let Err(error) = ended.context("a part of the process stopped").and_then(|result| result) {
+            outcome = Err(error);
+        }
+    }
+    outcome
+}
+
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+async fn close(pool: PgPool) {
+    if tokio::time::timeout(std::time::Duration::from_secs(5), pool.close()).await.is_err() {
+        tracing::warn!("some database connections did not close in time");
+    }
 }

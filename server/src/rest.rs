@@ -1,5 +1,6 @@
 //! `/api/v1`: one file per resource. Handlers read the request, call one operation and write what it gave.
 
+pub mod document;
 pub mod error;
 pub mod extract;
 pub mod precondition;

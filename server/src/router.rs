@@ -16,7 +16,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    services::ServeDir,
+    services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
     timeout::TimeoutLayer,
     trace::TraceLayer,
@@ -46,16 +46,26 @@ pub fn pages() -> Router<AppState> {
 /// The whole portal.
 pub fn router(state: AppState) -> Router {
     let (api, _) = api().split_for_parts();
-    let api = Router::new().nest("/api/v1", api.fallback(no_such_address).method_not_allowed_fallback(wrong_method)).layer(from_fn(no_store));
-    let site = state.web.options.site_root.to_string();
-    let pages = pages()
-        .fallback_service(ServeDir::new(site).precompressed_br().precompressed_gzip().fallback(get(no_such_page)))
-        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    let api = Router::new()
+        .nest(
+            "/api/v1",
+            api.layer(from_fn(session::signed_in_only))
+                .route("/openapi.json", get(rest::document::json))
+                .route("/problems/{code}", get(rest::document::problem))
+                .route("/docs", get(rest::document::browse))
+                .route("/docs/{*path}", get(rest::document::browse))
+                .fallback(no_such_address)
+                .method_not_allowed_fallback(wrong_method),
+        )
+        .layer(from_fn(no_store));
+    let pages = pages().fallback(no_such_page).layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
         .merge(api)
         .merge(pages)
+        .layer(from_fn(telemetry::measure))
         .layer(from_fn_with_state(state.clone(), session::layer))
         .layer(from_fn_with_state(state.clone(), session::cross_site::layer))
+        .merge(assets(&state))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(telemetry::ready))
         .layer(
@@ -69,10 +79,28 @@ pub fn router(state: AppState) -> Router {
                 .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
                 .layer(CatchPanicLayer::custom(panicked))
                 .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60)))
-                .layer(CompressionLayer::new().br(false))
+                .layer(CompressionLayer::new().br(false).quality(tower_http::CompressionLevel::Fastest))
                 .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
         )
         .with_state(state)
+}
+
+/// Files that are the same for everyone; nobody's session is looked up for them.
+fn assets(state: &AppState) -> Router<AppState> {
+    let site = std::path::PathBuf::from(state.web.options.site_root.to_string());
+    Router::new()
+        .nest_service("/pkg", ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip())
+        .route_service("/icon.svg", ServeFile::new(site.join("icon.svg")))
+        .layer(from_fn(cached))
+}
+
+/// A file asked for by its version never changes; any other is asked about again.
+async fn cached(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let versioned = request.uri().query().is_some_and(|query| query.starts_with("v="));
+    let mut response = next.run(request).await;
+    let policy = if versioned && response.status().is_success() { "public, max-age=31536000, immutable" } else { "no-cache" };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(policy));
+    response
 }
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -33,6 +33,42 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// What the caller showed, to ask again while a stream goes on.
+#[derive(Clone)]
+pub enum Credential {
+    None,
+    Session(String),
+    Token(String),
+}
+
+/// Whoever opens a stream: the context, and how to make sure of it again.
+pub struct Watcher {
+    pub ctx: Ctx,
+    pub credential: Credential,
+}
+
+impl<S: Sync> FromRequestParts<S> for Watcher {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RestError> {
+        let Caller(ctx) = Caller::from_request_parts(parts, state).await?;
+        let credential = parts.extensions.get::<Credential>().cloned().unwrap_or(Credential::None);
+        Ok(Self { ctx, credential })
+    }
+}
+
+/// Whose credential it is at this moment; nobody's when it was taken back.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn again(state: &AppState, credential: &Credential) -> control::Result<Option<Actor>> {
+    match credential {
+        Credential::None => Ok(None),
+        Credential::Session(secret) => sessions::authenticate(&state.control, secret).await,
+        Credential::Token(secret) => tokens::authenticate(&state.control, secret).await,
+    }
+}
+
 /// Puts the caller's [`Ctx`] into the request, and records refusals on the way back.
 pub async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
@@ -51,18 +87,29 @@ pub async fn layer(State(state): State<AppState>, mut request: Request, next: Ne
     response
 }
 
+/// Turns strangers away before their request is read any further. Operations check again, and more.
+pub async fn signed_in_only(Caller(ctx): Caller, request: Request, next: Next) -> Response {
+    match ctx.actor().check_signed_in() {
+        Ok(()) => next.run(request).await,
+        Err(rejected) => RestError::from(rejected).into_response(),
+    }
+}
+
 async fn context(state: &AppState, request: &mut Request<Body>, is_api: bool) -> control::Result<Ctx> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let address = state.web.proxies.client(peer, request.headers()).map(|address| address.to_string());
     let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
-    let actor = match (bearer(request), cookie::secret(request.headers(), state.is_https())) {
-        (Some(token), _) if is_api => match tokens::authenticate(&state.control, &token).await? {
-            Some(actor) => actor,
-            None => return Err(Rejected::new(Code::Unauthenticated, "This token is not valid: it is unknown, expired or revoked.").into()),
-        },
-        (_, Some(secret)) => sessions::authenticate(&state.control, &secret).await?.unwrap_or_else(Actor::anonymous),
-        _ => Actor::anonymous(),
+    let credential = match (bearer(request), cookie::secret(request.headers(), state.is_https())) {
+        (Some(token), _) if is_api => Credential::Token(token),
+        (_, Some(secret)) => Credential::Session(secret),
+        _ => Credential::None,
     };
+    let actor = match (again(state, &credential).await?, &credential) {
+        (Some(actor), _) => actor,
+        (None, Credential::Token(_)) => return Err(Rejected::new(Code::Unauthenticated, "This token is not valid: it is unknown, expired or revoked.").into()),
+        (None, _) => Actor::anonymous(),
+    };
+    request.extensions_mut().insert(credential);
     let idempotency = if is_api && request.method() != Method::GET { precondition::idempotency(request).await? } else { None };
     let if_match = precondition::if_match(request.method(), request.headers(), is_api)?;
     let source = if is_api { Source::Api } else { Source::Page };

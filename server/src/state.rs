@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use control::{Actor, Control};
 use leptos::config::LeptosOptions;
 
-use crate::session::proxies::TrustedProxies;
+use crate::{live::OpenStreams, session::proxies::TrustedProxies};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone, FromRef)]
@@ -21,8 +21,7 @@ pub struct Web {
     pub options: LeptosOptions,
     pub style_sheet: Arc<str>,
     pub proxies: TrustedProxies,
-    /// The OpenAPI document.
-    pub openapi: String,
+    pub streams: OpenStreams,
 }
 
 impl AppState {

@@ -46,6 +46,9 @@ pub fn TextField(
     #[prop(optional, into)] value: String,
     #[prop(optional, into)] hint: Option<String>,
     #[prop(default = 3)] rows: u8,
+    /// Whether it holds something for machines: JSON, variables.
+    #[prop(default = false)]
+    code: bool,
 ) -> impl IntoView {
     let why = typed.why(&name);
     let wrong = why.is_some();
@@ -55,7 +58,7 @@ pub fn TextField(
     view! {
         <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
-            <TextArea id=name.clone() name=name.clone() text=text rows=rows described_by=described.unwrap_or_default() invalid=wrong/>
+            <TextArea id=name.clone() name=name.clone() text=text rows=rows described_by=described invalid=wrong code=code/>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>

@@ -25,12 +25,12 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
                     {link("/workspaces", "Workspaces", Nav::Workspaces)}
                     {link("/teams", "Teams", Nav::Teams)}
                     {platform.map(|_| view! {
-                        <h3>"Platform"</h3>
+                        <p>"Platform"</p>
                         {link("/clusters", "Clusters", Nav::Clusters)}
                         {link("/accounts", "Accounts", Nav::Accounts)}
                         {link("/users", "Users", Nav::Users)}
                     })}
-                    <h3>"Record"</h3>
+                    <p>"Record"</p>
                     {link("/operations", "Operations", Nav::Operations)}
                     {link("/audit", "Audit", Nav::Audit)}
                 </nav>
@@ -45,7 +45,7 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
     view! {
         <a class="skip" href="#main">"Skip to content"</a>
         {aside}
-        <main id="main" class:alone=!signed_in>{children()}</main>
+        <main id="main" tabindex="-1" class:alone=!signed_in>{children()}</main>
     }
 }
 

@@ -1,7 +1,10 @@
 //! What has to be noticed: why something was turned down, what stands in the way, what to do.
 
-use domain::{Rejected, state::Tone};
+use domain::{Rejected, operation::Failure, state::Tone};
 use leptos::prelude::*;
+
+use super::code::Raw;
+use crate::form::Typed;
 
 /// A rejection that belongs to no single field, with what stands in the way and the raw message one click away.
 #[component]
@@ -20,7 +23,27 @@ pub fn Rejection(rejected: Rejected) -> impl IntoView {
             <p><strong>{message}</strong></p>
             {errors}
             {blockers}
-            {raw.map(|raw| view! { <details><summary class="small">"What was said"</summary><pre>{raw}</pre></details> })}
+            {raw.map(|raw| view! { <Raw title="What was said" text=raw/> })}
+        </section>
+    }
+}
+
+/// What is shown above a page's forms: only a rejection that no field shows.
+#[component]
+pub fn FormRejection(typed: Typed) -> impl IntoView {
+    typed.rejection().filter(|rejected| rejected.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })
+}
+
+/// Why something failed: the cause, the next action, and the raw words one click away.
+#[component]
+pub fn FailureNotice(failure: Failure, #[prop(optional)] children: Option<Children>) -> impl IntoView {
+    let Failure { cause, next, raw, .. } = failure;
+    view! {
+        <section class="notice bad">
+            <h2>{cause}</h2>
+            <p>{next}</p>
+            {children.map(|children| view! { <div class="row">{children()}</div> })}
+            {raw.map(|raw| view! { <Raw title="What was said" text=raw/> })}
         </section>
     }
 }

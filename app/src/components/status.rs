@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::icon::ToneIcon;
 
+/// A status in its tone.
 #[component]
 pub fn Status(tone: Tone, #[prop(into)] word: String) -> impl IntoView {
     view! {

@@ -10,12 +10,15 @@ pub fn TextArea(
     #[prop(into)] text: String,
     #[prop(default = 4)] rows: u8,
     /// The id of the element that says what is wrong.
-    #[prop(optional, into)]
+    #[prop(optional_no_strip)]
     described_by: Option<String>,
     #[prop(default = false)] invalid: bool,
+    /// Whether it holds something for machines: JSON, variables.
+    #[prop(default = false)]
+    code: bool,
 ) -> impl IntoView {
     view! {
-        <textarea id=id name=name rows=rows.to_string() aria-describedby=described_by aria-invalid=invalid.then_some("true") inner_html=escape(&text)></textarea>
+        <textarea class:code=code id=id name=name rows=rows.to_string() aria-describedby=described_by aria-invalid=invalid.then_some("true") inner_html=escape(&text)></textarea>
     }
 }
 

@@ -66,8 +66,9 @@ pub async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Option<Run
 /// # Errors
 /// A fault when the database fails.
 pub async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
-    if store::step(conn, operation, number, state, detail).await? {
+    if let Some(object) = store::step(conn, operation, number, state, detail).await? {
         live::changed(conn, operation.0).await?;
+        live::changed(conn, object).await?;
     }
     Ok(())
 }
@@ -78,10 +79,11 @@ pub async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, 
 /// A fault when the database fails.
 pub async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Result<(), &Failure>) -> Result<bool> {
     let ended = store::finish(conn, operation, outcome).await?;
-    if ended {
+    if let Some(object) = ended {
         live::changed(conn, operation.0).await?;
+        live::changed(conn, object).await?;
     }
-    Ok(ended)
+    Ok(ended.is_some())
 }
 
 /// The operations the actor may see.

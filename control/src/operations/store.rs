@@ -67,46 +67,52 @@ pub(super) async fn end(conn: &mut PgConnection, id: OperationId, state: Operati
     Ok(ended.rows_affected() == 1)
 }
 
-pub(super) async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<bool> {
-    let moved = sqlx::query!(
-        "update operation_steps
+pub(super) async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<Option<Uuid>> {
+    // The state only moves while its operation runs: a step that comes late changes nothing.
+    Ok(sqlx::query_scalar!(
+        "update operation_steps s
          set state = $3, detail = $4,
-             started_at = case when $3 = 'waiting' then null else coalesce(started_at, now()) end,
-             finished_at = case when $3 in ('done', 'failed', 'skipped') then coalesce(finished_at, now()) end
-         where operation_id = $1 and number = $2 and (state, detail) is distinct from ($3, $4)",
+             started_at = case when $3 = 'waiting' then null else coalesce(s.started_at, now()) end,
+             finished_at = case when $3 in ('done', 'failed', 'skipped') then coalesce(s.finished_at, now()) end
+         from operations o
+         where o.id = $1 and o.state = 'running' and s.operation_id = $1 and s.number = $2 and (s.state, s.detail) is distinct from ($3, $4)
+         returning o.object_id",
         operation.0,
         number,
         state as StepState,
         detail
     )
-    .execute(conn)
-    .await?;
-    Ok(moved.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await?)
 }
 
-pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Result<(), &Failure>) -> Result<bool> {
+/// Ends a running operation; gives the thing it was about.
+pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Result<(), &Failure>) -> Result<Option<Uuid>> {
     let (state, failure) = match outcome {
         Ok(()) => (OperationState::Succeeded, None),
         Err(failure) => (OperationState::Failed, Some(serde_json::to_value(failure)?)),
     };
-    let ended =
-        sqlx::query!("update operations set state = $2, failure = $3, finished_at = now() where id = $1 and state = 'running'", operation.0, state as OperationState, failure)
-            .execute(&mut *conn)
-            .await?;
-    if ended.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "update operation_steps
-         set state = case when $2 = 'succeeded' then 'done'::step_state when state = 'running' then 'failed' else 'skipped' end,
-             started_at = coalesce(started_at, now()), finished_at = now()
-         where operation_id = $1 and state in ('waiting', 'running')",
+    let object = sqlx::query_scalar!(
+        "update operations set state = $2, failure = $3, finished_at = now() where id = $1 and state = 'running' returning object_id",
         operation.0,
-        state as OperationState
+        state as OperationState,
+        failure
     )
-    .execute(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(true)
+    if object.is_some() {
+        sqlx::query!(
+            "update operation_steps
+             set state = case when $2 = 'succeeded' then 'done'::step_state when state = 'running' then 'failed' else 'skipped' end,
+                 started_at = coalesce(started_at, now()), finished_at = now()
+             where operation_id = $1 and state in ('waiting', 'running')",
+            operation.0,
+            state as OperationState
+        )
+        .execute(conn)
+        .await?;
+    }
+    Ok(object)
 }
 
 /// The deployment stays as it is until its next revision.

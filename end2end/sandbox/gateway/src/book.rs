@@ -33,6 +33,8 @@ pub struct Entries {
     pub principals: BTreeMap<String, Principal>,
     /// SHA-256 of a registry token to whom it was given.
     pub registry_tokens: BTreeMap<String, RegistryToken>,
+    /// Manifest digest to the size of the image's layers, in bytes.
+    pub image_sizes: BTreeMap<String, u64>,
     /// Cluster name to what is known about it.
     pub clusters: BTreeMap<String, ClusterRecord>,
     /// Keys that the seed made, by what they are for; their secrets are told only once.

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::book::Book;
 use crate::cloud::Cloud;
+use crate::ecr::blobs::Blobs;
+use crate::eks::addresses::Addresses;
 use crate::eks::tokens::KnownTokens;
 use crate::faults::Faults;
 use crate::http_client::HttpClient;
@@ -23,12 +25,16 @@ pub struct Sandbox {
     pub http: HttpClient,
     /// What is kept.
     pub book: Book,
+    /// The registry's layers.
+    pub blobs: Blobs,
     /// The Kubernetes side.
     pub planes: Arc<dyn ControlPlanes>,
     /// What goes wrong on purpose.
     pub faults: Faults,
     /// EKS tokens verified before.
     pub tokens: KnownTokens,
+    /// Private addresses given to instances.
+    pub addresses: Addresses,
     ready: AtomicBool,
 }
 
@@ -36,7 +42,7 @@ impl Sandbox {
     /// A sandbox in front of `cloud`, not ready yet.
     ///
     /// # Errors
-    /// When the state folder's book cannot be read.
+    /// When the state folder's book or registry cannot be read.
     pub fn new(
         listen: SocketAddr,
         state: &std::path::Path,
@@ -49,9 +55,11 @@ impl Sandbox {
             cloud,
             http,
             book: Book::open(state)?,
+            blobs: Blobs::open(&state.join("registry")).context("open the registry's folder")?,
             planes,
             faults: Faults::default(),
             tokens: KnownTokens::default(),
+            addresses: Addresses::default(),
             ready: AtomicBool::new(false),
         })
     }

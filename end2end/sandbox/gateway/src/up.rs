@@ -52,11 +52,13 @@ async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
     let http = HttpClient::new();
     let emulator_address = (options.listen.ip(), options.port(1)?).into();
     parts.emulator = Some(Emulator::start(options, emulator_address, &http).await?);
+    tracing::info!("the AWS emulator answers");
 
     let config =
         PlanesConfig { state: options.state.join("kubernetes"), gateway_port: options.listen.port(), programs: options.programs()? };
     let planes = Arc::new(Planes::start(config).await.context("start the Kubernetes side")?);
     parts.planes = Some(Arc::clone(&planes));
+    tracing::info!("etcd and the webhooks answer");
 
     let cloud = Cloud::new(http.clone(), emulator_address, &options.account, &options.region);
     let sandbox = Arc::new(Sandbox::new(options.listen, &options.state, cloud, http, planes as Arc<dyn ControlPlanes>)?);

@@ -38,6 +38,14 @@ type Assembler struct {
 	architecture string
 }
 
+// Assembled is an image that was made of a catalogue's entry.
+type Assembled struct {
+	Entry Entry
+	Image v1.Image
+	// Model is the layer that this image does not share.
+	Model v1.Layer
+}
+
 // NewAssembler reads the server program, which must be static: the images hold nothing else.
 func NewAssembler(catalogue *Catalogue, serverFile string) (*Assembler, error) {
 	architecture, err := staticArchitecture(serverFile)
@@ -56,18 +64,18 @@ func NewAssembler(catalogue *Catalogue, serverFile string) (*Assembler, error) {
 }
 
 // Assemble makes the image that entry describes.
-func (a *Assembler) Assemble(entry Entry) (v1.Image, error) {
+func (a *Assembler) Assemble(entry Entry) (Assembled, error) {
 	files := make(map[string]file, len(entry.Files))
 	for target, source := range entry.Files {
 		content, err := os.ReadFile(filepath.Join(a.catalogue.folder, source))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+			return Assembled{}, fmt.Errorf("%s: %w", entry.Name(), err)
 		}
 		files[target] = file{content, 0o644}
 	}
 	model, err := newLayer(files)
 	if err != nil {
-		return nil, err
+		return Assembled{}, err
 	}
 	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	image = mutate.ConfigMediaType(image, types.OCIConfigJSON)
@@ -76,11 +84,11 @@ func (a *Assembler) Assemble(entry Entry) (v1.Image, error) {
 		mutate.Addendum{Layer: model, History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "the model"}},
 	)
 	if err != nil {
-		return nil, err
+		return Assembled{}, err
 	}
 	config, err := image.ConfigFile()
 	if err != nil {
-		return nil, err
+		return Assembled{}, err
 	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", a.architecture
@@ -98,7 +106,8 @@ func (a *Assembler) Assemble(entry Entry) (v1.Image, error) {
 			"org.opencontainers.image.description": entry.Description,
 		},
 	}
-	return mutate.ConfigFile(image, config)
+	image, err = mutate.ConfigFile(image, config)
+	return Assembled{entry, image, model}, err
 }
 
 func environment(env map[string]string) []string {

@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -48,13 +49,13 @@ func Main(ctx context.Context, args []string) error {
 	if *catalogueFile == "" || *serverFile == "" {
 		return usage
 	}
-	var deliver func(Entry, v1.Image) error
+	var deliver func([]Assembled) error
 	switch args[0] {
 	case "build":
 		if *out == "" {
 			return usage
 		}
-		deliver = func(entry Entry, image v1.Image) error { return write(*out, entry, image) }
+		deliver = func(images []Assembled) error { return write(*out, images) }
 	case "push":
 		password := os.Getenv(passwordVariable)
 		if *registry == "" || password == "" {
@@ -64,15 +65,15 @@ func Main(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		deliver = func(entry Entry, image v1.Image) error { return pusher.push(ctx, entry, image) }
+		deliver = func(images []Assembled) error { return pusher.push(ctx, images) }
 	default:
 		return usage
 	}
 	return makeAll(*catalogueFile, *serverFile, flags.Args(), deliver, os.Stdout)
 }
 
-// makeAll assembles the named images and delivers each.
-func makeAll(catalogueFile, serverFile string, names []string, deliver func(Entry, v1.Image) error, log io.Writer) error {
+// makeAll assembles the named images, delivers them and prints what was made.
+func makeAll(catalogueFile, serverFile string, names []string, deliver func([]Assembled) error, log io.Writer) error {
 	catalogue, err := ReadCatalogue(catalogueFile)
 	if err != nil {
 		return err
@@ -85,19 +86,23 @@ func makeAll(catalogueFile, serverFile string, names []string, deliver func(Entr
 	if err != nil {
 		return err
 	}
+	images := make([]Assembled, 0, len(entries))
 	for _, entry := range entries {
 		image, err := assembler.Assemble(entry)
 		if err != nil {
 			return err
 		}
-		digest, err := image.Digest()
+		images = append(images, image)
+	}
+	if err := deliver(images); err != nil {
+		return err
+	}
+	for _, image := range images {
+		digest, err := image.Image.Digest()
 		if err != nil {
 			return err
 		}
-		if err := deliver(entry, image); err != nil {
-			return fmt.Errorf("%s: %w", entry.Name(), err)
-		}
-		made := Made{entry.Repository, entry.Tag, digest.String(), entry.Behaviour}
+		made := Made{image.Entry.Repository, image.Entry.Tag, digest.String(), image.Entry.Behaviour}
 		if err := json.NewEncoder(log).Encode(made); err != nil {
 			return err
 		}
@@ -105,15 +110,19 @@ func makeAll(catalogueFile, serverFile string, names []string, deliver func(Entr
 	return nil
 }
 
-// write puts the image in an OCI layout of its own under folder.
-func write(folder string, entry Entry, image v1.Image) error {
-	target, err := layout.Write(filepath.Join(folder, entry.Repository, entry.Tag), empty.Index)
-	if err != nil {
-		return err
+// write puts each image in an OCI layout of its own under folder.
+func write(folder string, images []Assembled) error {
+	for _, image := range images {
+		target, err := layout.Write(filepath.Join(folder, image.Entry.Repository, image.Entry.Tag), empty.Index)
+		if err != nil {
+			return err
+		}
+		annotations := map[string]string{"org.opencontainers.image.ref.name": image.Entry.Tag}
+		if err := target.AppendImage(image.Image, layout.WithAnnotations(annotations)); err != nil {
+			return fmt.Errorf("%s: %w", image.Entry.Name(), err)
+		}
 	}
-	return target.AppendImage(image, layout.WithAnnotations(map[string]string{
-		"org.opencontainers.image.ref.name": entry.Tag,
-	}))
+	return nil
 }
 
 // pusher keeps what was already sent to a registry, so that the shared layer travels once a repository.
@@ -136,6 +145,26 @@ func newPusher(registry, password string) (*pusher, error) {
 	return &pusher{parsed, sender}, nil
 }
 
-func (p *pusher) push(ctx context.Context, entry Entry, image v1.Image) error {
-	return p.remote.Push(ctx, p.registry.Repo(entry.Repository).Tag(entry.Tag), image)
+// push sends what is small of every image first. A registry that writes all it
+// has down after each request, as an emulator does, then does so with the large
+// layers only at the end: a quarter of the time.
+func (p *pusher) push(ctx context.Context, images []Assembled) error {
+	for _, image := range images {
+		config, err := partial.ConfigLayer(image.Image)
+		if err != nil {
+			return err
+		}
+		for _, layer := range []v1.Layer{image.Model, config} {
+			if err := p.remote.Upload(ctx, p.registry.Repo(image.Entry.Repository), layer); err != nil {
+				return fmt.Errorf("%s: %w", image.Entry.Name(), err)
+			}
+		}
+	}
+	for _, image := range images {
+		tag := p.registry.Repo(image.Entry.Repository).Tag(image.Entry.Tag)
+		if err := p.remote.Push(ctx, tag, image.Image); err != nil {
+			return fmt.Errorf("%s: %w", image.Entry.Name(), err)
+		}
+	}
+	return nil
 }

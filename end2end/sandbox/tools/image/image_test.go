@@ -18,7 +18,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -67,7 +66,7 @@ func pushAll(t *testing.T, host, password, program string, names ...string) ([]M
 		t.Fatal(err)
 	}
 	var printed bytes.Buffer
-	deliver := func(entry Entry, image v1.Image) error { return pusher.push(context.Background(), entry, image) }
+	deliver := func(images []Assembled) error { return pusher.push(context.Background(), images) }
 	if err := makeAll(catalogueFile, program, names, deliver, &printed); err != nil {
 		return nil, err
 	}
@@ -135,10 +134,11 @@ func TestAnImageHoldsTheServerTheModelAndItsSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := assembler.Assemble(entries[0])
+	assembled, err := assembler.Assemble(entries[0])
 	if err != nil {
 		t.Fatal(err)
 	}
+	image := assembled.Image
 	config, err := image.ConfigFile()
 	if err != nil {
 		t.Fatal(err)

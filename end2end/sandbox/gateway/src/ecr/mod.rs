@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::answer::AwsError;
 use crate::authorize::{Verdict, Wish, authorize};
@@ -17,7 +18,28 @@ use crate::principals::Principal;
 use crate::proxy;
 use crate::sandbox::Sandbox;
 
+pub mod blobs;
+mod layers;
 pub mod registry;
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The digest of some content, as registries write it.
+fn digest(content: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(content)))
+}
+
+/// ECR's own calls for layers; the registry is where the sandbox takes them.
+const LAYER_CALLS: [&str; 5] =
+    ["BatchCheckLayerAvailability", "CompleteLayerUpload", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart"];
 
 /// Answers a call to ECR's API.
 pub async fn answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, body: Bytes) -> Response<Body> {
@@ -46,6 +68,9 @@ async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: 
             return Err(AwsError::denied("ecr", sentence));
         }
     }
+    if LAYER_CALLS.contains(&action.as_str()) {
+        return Err(AwsError::invalid_parameter(format!("the sandbox takes and gives layers at http://{}/v2/ only", sandbox.registry())));
+    }
     let response = proxy::forward_whole(sandbox, parts, bytes).await?;
     if !response.status().is_success() {
         return Ok(response.map(Body::from));
@@ -55,6 +80,11 @@ async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: 
     };
     if action == "GetAuthorizationToken" {
         remember_tokens(sandbox, &principal, &answer);
+    }
+    if action == "DeleteRepository"
+        && let Some(name) = answer["repository"]["repositoryName"].as_str()
+    {
+        sandbox.blobs.forget(name).await.map_err(|error| AwsError::internal(error.to_string()))?;
     }
     complete(sandbox, &mut answer);
     Ok(proxy::with_body(response, answer.to_string().into()))
@@ -111,6 +141,12 @@ fn complete(sandbox: &Sandbox, answer: &mut Value) {
             {
                 fields.insert("repositoryUri".into(), format!("{}/{name}", sandbox.registry()).into());
             }
+            // The emulator takes the manifest's size for the image's.
+            if let Some(size) = fields.get("imageDigest").and_then(Value::as_str).and_then(|digest| image_size(sandbox, digest))
+                && fields.contains_key("imageSizeInBytes")
+            {
+                fields.insert("imageSizeInBytes".into(), size.into());
+            }
             if fields.contains_key("proxyEndpoint") {
                 fields.insert("proxyEndpoint".into(), format!("http://{}", sandbox.registry()).into());
             }
@@ -125,4 +161,8 @@ fn complete(sandbox: &Sandbox, answer: &mut Value) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+fn image_size(sandbox: &Sandbox, digest: &str) -> Option<u64> {
+    sandbox.book.read(|entries| entries.image_sizes.get(digest).copied())
 }

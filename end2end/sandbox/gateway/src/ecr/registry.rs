@@ -11,51 +11,109 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::repository_arn;
+use super::{layers, repository_arn};
 use crate::authorize::{Verdict, Wish, authorize};
 use crate::call;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, CloudError};
 use crate::principals::Principal;
 use crate::proxy;
 use crate::sandbox::Sandbox;
 
 /// The key under which a token is kept: its hash, so that the book cannot be used to log in.
 pub fn fingerprint(token: &str) -> String {
-    use std::fmt::Write;
-    Sha256::digest(token.trim()).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    super::hex(&Sha256::digest(token.trim()))
+}
+
+/// A registry's refusal.
+#[derive(Debug)]
+pub struct RegistryError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl RegistryError {
+    /// A refusal with a code of the distribution specification.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    fn answer(&self) -> Response<Body> {
+        let body = json!({ "errors": [{ "code": self.code, "message": self.message }] });
+        Response::builder()
+            .status(self.status)
+            .header("content-type", "application/json")
+            .header("docker-distribution-api-version", "registry/2.0")
+            .body(Body::from(body.to_string()))
+            .expect("the headers are constants")
+    }
 }
 
 /// Answers a registry request.
 pub async fn answer(sandbox: &Arc<Sandbox>, request: Request<Body>) -> Response<Body> {
     if sandbox.faults.registry_is_down() {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "the registry is down (a fault that was switched on)");
+        let message = "the registry is down (a fault that was switched on)";
+        return RegistryError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).answer();
     }
     let Some(principal) = holder(sandbox, &request) else {
         return unauthorized(sandbox);
     };
-    let Some(target) = Target::parse(request.uri().path()) else {
-        return error(StatusCode::NOT_FOUND, "UNSUPPORTED", "the registry has no such path");
-    };
-    for action in target.actions(request.method()) {
-        let wish = Wish::new(format!("ecr:{action}"), repository_arn(sandbox, &sandbox.cloud.region, &target.repository));
-        match authorize(&sandbox.cloud, &principal, &wish).await {
-            Ok(Verdict::Allowed) => {}
-            Ok(Verdict::Denied(sentence)) => return error(StatusCode::FORBIDDEN, "DENIED", &sentence),
-            Err(failure) => {
-                tracing::error!(%failure, "could not ask what a registry token allows");
-                return error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &failure.to_string());
-            }
-        }
+    match authorized(sandbox, &principal, request).await {
+        Ok(response) => response,
+        Err(error) => error.answer(),
     }
-    let (mut parts, body) = request.into_parts();
+}
+
+async fn authorized(sandbox: &Arc<Sandbox>, principal: &Principal, request: Request<Body>) -> Result<Response<Body>, RegistryError> {
+    let target = Target::parse(request.uri().path())
+        .ok_or_else(|| RegistryError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "the registry has no such path"))?;
+    for action in target.actions(request.method()) {
+        require(sandbox, principal, action, &target.repository).await?;
+    }
+    if target.kind == "blobs" {
+        require_repository(sandbox, &target.repository).await?;
+        return layers::answer(sandbox, principal, &target, request).await;
+    }
+    let (mut parts, mut body) = request.into_parts();
+    if target.kind == "manifests" && parts.method == Method::PUT {
+        require_repository(sandbox, &target.repository).await?;
+        body = layers::check_manifest(sandbox, &target, body).await?.into();
+    }
     let root = Cloud::root_authorization(&sandbox.cloud.region, "ecr");
     let root = root.parse().expect("a signature header is a valid header value");
     parts.headers.insert(http::header::AUTHORIZATION, root);
-    proxy::forward(sandbox, parts, body).await
+    Ok(proxy::forward(sandbox, parts, body).await)
+}
+
+/// Fails unless IAM lets the token's holder do `action` on a repository.
+///
+/// # Errors
+/// IAM's refusal, in AWS's words.
+pub async fn require(sandbox: &Sandbox, principal: &Principal, action: &str, repository: &str) -> Result<(), RegistryError> {
+    let wish = Wish::new(format!("ecr:{action}"), repository_arn(sandbox, &sandbox.cloud.region, repository));
+    match authorize(&sandbox.cloud, principal, &wish).await {
+        Ok(Verdict::Allowed) => Ok(()),
+        Ok(Verdict::Denied(sentence)) => Err(RegistryError::new(StatusCode::FORBIDDEN, "DENIED", sentence)),
+        Err(failure) => Err(unjudged(&failure)),
+    }
+}
+
+async fn require_repository(sandbox: &Sandbox, name: &str) -> Result<(), RegistryError> {
+    let body = json!({ "repositoryNames": [name] });
+    let target = format!("{}DescribeRepositories", call::ECR_TARGET);
+    match sandbox.cloud.target("ecr", &sandbox.cloud.region, &target, &body).await {
+        Ok(_) => Ok(()),
+        Err(CloudError::Refused { .. }) => {
+            let message = format!("The repository with name '{name}' does not exist in the registry");
+            Err(RegistryError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message))
+        }
+        Err(failure) => Err(unjudged(&failure)),
+    }
+}
+
+fn unjudged(failure: &CloudError) -> RegistryError {
+    tracing::error!(%failure, "the AWS emulator failed under the registry");
+    RegistryError::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", failure.to_string())
 }
 
 /// Whose token a request brings, if it brings a good one.
@@ -74,11 +132,13 @@ fn holder(sandbox: &Sandbox, request: &Request<Body>) -> Option<Principal> {
 
 /// What a registry path is about.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
-    repository: String,
+pub struct Target {
+    /// The repository's name; empty for the version check.
+    pub repository: String,
     /// `manifests`, `blobs` or `tags`; empty for the version check.
-    kind: String,
-    rest: Vec<String>,
+    pub kind: String,
+    /// What comes after.
+    pub rest: Vec<String>,
 }
 
 impl Target {
@@ -123,20 +183,11 @@ impl Target {
 }
 
 fn unauthorized(sandbox: &Sandbox) -> Response<Body> {
-    let mut response = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "get a token with `aws ecr get-login-password`");
+    let mut response =
+        RegistryError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "get a token with `aws ecr get-login-password`").answer();
     let challenge = format!("Basic realm=\"http://{}/\",service=\"ecr.amazonaws.com\"", sandbox.registry());
     response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge.parse().expect("an address is a valid header value"));
     response
-}
-
-fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
-    let body = json!({ "errors": [{ "code": code, "message": message }] });
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/json")
-        .header("docker-distribution-api-version", "registry/2.0")
-        .body(Body::from(body.to_string()))
-        .expect("the headers are constants")
 }
 
 #[cfg(test)]

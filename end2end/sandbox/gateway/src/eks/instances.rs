@@ -1,7 +1,5 @@
 //! The EC2 instances behind a node group: started and ended in the emulator, with a profile that gives them the node role.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::answer::AwsError;
@@ -19,18 +17,29 @@ const IAM: &str = "2010-05-08";
 /// The emulator's Amazon Linux 2023 image; nothing boots from it.
 const IMAGE: &str = "ami-0a1b2c3d4e5f60002";
 
-/// The availability zone of each subnet that exists.
+/// A subnet to start instances in.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its addresses.
+    pub cidr: String,
+}
+
+/// Those of the named subnets that exist.
 ///
 /// # Errors
 /// When the emulator fails.
-pub async fn zones(cloud: &Cloud, subnets: &[String]) -> Result<BTreeMap<String, String>, CloudError> {
+pub async fn subnets(cloud: &Cloud, names: &[String]) -> Result<Vec<Subnet>, CloudError> {
     let answer = cloud.query("ec2", EC2, "DescribeSubnets", &[]).await?;
-    let all = xml::records(&answer, "item", &["subnetId", "availabilityZone"]);
+    let all = xml::records(&answer, "item", &["subnetId", "availabilityZone", "cidrBlock"]);
     Ok(all
         .into_iter()
-        .filter_map(|record| <[String; 2]>::try_from(record).ok())
-        .filter(|[subnet, _]| subnets.contains(subnet))
-        .map(|[subnet, zone]| (subnet, zone))
+        .filter_map(|record| <[String; 3]>::try_from(record).ok())
+        .map(|[id, zone, cidr]| Subnet { id, zone, cidr })
+        .filter(|subnet| names.contains(&subnet.id))
         .collect())
 }
 
@@ -78,13 +87,25 @@ pub async fn delete_profile(cloud: &Cloud, profile: &str, role_arn: &str) -> Res
 ///
 /// # Errors
 /// When the emulator refuses one; those started before it are ended again.
-pub async fn start(cloud: &Cloud, cluster: &str, name: &str, group: &NodeGroupRecord, count: usize) -> Result<Vec<Instance>, CloudError> {
-    let zones = zones(cloud, &group.subnets).await?;
+pub async fn start(
+    sandbox: &Sandbox,
+    cluster: &str,
+    name: &str,
+    group: &NodeGroupRecord,
+    count: usize,
+) -> Result<Vec<Instance>, CloudError> {
+    let cloud = &sandbox.cloud;
+    let subnets = subnets(cloud, &group.subnets).await?;
     let mut started: Vec<Instance> = Vec::new();
     for _ in 0..count {
         let used = |zone: &String| group.instances.iter().chain(&started).filter(|instance| instance.zone == *zone).count();
-        let Some((subnet, zone)) = zones.iter().min_by_key(|(_, zone)| used(zone)) else { break };
-        match start_one(cloud, cluster, name, group, subnet, zone).await {
+        let Some(subnet) = subnets.iter().min_by_key(|subnet| used(&subnet.zone)) else { break };
+        let address = sandbox.addresses.take(&sandbox.book, &subnet.cidr);
+        let one = match address {
+            Some(address) => start_one(cloud, cluster, name, group, subnet, &address.to_string()).await,
+            None => Err(anyhow::anyhow!("the subnet {} has no free address", subnet.id).into()),
+        };
+        match one {
             Ok(instance) => started.push(instance),
             Err(error) => {
                 end(cloud, &started).await?;
@@ -100,8 +121,8 @@ async fn start_one(
     cluster: &str,
     name: &str,
     group: &NodeGroupRecord,
-    subnet: &str,
-    zone: &str,
+    subnet: &Subnet,
+    address: &str,
 ) -> Result<Instance, CloudError> {
     let instance_type = group.instance_types.first().map_or("t3.medium", String::as_str);
     let mut parameters: Vec<(String, String)> = [
@@ -109,8 +130,9 @@ async fn start_one(
         ("InstanceType", instance_type),
         ("MinCount", "1"),
         ("MaxCount", "1"),
-        ("SubnetId", subnet),
-        ("Placement.AvailabilityZone", zone),
+        ("SubnetId", &subnet.id),
+        ("PrivateIpAddress", address),
+        ("Placement.AvailabilityZone", &subnet.zone),
         ("IamInstanceProfile.Name", &group.instance_profile),
         ("TagSpecification.1.ResourceType", "instance"),
     ]
@@ -130,7 +152,7 @@ async fn start_one(
         instance_id: field("instanceId")?,
         private_dns_name: field("privateDnsName")?,
         private_ip: field("privateIpAddress")?,
-        zone: zone.to_owned(),
+        zone: subnet.zone.clone(),
         instance_type: instance_type.to_owned(),
         vcpus: capacity.vcpus,
         memory_mib: capacity.memory_mib,

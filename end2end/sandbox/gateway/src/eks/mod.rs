@@ -16,6 +16,7 @@ use crate::principals::{self, Principal};
 use crate::proxy;
 use crate::sandbox::Sandbox;
 
+pub mod addresses;
 pub mod auto_scaling;
 pub mod clusters;
 pub mod entries;

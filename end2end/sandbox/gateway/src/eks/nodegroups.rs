@@ -136,11 +136,11 @@ pub async fn created(call: &Call<'_>, answer: &mut Value) -> Result<(), AwsError
 /// What has to be in place before the first instance: known subnets, the role in a profile, and the role's right to join.
 async fn prepare(call: &Call<'_>, group: &NodeGroupRecord) -> Result<(), AwsError> {
     let cloud = &call.sandbox.cloud;
-    let zones = instances::zones(cloud, &group.subnets).await.map_err(failed)?;
-    if let Some(missing) = group.subnets.iter().find(|subnet| !zones.contains_key(*subnet)) {
+    let known = instances::subnets(cloud, &group.subnets).await.map_err(failed)?;
+    if let Some(missing) = group.subnets.iter().find(|name| !known.iter().any(|subnet| subnet.id == **name)) {
         return Err(AwsError::invalid_parameter(format!("The subnet ID '{missing}' does not exist")));
     }
-    if zones.is_empty() {
+    if known.is_empty() {
         return Err(AwsError::invalid_parameter("subnets cannot be empty"));
     }
     instances::create_profile(cloud, &group.instance_profile, &group.role_arn)
@@ -157,7 +157,7 @@ async fn prepare(call: &Call<'_>, group: &NodeGroupRecord) -> Result<(), AwsErro
 /// Starts instances and waits until they are nodes.
 async fn grow(sandbox: &Sandbox, cluster: &str, name: &str, count: usize) -> anyhow::Result<()> {
     let Some(group) = group(sandbox, cluster, name) else { return Ok(()) };
-    let started = instances::start(&sandbox.cloud, cluster, name, &group, count).await?;
+    let started = instances::start(sandbox, cluster, name, &group, count).await?;
     change(sandbox, cluster, name, |group| group.instances.extend(started.iter().cloned()));
     sandbox.planes.add_nodes(cluster, node_group(name, &group, started)).await
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::identities::{CLUSTER_ROLE, NODE_ROLE};
-use super::{ensured, until_active};
+use super::{ensured, timed, until_active};
 use crate::client::Client;
 use crate::config::{Nodes, Options};
 use crate::eks::nodegroups::KIND_TAG;
@@ -75,15 +75,18 @@ async fn cluster(
         "tags": { "environment": "demo" },
     });
     ensured(client.eks(Method::POST, "/clusters", Some(&body)).await?)?;
-    until_active(client, &format!("/clusters/{name}"), "cluster").await?;
+    timed(&format!("control plane of {name}"), until_active(client, &format!("/clusters/{name}"), "cluster")).await?;
     for group in groups {
         let body = node_group(account, group, subnets, real);
         ensured(client.eks(Method::POST, &format!("/clusters/{name}/node-groups"), Some(&body)).await?)?;
     }
-    for group in groups {
-        until_active(client, &format!("/clusters/{name}/node-groups/{}", group.name), "nodegroup").await?;
-    }
-    Ok(())
+    let joined = async {
+        for group in groups {
+            until_active(client, &format!("/clusters/{name}/node-groups/{}", group.name), "nodegroup").await?;
+        }
+        Ok(())
+    };
+    timed(&format!("nodes of {name}"), joined).await
 }
 
 fn node_group(account: &str, group: &Group, subnets: &[String], real: bool) -> Value {

@@ -44,7 +44,7 @@ pub fn write(options: &Options, sandbox: &Sandbox) -> Result<()> {
     }
     let mut text = String::new();
     for (name, value) in lines {
-        writeln!(text, "{name}={}", quoted(&value)).context("write the environment")?;
+        writeln!(text, "export {name}={}", quoted(&value)).context("write the environment")?;
     }
     write_private(&options.state.join("env"), text.as_bytes())
 }

@@ -29,10 +29,18 @@ pub async fn seed(options: &Options, sandbox: &Arc<Sandbox>) -> Result<()> {
     let keys = identities::administrator(&root, sandbox).await?;
     let administrator = root.with_keys(keys);
     if options.seed == Seed::Demo {
-        identities::demo(&root, sandbox).await?;
-        tokio::try_join!(clusters::create(options, sandbox, &administrator), images::push(options, &administrator))?;
+        timed("roles and users", identities::demo(&root, sandbox)).await?;
+        tokio::try_join!(clusters::create(options, sandbox, &administrator), timed("model images", images::push(options, &administrator)),)?;
     }
     environment::write(options, sandbox)
+}
+
+/// Says how long a step took: the start is what people wait for.
+async fn timed<T>(what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
+    let started = Instant::now();
+    let result = step.await?;
+    tracing::info!("{what}: done in {} ms", started.elapsed().as_millis());
+    Ok(result)
 }
 
 /// Takes an answer for done when it says that the thing is there already.

@@ -70,6 +70,9 @@ async fn an_image_is_pushed_and_pulled_by_those_who_may() {
     let images = root.ecr("DescribeImages", &json!({ "repositoryName": "forecasting/iris" })).await.unwrap().success().unwrap().json();
     assert_eq!((&images["imageDetails"][0]["imageDigest"], &images["imageDetails"][0]["imageTags"][0]), (&json!(pushed), &json!("v1")));
 
+    let (config, layer) = (37, 7);
+    assert_eq!(images["imageDetails"][0]["imageSizeInBytes"], config + layer, "the layers' size, not the manifest's");
+
     let puller = running.user("puller", Some(&allow(&PULL, "*"))).await;
     let pull = login(&puller).await;
     let manifest = request(&running, &pull, "GET", "/v2/forecasting/iris/manifests/v1", "", b"").await;
@@ -111,4 +114,59 @@ async fn a_login_outlives_a_restart_and_strangers_are_asked_to_log_in() {
     assert_eq!(request(&again, &token, "GET", "/v2/", "", b"").await.status().as_u16(), 200);
     assert_eq!(request(&again, &token, "GET", "/v2/_catalog", "", b"").await.status().as_u16(), 404);
     again.stop().await;
+}
+
+#[tokio::test]
+async fn a_manifest_needs_its_layers_which_can_come_from_another_repository() {
+    let running = Running::start().await;
+    let root = running.root();
+    for name in ["one", "two"] {
+        root.ecr("CreateRepository", &json!({ "repositoryName": name })).await.unwrap().success().unwrap();
+    }
+    let token = login(&root).await;
+    let pushed = push(&running, &token, "one", "v1").await;
+    let manifest = request(&running, &token, "GET", "/v2/one/manifests/v1", "", b"").await.into_body();
+
+    let refused = request(&running, &token, "PUT", "/v2/two/manifests/v1", MANIFEST, &manifest).await;
+    let refusal: Value = serde_json::from_slice(refused.body()).unwrap();
+    assert_eq!((refused.status().as_u16(), &refusal["errors"][0]["code"]), (400, &json!("MANIFEST_BLOB_UNKNOWN")));
+    let parsed: Value = serde_json::from_slice(&manifest).unwrap();
+    for blob in [&parsed["config"], &parsed["layers"][0]] {
+        let mount = format!("/v2/two/blobs/uploads/?mount={}&from=one", blob["digest"].as_str().unwrap());
+        assert_eq!(request(&running, &token, "POST", &mount, "", b"").await.status().as_u16(), 201);
+    }
+    assert_eq!(request(&running, &token, "PUT", "/v2/two/manifests/v1", MANIFEST, &manifest).await.status().as_u16(), 201);
+
+    root.ecr("DeleteRepository", &json!({ "repositoryName": "one", "force": true })).await.unwrap().success().unwrap();
+    let layer = digest(b"a layer");
+    let gone = request(&running, &token, "GET", &format!("/v2/one/blobs/{layer}"), "", b"").await;
+    assert_eq!(gone.status().as_u16(), 404);
+    let kept = request(&running, &token, "GET", &format!("/v2/two/blobs/{layer}"), "", b"").await;
+    assert_eq!(kept.body().as_ref(), b"a layer");
+    let images = root.ecr("DescribeImages", &json!({ "repositoryName": "two" })).await.unwrap().success().unwrap().json();
+    assert_eq!(images["imageDetails"][0]["imageDigest"], pushed);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_what_it_says_is_refused() {
+    let running = Running::start().await;
+    let root = running.root();
+    root.ecr("CreateRepository", &json!({ "repositoryName": "one" })).await.unwrap().success().unwrap();
+    let token = login(&root).await;
+    let wrong = format!("/v2/one/blobs/uploads/?digest={}", digest(b"something else"));
+    let refused = request(&running, &token, "POST", &wrong, "", b"a layer").await;
+    let refusal: Value = serde_json::from_slice(refused.body()).unwrap();
+    assert_eq!((refused.status().as_u16(), &refusal["errors"][0]["code"]), (400, &json!("DIGEST_INVALID")));
+    let right = format!("/v2/one/blobs/uploads/?digest={}", digest(b"a layer"));
+    assert_eq!(request(&running, &token, "POST", &right, "", b"a layer").await.status().as_u16(), 201);
+    for (method, path, status) in [
+        ("PATCH", "/v2/one/blobs/uploads/..%2f..%2fx", 405),
+        ("PATCH", "/v2/one/blobs/uploads/..", 404),
+        ("PATCH", "/v2/one/blobs/uploads/00000000", 404),
+        ("POST", "/v2/nothing/blobs/uploads/", 404),
+    ] {
+        assert_eq!(request(&running, &token, method, path, "", b"x").await.status().as_u16(), status, "{path}");
+    }
+    running.stop().await;
 }

@@ -1,0 +1,127 @@
+//! Every page and every operation of every form.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use sqlx::PgPool;
+use tower::ServiceExt as _;
+
+use crate::{
+    Expected, Need, filled,
+    fixture::{self, Who},
+    portal,
+};
+
+const ROUTER: &str = include_str!("../../src/router.rs");
+
+/// `(address as the router has it, the same with the fixture's ids, what it takes)`
+const PAGES: &[(&str, &str, Need)] = &[("/teams", "/teams", Need::SignIn), ("/teams/{id}", "/teams/{team}", Need::See)];
+
+/// `(address with the fixture's ids, the button's operation, other fields, what it takes)`
+const FORMS: &[(&str, &str, &str, Need)] = &[
+    ("/teams", "create", "name=new-team&owner=somebody@example.com", Need::PlatformManage),
+    ("/teams/{team}", "update", "description=x", Need::Manage),
+    ("/teams/{team}", "set_member", "email=somebody@example.com&role=viewer", Need::Manage),
+    ("/teams/{team}", "remove_member", "user={user}", Need::Manage),
+    ("/teams/{team}", "delete", "confirm=forecasting", Need::AdminOnTeam),
+];
+
+/// What the router says: every address, and whether it takes forms.
+fn routes() -> Vec<(String, bool)> {
+    let pages = &ROUTER[ROUTER.find("pub fn pages()").unwrap()..ROUTER.find("/// The whole portal.").unwrap()];
+    pages
+        .split(".route(")
+        .skip(1)
+        .map(|route| {
+            let address = route.split('"').nth(1).unwrap().to_owned();
+            (address, route.contains("post("))
+        })
+        .collect()
+}
+
+#[test]
+fn the_tables_have_every_address() {
+    let known: BTreeSet<String> = PAGES.iter().map(|(address, ..)| (*address).to_owned()).collect();
+    let routed: BTreeSet<String> = routes().into_iter().map(|(address, _)| address).collect();
+    assert_eq!(routed, known);
+    for (address, posts) in routes() {
+        let (_, filled, _) = PAGES.iter().find(|(known, ..)| *known == address).unwrap();
+        assert_eq!(posts, FORMS.iter().any(|(form, ..)| form == filled), "{address}");
+    }
+}
+
+async fn visit(portal: &axum::Router, who: Who, method: &str, path: &str, form: Option<String>) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
+    if let Some(secret) = who.secret() {
+        request = request.header(header::COOKIE, format!("slipway={secret}"));
+    }
+    if form.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    let response = portal.clone().oneshot(request.body(form.map_or(Body::empty(), Body::from)).unwrap()).await.unwrap();
+    let location = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default().to_owned();
+    (response.status(), location)
+}
+
+fn fits(expected: Expected, status: StatusCode, location: &str) -> bool {
+    match expected {
+        Expected::Unauthenticated => status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
+        Expected::Through => !location.starts_with("/sign-in") && crate::fits(expected, status),
+        Expected::Forbidden | Expected::Hidden => crate::fits(expected, status),
+    }
+}
+
+/// Sessions belong to people: a team's token opens no page.
+fn people() -> impl Iterator<Item = Who> {
+    Who::ALL.into_iter().filter(|who| *who != Who::TeamToken)
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn everybody_sees_what_the_table_says(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    let mut wrong = Vec::new();
+    for (_, path, need) in PAGES {
+        for who in people() {
+            let (status, location) = visit(&portal, who, "GET", &filled(path), None).await;
+            let expected = need.expected(who);
+            if !fits(expected, status, &location) {
+                wrong.push(format!("{who:?} GET {path}: expected {expected:?}, got {status} {location}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn everybody_does_what_the_table_says(pool: PgPool) {
+    let portal = portal(&pool).await;
+    let mut wrong = Vec::new();
+    for (path, operation, fields, need) in FORMS {
+        for who in people() {
+            fixture::fill(&pool).await;
+            let (status, location) = visit(&portal, who, "POST", &filled(path), Some(format!("do={operation}&{}", filled(fields)))).await;
+            let expected = need.expected(who);
+            if !fits(expected, status, &location) {
+                wrong.push(format!("{who:?} POST {path} {operation}: expected {expected:?}, got {status} {location}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn another_site_changes_nothing(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    for (path, operation, fields, _) in FORMS {
+        let request = Request::post(filled(path))
+            .header("sec-fetch-site", "cross-site")
+            .header(header::COOKIE, format!("slipway={}", Who::Admin.secret().unwrap()))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(format!("do={operation}&{}", filled(fields))))
+            .unwrap();
+        assert_eq!(portal.clone().oneshot(request).await.unwrap().status(), StatusCode::FORBIDDEN, "{path} {operation}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Every operation of the OpenAPI document.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    Need, ask, filled, fits,
+    fixture::{self, Who},
+    portal,
+};
+
+/// `(operation id, path with the fixture's ids, what it takes, a body that is well-formed)`
+fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
+    vec![
+        ("list_teams", "/teams", Need::SignIn, None),
+        ("create_team", "/teams", Need::PlatformManage, Some(json!({"name": "new-team", "owner": "somebody@example.com"}))),
+        ("get_team", "/teams/{team}", Need::See, None),
+        ("update_team", "/teams/{team}", Need::Manage, Some(json!({"description": "x"}))),
+        ("delete_team", "/teams/{team}", Need::AdminOnTeam, None),
+        ("list_members", "/teams/{team}/members", Need::See, None),
+        ("set_member", "/teams/{team}/members", Need::Manage, Some(json!({"email": "somebody@example.com", "role": "viewer"}))),
+        ("remove_member", "/teams/{team}/members/{user}", Need::Manage, None),
+    ]
+}
+
+fn operations() -> Vec<(String, String, String)> {
+    let document = serde_json::to_value(server::rest::document::openapi()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            operations.push((operation["operationId"].as_str().unwrap().to_owned(), method.to_uppercase(), path.clone()));
+        }
+    }
+    operations
+}
+
+#[test]
+fn the_table_has_every_operation_and_no_other() {
+    let mut documented: Vec<String> = operations().into_iter().map(|(name, ..)| name).collect();
+    let mut known: Vec<String> = table().into_iter().map(|(name, ..)| name.to_owned()).collect();
+    documented.sort();
+    known.sort();
+    assert_eq!(documented, known);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn everybody_gets_what_the_table_says(pool: PgPool) {
+    let portal = portal(&pool).await;
+    let mut wrong = Vec::new();
+    for (name, path, need, body) in table() {
+        let (_, method, template) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
+        assert_eq!(template.split('/').count(), path.split('/').count(), "{name} is at {template}");
+        for who in Who::ALL {
+            fixture::fill(&pool).await;
+            let (status, answer) = ask(&portal, who, &method, &format!("/api/v1{}", filled(path)), body.as_ref()).await;
+            let expected = need.expected(who);
+            if !fits(expected, status) {
+                wrong.push(format!("{who:?} {method} {path}: expected {expected:?}, got {status} {answer}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_hidden_looks_like_what_does_not_exist(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    for (name, path, need, body) in table() {
+        if !path.contains('{') || need.expected(Who::OtherTeam) != crate::Expected::Hidden {
+            continue;
+        }
+        let (_, method, _) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
+        let real = ask(&portal, Who::OtherTeam, &method, &format!("/api/v1{}", filled(path)), body.as_ref()).await;
+        let nothing = path
+            .replace(|c: char| c == '{', "\u{1}")
+            .split('\u{1}')
+            .map(str::to_owned)
+            .reduce(|path, rest| format!("{path}00000000-0000-0000-0000-00000000dead{}", &rest[rest.find('}').unwrap() + 1..]))
+            .unwrap();
+        let unreal = ask(&portal, Who::OtherTeam, &method, &format!("/api/v1{nothing}"), body.as_ref()).await;
+        assert_eq!(real, unreal, "{method} {path}");
+    }
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn refusals_are_on_the_record(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    ask(&portal, Who::Viewer, "PATCH", &filled("/api/v1/teams/{team}"), Some(&json!({"description": "mine"}))).await;
+    let (action, outcome, actor): (String, String, String) = sqlx::query_as("select action, outcome::text, actor_name from audit_events").fetch_one(&pool).await.unwrap();
+    assert_eq!((action.as_str(), outcome.as_str(), actor.as_str()), ("team.update", "refused", "matrix"));
+}
