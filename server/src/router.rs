@@ -7,7 +7,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use domain::{Code, Rejected};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -38,7 +38,7 @@ pub fn api() -> OpenApiRouter<AppState> {
 pub fn pages() -> Router<AppState> {
     Router::new()
         .route("/sign-in", get(forms::sign_in::show).post(forms::sign_in::sign_in))
-        .route("/sign-out", post(forms::sign_in::sign_out))
+        .route("/sign-out", get(forms::sign_in::no_sign_out).post(forms::sign_in::sign_out))
         .route("/teams", get(forms::teams::list).post(forms::teams::create))
         .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }

@@ -63,12 +63,17 @@ pub async fn sign_in(State(state): State<AppState>, Query(next): Query<Next>, he
     }
 }
 
+/// Whoever opens the address instead of pressing the button signs nobody out: a link on another page could be that.
+pub async fn no_sign_out() -> Response {
+    see_other("/")
+}
+
 pub async fn sign_out(State(state): State<AppState>, headers: HeaderMap, Caller(ctx): Caller) -> Result<Response, PageError> {
     let https = state.is_https();
     if let Some(secret) = cookie::secret(&headers, https) {
         sessions::sign_out(&ctx, &secret).await?;
     }
-    let mut response = see_other("/sign-in");
+    let mut response = see_other("/");
     response.headers_mut().append(header::SET_COOKIE, cookie::clear(https));
     Ok(response)
 }

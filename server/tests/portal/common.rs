@@ -1,25 +1,20 @@
 //! A portal to send requests to, with people, teams and tokens in it.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use axum::{
     Router,
     body::{Body, to_bytes},
 };
-use control::{Control, Ctx, sessions, testing};
+use control::{Ctx, sessions, testing};
 use domain::{
     access::{PlatformRole, TeamRole},
     ids::{TeamId, UserId},
     team::{MemberChange, NewTeam},
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use leptos::config::LeptosOptions;
 use serde_json::Value;
-use server::{
-    router,
-    session::proxies::TrustedProxies,
-    state::{AppState, Web},
-};
+use server::{router, serve, session::proxies::TrustedProxies};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
 
@@ -27,7 +22,6 @@ pub use testing::PASSWORD;
 
 /// The portal and what it runs on.
 pub struct World {
-    pub control: Control,
     pub inner: testing::World,
     router: Router,
 }
@@ -66,15 +60,8 @@ impl World {
     /// One trusted proxy, so that tests can say where a request comes from.
     pub async fn new(pool: PgPool) -> Self {
         let inner = testing::World::new(pool).await;
-        let control = inner.control.clone();
-        let web = Web {
-            options: LeptosOptions::builder().output_name("slipway").site_root("target/no-site").build(),
-            style_sheet: "/pkg/slipway.css".into(),
-            proxies: TrustedProxies(1),
-            openapi: String::new(),
-        };
-        let router = router::router(AppState { control: control.clone(), web: Arc::new(web) });
-        Self { control, inner, router }
+        let router = router::router(serve::state(inner.control.clone(), Path::new("/nonexistent"), TrustedProxies(1)));
+        Self { inner, router }
     }
 
     /// `<name>@example.com`, signed in.
