@@ -9,6 +9,7 @@
 //! through its `mod.rs`.
 
 pub mod access;
+pub mod attempts;
 pub mod accounts;
 pub mod audit;
 pub mod aws;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
+//pub mod links;
 pub mod live;
 pub mod operations;
 pub mod paging;
@@ -32,6 +34,7 @@ pub mod teams;
 pub mod testing;
 pub mod tokens;
 pub mod workspaces;
+//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -5,4 +5,5 @@ pub mod audit;
 pub mod operations;
 pub mod posted;
 pub mod shown;
+pub mod sign_in;
 pub mod teams;

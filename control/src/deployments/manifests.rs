@@ -78,7 +78,7 @@ impl Blueprint {
 
     fn identity(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
-            (labels::MANAGED_BY.into(), labels::SLIPWAY.into()),
+            (labels::MANAGED_BY.into(), labels::MANAGED_BY_SLIPWAY.into()),
             (labels::NAME.into(), self.name.clone()),
             (labels::DEPLOYMENT.into(), self.deployment.to_string()),
         ])
@@ -109,10 +109,10 @@ impl Blueprint {
 
     fn service(&self) -> Service {
         let port = ServicePort {
-            name: Some(labels::PORT.into()),
+            name: Some(labels::MODEL_PORT.into()),
             port: 80,
             protocol: Some("TCP".into()),
-            target_port: Some(IntOrString::String(labels::PORT.into())),
+            target_port: Some(IntOrString::String(labels::MODEL_PORT.into())),
             ..ServicePort::default()
         };
         let spec = ServiceSpec { type_: Some("ClusterIP".into()), selector: Some(self.selector()), ports: Some(vec![port]), ..ServiceSpec::default() };
@@ -201,10 +201,10 @@ impl Blueprint {
             .map(|variable| EnvVar { name: variable.name.clone(), value: Some(variable.value.replace('$', "$$")), ..EnvVar::default() })
             .collect();
         Container {
-            name: labels::CONTAINER.into(),
+            name: labels::MODEL_CONTAINER.into(),
             image: Some(self.image.clone()),
             image_pull_policy: Some("IfNotPresent".into()),
-            ports: Some(vec![ContainerPort { name: Some(labels::PORT.into()), container_port: self.port, protocol: Some("TCP".into()), ..ContainerPort::default() }]),
+            ports: Some(vec![ContainerPort { name: Some(labels::MODEL_PORT.into()), container_port: self.port, protocol: Some("TCP".into()), ..ContainerPort::default() }]),
             env: (!environment.is_empty()).then_some(environment),
             resources: Some(ResourceRequirements { requests: Some(requests), limits: Some(limits), ..ResourceRequirements::default() }),
             startup_probe: Some(self.probe(STARTUP_PERIOD, self.startup_seconds() / STARTUP_PERIOD)),
@@ -228,7 +228,7 @@ impl Blueprint {
 
     fn probe(&self, period: i32, failures: i32) -> Probe {
         Probe {
-            http_get: Some(HTTPGetAction { path: Some(self.health_path.clone()), port: IntOrString::String(labels::PORT.into()), ..HTTPGetAction::default() }),
+            http_get: Some(HTTPGetAction { path: Some(self.health_path.clone()), port: IntOrString::String(labels::MODEL_PORT.into()), ..HTTPGetAction::default() }),
             period_seconds: Some(period),
             failure_threshold: Some(failures),
             timeout_seconds: Some(2),

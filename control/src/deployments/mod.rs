@@ -2,6 +2,7 @@
 
 mod list;
 pub mod manifests;
+mod preview;
 mod spec;
 mod store;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::{
     reconcile::{self, Scope},
     workspaces,
 };
+pub use preview::preview;
 use spec::{Side, Spec};
 use store::{Because, Found};
 
@@ -46,6 +48,7 @@ pub(crate) const DELETE: [&str; 3] = ["Check rights", "Delete its objects", "Wai
 pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.attempt("deployment.create", ObjectKind::Deployment, None);
     let mut tx = ctx.begin().await?;
+    store::lock_workspace(&mut tx, new.workspace).await?;
     let (release, workspace) = authorize_new(&mut tx, ctx, new).await?;
     let mut checks = Checks::new();
     let name = checks.take("name", DeploymentName::parse(new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&release.model_name)));
@@ -218,12 +221,11 @@ pub async fn revisions(ctx: &Ctx, id: DeploymentId) -> Result<Vec<Revision>> {
         .collect())
 }
 
-/// Release and workspace of a new deployment, as far as the actor may use them; the workspace is locked.
+/// Release and workspace of a new deployment, as far as the actor may use them.
 async fn authorize_new(conn: &mut PgConnection, ctx: &Ctx, new: &NewDeployment) -> Result<(store::Release, store::Workspace)> {
     let release = store::release(conn, new.release).await?.ok_or_else(|| Rejected::not_found("release"))?;
     let role = membership(conn, ctx.actor(), release.team).await?;
     ctx.actor().check_team(release.team, role, TeamAction::See, "release")?;
-    store::lock_workspace(conn, new.workspace).await?;
     let workspace = usable_workspace(conn, ctx, new.workspace).await?;
     if workspace.team != release.team {
         return Err(Rejected::field("workspace", format!("{} belongs to another team than {}.", workspace.name, release.title())).into());

@@ -1,8 +1,11 @@
 //! The SQL that operations on deployments need.
 
+use std::collections::BTreeMap;
+
 use domain::{
     Timestamp,
     audit::ActorKind,
+    cluster::{Capacity, ClusterState},
     deployment::{DeploymentState, LastExit, Pod, Variable},
     ids::{ClusterId, DeploymentId, ModelId, OperationId, ReleaseId, TeamId, WorkspaceId},
     serving::Protocol,
@@ -13,7 +16,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::spec::Spec;
+use super::{preview::Room, spec::Spec};
 use crate::{Actor, Result};
 
 /// A deployment as its operations need it.
@@ -376,4 +379,37 @@ pub(super) async fn set_state(conn: &mut PgConnection, id: DeploymentId, state: 
     .execute(conn)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+pub(super) async fn is_taken(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"select exists (select from deployments where workspace_id = $1 and name = $2) as "taken!""#, workspace.0, name).fetch_one(conn).await?)
+}
+
+pub(super) async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<(ClusterState, Option<String>)> {
+    let row = sqlx::query!(r#"select state as "state: ClusterState", state_message from clusters where id = $1"#, id.0).fetch_one(conn).await?;
+    Ok((row.state, row.state_message))
+}
+
+/// The nodes that take pods, by name, each all free.
+pub(super) async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
+    let rows = sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let allocatable = Capacity { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods };
+            (row.name, Room { allocatable, free: allocatable })
+        })
+        .collect())
+}
+
+/// Slipway's own pods on nodes: each one's node and size.
+pub(super) async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
+    let rows = sqlx::query!(
+        r#"select p.node as "node!", v.size as "size: Size" from observed_pods p join revisions v on v.deployment_id = p.deployment_id and v.number = p.revision
+           where p.cluster_id = $1 and p.node is not null and p.phase in ('Pending', 'Running')"#,
+        cluster.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.node, row.size)).collect())
 }

@@ -1,25 +1,28 @@
-//! The labels and annotations by which Slipway knows its own objects.
+//! The labels and annotations that say what is Slipway's in a cluster.
 
-/// Who manages an object; the watches select by it.
+/// Label with the value [`MANAGED_BY_SLIPWAY`] on everything Slipway makes for teams; watches select by it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY`], and the field manager of every apply.
-pub const SLIPWAY: &str = "slipway";
-/// The object's name, as tools of the field show it.
+pub const MANAGED_BY_SLIPWAY: &str = "slipway";
+/// What watches of our own kinds select.
+pub const SELECTOR: &str = "app.kubernetes.io/managed-by=slipway";
+/// Label: the object's plain name.
 pub const NAME: &str = "app.kubernetes.io/name";
-/// The deployment that an object or pod belongs to, by id.
+/// Label: the id of the deployment an object belongs to.
 pub const DEPLOYMENT: &str = "slipway.dev/deployment";
-/// The workspace that an object belongs to, by id.
+/// Label: the id of the workspace an object belongs to.
 pub const WORKSPACE: &str = "slipway.dev/workspace";
-/// The team that owns a namespace, by id; network policies select by it.
+/// Label: the id of the team an object belongs to.
 pub const TEAM: &str = "slipway.dev/team";
-/// On pods: the revision whose template they run, the earliest with the same release, size and environment.
-/// As an annotation on other objects: the wanted revision.
+/// Label on pods: the revision whose template they are. Annotation on a Deployment: the wanted revision.
 pub const REVISION: &str = "slipway.dev/revision";
-/// An annotation: the installation of Slipway that made the object.
+/// Annotation: the installation of Slipway that made an object, so that a second one or a restored database is noticed.
 pub const INSTALLATION: &str = "slipway.dev/installation";
-/// An annotation: the generation that was applied last. One above ours means that our database is older than the cluster.
+/// Annotation: the generation that an object brings about.
 pub const GENERATION: &str = "slipway.dev/generation";
-/// The name of a pod's container that serves the model.
-pub const CONTAINER: &str = "model";
-/// The name of the container's port; network policies open it by this name.
-pub const PORT: &str = "model";
+/// The namespace of the service accounts that teams act through.
+pub const ACCESS_NAMESPACE: &str = "slipway-access";
+/// The container of a pod that runs the model.
+pub const MODEL_CONTAINER: &str = "model";
+/// The name of that container's port; network policies open it by this name.
+pub const MODEL_PORT: &str = "model";

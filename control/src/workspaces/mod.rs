@@ -1,5 +1,7 @@
 //! Workspaces: a team's namespaces on clusters, with quota, defaults and the team's rights.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod store;
 #[cfg(test)]
 mod tests;
