@@ -5,6 +5,9 @@ pub mod seal;
 
 pub use list::list;
 
+#[cfg(test)]
+mod tests;
+
 use domain::{
     Rejected,
     audit::{ActorKind, Change, Outcome, Source},

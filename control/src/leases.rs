@@ -42,3 +42,6 @@ pub async fn release(pool: &PgPool, name: &str, owner: &str) -> Result<()> {
     sqlx::query!("update leases set until = now() where name = $1 and owner = $2", name, owner).execute(pool).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

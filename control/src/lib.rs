@@ -9,16 +9,19 @@
 //! through its `mod.rs`.
 
 pub mod access;
+pub mod attempts;
 pub mod accounts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
 pub mod ctx;
 pub mod db;
+pub mod deployments;
 pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
+//pub mod links;
 pub mod live;
 pub mod models;
 pub mod operations;
@@ -32,6 +35,8 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+pub mod workspaces;
+//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -221,3 +221,6 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
     tx.commit().await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,26 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::teams::get, rest::teams::update, rest::teams::delete))
         .routes(routes!(rest::teams::members, rest::teams::set_member))
         .routes(routes!(rest::teams::remove_member))
+        .routes(routes!(rest::workspaces::list, rest::workspaces::create))
+        .routes(routes!(rest::workspaces::get, rest::workspaces::update, rest::workspaces::delete))
+        .routes(routes!(rest::deployments::list, rest::deployments::create))
+        .routes(routes!(rest::deployments::preview))
+        .routes(routes!(rest::deployments::get, rest::deployments::change, rest::deployments::delete))
+        .routes(routes!(rest::deployments::revisions))
+        .routes(routes!(rest::deployments::roll_back))
+        .routes(routes!(rest::operations::list))
+        .routes(routes!(rest::operations::get))
+        .routes(routes!(rest::operations::cancel))
+        .routes(routes!(rest::audit::list))
 }
 
 /// Pages and their forms.
 pub fn pages() -> Router<AppState> {
-    Router::new().route("/teams", get(forms::teams::list).post(forms::teams::create)).route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
+    Router::new()
+        .route("/sign-in", get(forms::sign_in::show).post(forms::sign_in::sign_in))
+        .route("/sign-out", get(forms::sign_in::no_sign_out).post(forms::sign_in::sign_out))
+        .route("/teams", get(forms::teams::list).post(forms::teams::create))
+        .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }
 
 /// The whole portal.

@@ -84,22 +84,22 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
 #[cfg(test)]
 mod tests {
-    use domain::{model::ModelQuery, page::PageQuery};
-    use http::Request;
+    use axum::extract::FromRequestParts as _;
+    use domain::user::UserQuery;
 
-    use super::*;
+    use super::Query;
 
-    async fn read<T: DeserializeOwned>(query: &str) -> Result<T, RestError> {
-        let (mut parts, ()) = Request::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
-        Query::from_request_parts(&mut parts, &()).await.map(|Query(query)| query)
+    async fn read(query: &str) -> Result<UserQuery, String> {
+        let (mut parts, ()) = http::Request::builder().uri(format!("/users?{query}")).body(()).unwrap().into_parts();
+        Query::<UserQuery>::from_request_parts(&mut parts, &()).await.map(|Query(query)| query).map_err(|error| format!("{:?}", error.0))
     }
 
     #[tokio::test]
-    async fn numbers_are_read_at_the_top_and_inside() {
-        assert_eq!(read::<PageQuery>("page_size=3").await.unwrap().page_size, Some(3));
-        let query = read::<ModelQuery>("page_size=3&team=forecasting&search=").await.unwrap();
-        assert_eq!((query.page.page_size, query.team.as_deref(), query.page.search), (Some(3), Some("forecasting"), None));
-        assert!(read::<ModelQuery>("page_size=many").await.is_err());
-        assert!(read::<ModelQuery>("page_size=-1").await.is_err());
+    async fn a_list_s_question_is_read_whole() {
+        let query = read("page_size=7&search=a+b&platform_role=admin&state=&direction=descending").await.unwrap();
+        assert_eq!(query.page.page_size, Some(7));
+        assert_eq!(query.page.search.as_deref(), Some("a b"));
+        assert!(query.platform_role.is_some() && query.state.is_none() && query.page.direction.is_some());
+        assert!(read("page_size=many").await.is_err());
     }
 }

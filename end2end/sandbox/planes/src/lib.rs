@@ -6,6 +6,7 @@
 //! that uses this, nothing of it keeps running.
 
 mod api;
+mod aws_auth;
 mod config;
 mod etcd;
 mod keeper;
@@ -25,5 +26,5 @@ mod wait;
 mod webhook;
 
 pub use config::{PlanesConfig, Programs};
-pub use planes::Planes;
+pub use planes::{Planes, clean_up};
 pub use spec::{Instance, NodeGroup, NodeKind, PlaneFault, PlaneInfo, PlaneSpec, PlaneStatus, Taint};

@@ -1,0 +1,52 @@
+use domain::operation::ObjectKind;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Event, record, seal};
+use crate::testing::World;
+
+async fn happened(world: &World, n: u128) {
+    let ctx = world.user(&format!("user-{n}"), None).await;
+    let event = Event::new("team.update", ObjectKind::Team, Uuid::from_u128(n), "forecasting").change("description", "a", "</textarea><script>").change("same", 1, 1);
+    record(&mut world.control.pool.acquire().await.unwrap(), &ctx, event).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_changed_event_breaks_the_chain_at_its_place(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    for n in 0..5 {
+        happened(&world, n).await;
+    }
+    assert_eq!(seal::seal(&pool).await.unwrap(), 0, "events settle for a moment first");
+    sqlx::query("update audit_events set at = at - interval '1 minute'").execute(&pool).await.unwrap();
+    assert_eq!(seal::seal(&pool).await.unwrap(), 5);
+    happened(&world, 9).await;
+    sqlx::query("update audit_events set at = at - interval '1 minute' where sequence is null").execute(&pool).await.unwrap();
+    assert_eq!(seal::seal(&pool).await.unwrap(), 1);
+    assert_eq!(seal::verify(&pool).await.unwrap(), None);
+
+    sqlx::query("update audit_events set actor_name = 'somebody else' where sequence = 3").execute(&pool).await.unwrap();
+    assert_eq!(seal::verify(&pool).await.unwrap(), Some(3));
+    sqlx::query("delete from audit_events where sequence = 3").execute(&pool).await.unwrap();
+    assert_eq!(seal::verify(&pool).await.unwrap(), Some(3), "a hole is noticed, too");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn two_sealers_make_one_chain(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    for n in 0..20 {
+        happened(&world, n).await;
+    }
+    sqlx::query("update audit_events set at = at - interval '1 minute'").execute(&pool).await.unwrap();
+    let (a, b) = tokio::join!(seal::seal(&pool), seal::seal(&pool));
+    assert_eq!(a.unwrap() + b.unwrap(), 20);
+    assert_eq!(seal::verify(&pool).await.unwrap(), None);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn only_what_changed_is_recorded(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    happened(&world, 1).await;
+    let changes: serde_json::Value = sqlx::query_scalar("select changes from audit_events").fetch_one(&pool).await.unwrap();
+    assert_eq!(changes, serde_json::json!([{"field": "description", "before": "a", "after": "</textarea><script>"}]));
+}

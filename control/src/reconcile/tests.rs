@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use domain::operation::ObjectKind;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Claim, Next, Scope, claim, holds, mark, poke, settle};
+
+async fn marked(pool: &PgPool, id: u128, scope: Scope, generation: i64) -> Uuid {
+    let id = Uuid::from_u128(id);
+    mark(&mut pool.acquire().await.unwrap(), id, ObjectKind::Deployment, scope, generation).await.unwrap();
+    id
+}
+
+async fn one(pool: &PgPool, owner: &str) -> Option<Claim> {
+    claim(pool, owner, 1).await.unwrap().pop()
+}
+
+/// Moves time forward for everything that waits.
+async fn later(pool: &PgPool) {
+    sqlx::query("update reconcile set not_before = now() - interval '1 second', lease_until = lease_until - interval '1 hour'").execute(pool).await.unwrap();
+    sqlx::query("update scopes set open_until = now() - interval '1 second' where open_until is not null").execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn two_workers_never_look_at_the_same_thing(pool: PgPool) {
+    for n in 0..20 {
+        marked(&pool, n, Scope::None, 1).await;
+    }
+    let (a, b) = tokio::join!(claim(&pool, "a", 50), claim(&pool, "b", 50));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_eq!(a.len() + b.len(), 20);
+    assert!(a.iter().all(|claim| b.iter().all(|other| other.object_id != claim.object_id)));
+    assert!(claim(&pool, "c", 50).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_worker_that_died_is_followed_and_fenced(pool: PgPool) {
+    marked(&pool, 1, Scope::None, 1).await;
+    let dead = one(&pool, "dead").await.unwrap();
+    assert!(holds(&mut pool.acquire().await.unwrap(), &dead).await.unwrap());
+    later(&pool).await;
+    let next = one(&pool, "next").await.unwrap();
+    assert!(next.epoch > dead.epoch);
+    assert!(!holds(&mut pool.acquire().await.unwrap(), &dead).await.unwrap());
+    settle(&pool, &dead, &Next::Gone).await.unwrap();
+    assert!(holds(&mut pool.acquire().await.unwrap(), &next).await.unwrap(), "what a fenced worker says changes nothing");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_change_that_comes_during_a_look_is_looked_at_next(pool: PgPool) {
+    let id = marked(&pool, 1, Scope::None, 1).await;
+    let first = one(&pool, "a").await.unwrap();
+    marked(&pool, 1, Scope::None, 2).await;
+    settle(&pool, &first, &Next::Settled { again: Duration::from_secs(3600) }).await.unwrap();
+    let second = one(&pool, "a").await.unwrap();
+    assert_eq!((second.object_id, second.generation), (id, 2));
+    settle(&pool, &second, &Next::Settled { again: Duration::from_secs(3600) }).await.unwrap();
+    assert!(one(&pool, "a").await.is_none());
+    poke(&mut pool.acquire().await.unwrap(), id).await.unwrap();
+    assert!(one(&pool, "a").await.is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_dead_cluster_slows_only_itself(pool: PgPool) {
+    let (dead, well) = (Scope::Cluster(Uuid::from_u128(0xdead)), Scope::Cluster(Uuid::from_u128(0xbeef)));
+    for n in 0..30 {
+        marked(&pool, n, dead, 1).await;
+    }
+    marked(&pool, 100, well, 1).await;
+    let claims = claim(&pool, "a", 50).await.unwrap();
+    assert_eq!(claims.len(), 9, "eight of the dead cluster and the one of the other");
+    for claim in &claims {
+        let next = if claim.object_id == Uuid::from_u128(100) {
+            Next::Settled { again: Duration::ZERO }
+        } else {
+            Next::Failed { error: "connection refused".into(), scope_is_down: true }
+        };
+        settle(&pool, claim, &next).await.unwrap();
+    }
+    marked(&pool, 100, well, 2).await;
+    let claims = claim(&pool, "a", 50).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.object_id).collect::<Vec<_>>(), [Uuid::from_u128(100)], "the breaker keeps the dead cluster out");
+    later(&pool).await;
+    let claims = claim(&pool, "a", 50).await.unwrap();
+    assert!(claims.len() > 1, "after a while it is tried again");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn failures_back_off_and_a_new_mark_ends_that(pool: PgPool) {
+    let id = marked(&pool, 1, Scope::None, 1).await;
+    for _ in 0..4 {
+        let failing = one(&pool, "a").await.unwrap();
+        settle(&pool, &failing, &Next::Failed { error: "no".into(), scope_is_down: false }).await.unwrap();
+        assert!(one(&pool, "a").await.is_none());
+        later(&pool).await;
+    }
+    let failing = one(&pool, "a").await.unwrap();
+    assert_eq!(failing.attempts, 4);
+    settle(&pool, &failing, &Next::Failed { error: "no".into(), scope_is_down: false }).await.unwrap();
+    let wait: f64 = sqlx::query_scalar("select extract(epoch from not_before - now())::float8 from reconcile where object_id = $1").bind(id).fetch_one(&pool).await.unwrap();
+    assert!(wait > 4.0, "{wait}");
+    marked(&pool, 1, Scope::None, 2).await;
+    assert_eq!(one(&pool, "a").await.unwrap().attempts, 0);
+}
