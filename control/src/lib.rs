@@ -9,8 +9,8 @@
 //! through its `mod.rs`.
 
 pub mod access;
-pub mod attempts;
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
