@@ -48,7 +48,7 @@ idle() {
 }
 
 # seconds_of OPERATION: how long a finished operation took.
-milliseconds() { jq -r 'def ms: sub("\\.(?<f>[0-9]+)Z$"; "Z") as $whole | ($whole | fromdate) * 1000 + ((capture("\\.(?<f>[0-9]+)Z$").f // "0") | .[0:3] | tonumber); ms' <<<"\"$1\""; }
+milliseconds() { jq -r 'def ms: sub("\\.(?<f>[0-9]+)Z$"; "Z") as $whole | ($whole | fromdate) * 1000 + ((capture("\\.(?<f>[0-9]+)Z$").f // "0") + "000" | .[0:3] | tonumber); ms' <<<"\"$1\""; }
 
 deploy() {
   as_deployer POST /deployments "$(jq -n --arg release "$1" --arg workspace "$2" --arg name "$3" \
