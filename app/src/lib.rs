@@ -3,6 +3,9 @@
 //! A page is an async function that loads what it shows through `control` and gives back a [`page::Page`]; nothing is
 //! fetched while it renders, so its HTML is whole before the first byte leaves. Everything works without JavaScript.
 
+// Views are types, and a page is a deep one.
+#![recursion_limit = "512"]
+
 pub mod components;
 pub mod islands;
 

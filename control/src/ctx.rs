@@ -50,6 +50,12 @@ impl Ctx {
         Self { control, actor, source, request, attempt: Arc::default() }
     }
 
+    /// The same request, once it is known who makes it: sign-in and one-time links begin with nobody.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
+    }
+
     /// Slipway itself, at work.
     #[must_use]
     pub fn worker(control: Control) -> Self {

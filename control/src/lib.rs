@@ -9,6 +9,7 @@
 //! through its `mod.rs`.
 
 pub mod access;
+pub mod attempts;
 pub mod accounts;
 pub mod audit;
 pub mod aws;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
+//pub mod links;
 pub mod live;
 pub mod operations;
 pub mod paging;
@@ -30,6 +32,7 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::{Actor, Control, Ctx, Request, Settings, idempotency, secrets};
 
+/// The password of people made with [`World::user_with_password`].
+pub const PASSWORD: &str = "seven random words in a row";
+
 /// Settings that fit tests.
 #[must_use]
 pub fn settings() -> Settings {
@@ -42,6 +45,15 @@ impl World {
         .await
         .expect("a new user");
         self.ctx(Actor::user(id, name.into(), platform))
+    }
+
+    /// A person `<name>@example.com` who can sign in with [`PASSWORD`].
+    pub async fn user_with_password(&self, name: &str) -> Ctx {
+        let ctx = self.user(name, None).await;
+        let hash = self.control.passwords.hash(PASSWORD.into()).await.expect("a hash");
+        let id = ctx.actor().user_id().expect("a user");
+        sqlx::query!("update users set password_hash = $2 where id = $1", id.0, hash).execute(&self.control.pool).await.expect("a password");
+        ctx
     }
 
     /// Nobody.

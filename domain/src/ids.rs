@@ -52,6 +52,8 @@ ids! {
     TeamId,
     /// An API token.
     TokenId,
+    /// A signed-in browser.
+    SessionId,
     /// A one-time link: first admin, invitation or password reset.
     LinkId,
     /// An AWS account.

@@ -1,6 +1,6 @@
 //! Lists in pages. A page token is opaque: it holds where the next page starts and is only good for the same question.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The most rows a page can have.
 pub const MAX_PAGE_SIZE: u16 = 100;
@@ -23,7 +23,7 @@ pub enum Direction {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct PageQuery {
     /// How many rows, 1 to 100; 50 when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "size")]
     pub page_size: Option<u16>,
     /// `next_page_token` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,4 +48,18 @@ pub struct Page<T> {
     /// Give this as `page_token` to get the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+}
+
+/// A query holds text only, and a question that is part of a larger one reaches serde as such.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Number(u16),
+        Text(String),
+    }
+    match Size::deserialize(deserializer)? {
+        Size::Number(number) => Ok(Some(number)),
+        Size::Text(text) => text.parse().map(Some).map_err(|_| D::Error::custom("page_size is not a number")),
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{PlatformRole, TeamRole},
-    ids::{LinkId, TeamId, UserId},
+    ids::{LinkId, SessionId, TeamId, UserId},
     page::PageQuery,
     timestamp::Timestamp,
 };
@@ -46,6 +46,18 @@ pub struct UserQuery {
     /// Only users with this platform role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform_role: Option<PlatformRole>,
+    /// Only users who can sign in, or only those who cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<UserState>,
+}
+
+/// Whether a user can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub enum UserState {
+    Active,
+    Disabled,
 }
 
 /// Changes a user. What is left out stays.
@@ -118,7 +130,12 @@ pub struct LinkInfo {
     pub purpose: LinkPurpose,
     /// Empty for the first admin, who chooses it.
     pub email: String,
+    pub platform_role: Option<PlatformRole>,
     pub team: Option<String>,
+    pub team_role: Option<TeamRole>,
+    /// Who made the link.
+    pub made_by: String,
+    pub expires_at: Timestamp,
 }
 
 /// What a one-time link is for.
@@ -141,4 +158,18 @@ pub struct Me {
     pub name: String,
     pub platform_role: Option<PlatformRole>,
     pub teams: Vec<UserTeam>,
+}
+
+/// A signed-in browser, as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: SessionId,
+    /// What the browser called itself.
+    pub user_agent: String,
+    /// The network address it was opened from.
+    pub address: Option<String>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
 }

@@ -3,4 +3,5 @@
 
 pub mod posted;
 pub mod shown;
+pub mod sign_in;
 pub mod teams;

@@ -36,7 +36,11 @@ pub fn api() -> OpenApiRouter<AppState> {
 
 /// Pages and their forms.
 pub fn pages() -> Router<AppState> {
-    Router::new().route("/teams", get(forms::teams::list).post(forms::teams::create)).route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
+    Router::new()
+        .route("/sign-in", get(forms::sign_in::show).post(forms::sign_in::sign_in))
+        .route("/sign-out", get(forms::sign_in::no_sign_out).post(forms::sign_in::sign_out))
+        .route("/teams", get(forms::teams::list).post(forms::teams::create))
+        .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }
 
 /// The whole portal.

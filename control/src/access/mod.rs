@@ -171,6 +171,15 @@ impl Actor {
         }
     }
 
+    /// Gives the person who is at the keyboard, and refuses tokens: what is a person's own to do.
+    ///
+    /// # Errors
+    /// `unauthenticated`; `forbidden` for a token.
+    pub fn check_person(&self) -> Result<UserId, Rejected> {
+        self.check_signed_in()?;
+        self.person().ok_or_else(|| Rejected::forbidden("A token cannot do this: sign in yourself."))
+    }
+
     /// Which teams' rows a list may show this actor.
     #[must_use]
     pub fn visible(&self) -> Visible {

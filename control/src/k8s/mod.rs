@@ -1,12 +1,144 @@
 //! Kubernetes: kube-rs types in, domain types out. Nothing here knows a resource of the portal.
 
-/// Hands out clients for clusters.
+pub mod apply;
+pub mod client;
+pub mod error;
+pub mod forward;
+pub mod impersonate;
+pub mod labels;
+pub mod logs;
+pub mod token;
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use domain::{
+    access::TeamRole,
+    ids::{ClusterId, TeamId},
+};
+use serde::Deserialize;
+
+use crate::{Control, aws::AccountAccess};
+use client::Connection;
+pub use error::{Error, Kind, Result};
+use token::Tokens;
+
+/// The name under which CloudTrail and the cluster see Slipway's own session.
+const SESSION: &str = "slipway-worker";
+
+/// Where an API server is and how to know that it is the right one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// `https://…`
+    pub server: String,
+    /// PEM.
+    pub certificate_authority: String,
+    /// The name its certificate has to carry, when it is not the address.
+    pub tls_server_name: Option<String>,
+    /// How to get the credentials that the cluster knows.
+    pub access: AccountAccess,
+    pub region: String,
+    /// The name in EKS; signed into every token.
+    pub eks_name: String,
+}
+
+/// An admin's override of what DescribeCluster says. A proxy, or anything else it may hold one day, is refused until it is understood here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Override {
+    server: Option<String>,
+    certificate_authority: Option<String>,
+    tls_server_name: Option<String>,
+}
+
+/// Hands out clients for clusters. Connections and tokens are shared by all clients of a cluster.
 #[derive(Default)]
-pub struct Clients {}
+pub struct Clients {
+    held: Mutex<HashMap<ClusterId, (Target, Connection)>>,
+}
 
 impl Clients {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// A client that acts as Slipway's own principal.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such cluster here, or nothing is known of its API server yet; a fault.
+    pub async fn own(&self, control: &Control, cluster: ClusterId) -> Result<kube::Client> {
+        Ok(kube::Client::new(self.connection(control, cluster).await?, "default"))
+    }
+
+    /// A client that acts as the team in a role; `person` is [`crate::Actor::kubernetes_name`] of whoever it is done for.
+    ///
+    /// # Errors
+    /// Those of [`Clients::own`].
+    pub async fn as_team(&self, control: &Control, cluster: ClusterId, team: TeamId, role: TeamRole, person: &str) -> Result<kube::Client> {
+        impersonate::as_team(self.connection(control, cluster).await?, team, role, person)
+    }
+
+    /// A client for a target that is not stored (yet).
+    ///
+    /// # Errors
+    /// A fault when the target cannot be used.
+    pub fn for_target(control: &Control, target: &Target) -> Result<kube::Client> {
+        Ok(kube::Client::new(connect(control, target)?, "default"))
+    }
+
+    async fn connection(&self, control: &Control, cluster: ClusterId) -> Result<Connection> {
+        let target = stored(control, cluster).await?;
+        if let Some((known, connection)) = self.lock().get(&cluster)
+            && *known == target
+        {
+            return Ok(connection.clone());
+        }
+        let connection = connect(control, &target)?;
+        self.lock().insert(cluster, (target, connection.clone()));
+        Ok(connection)
+    }
+
+    /// Closes what is held of a cluster that was detached.
+    pub fn forget(&self, cluster: ClusterId) {
+        self.lock().remove(&cluster);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClusterId, (Target, Connection)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(control: &Control, target: &Target) -> Result<Connection> {
+    let config = control.aws.config(&target.access, &target.region);
+    Connection::new(target, Tokens::new(config, &target.region, &target.eks_name))
+}
+
+/// The cluster's target, as DescribeCluster said it last or an admin overrode it.
+async fn stored(control: &Control, cluster: ClusterId) -> Result<Target> {
+    let row = sqlx::query!(
+        "select c.region, c.eks_name, c.endpoint, c.certificate_authority, c.connection, a.role_arn, a.external_id
+         from clusters c join accounts a on a.id = c.account_id where c.id = $1",
+        cluster.0
+    )
+    .fetch_optional(&control.pool)
+    .await
+    .map_err(Error::fault)?
+    .ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
+    let instead: Override = serde_json::from_value(row.connection).map_err(Error::fault)?;
+    let (server, certificate_authority) = instead
+        .server
+        .or(row.endpoint)
+        .zip(instead.certificate_authority.or(row.certificate_authority))
+        .ok_or_else(|| Error::new(Kind::NotFound, "nothing is known of the cluster's API server yet"))?;
+    Ok(Target {
+        server,
+        certificate_authority,
+        tls_server_name: instead.tls_server_name,
+        access: AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: SESSION.into() },
+        region: row.region,
+        eks_name: row.eks_name,
+    })
 }

@@ -116,7 +116,14 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     }
     let pending = response.extensions_mut().remove::<Pending>();
     match pending.and_then(|pending| pending.0.lock().ok().and_then(|mut page| page.take())) {
-        Some(page) => html(&state, &ctx, page),
+        Some(page) => {
+            let mut drawn = html(&state, &ctx, page);
+            // What the handler said besides, such as a cookie or when to try again.
+            for (name, value) in response.headers() {
+                drawn.headers_mut().append(name, value.clone());
+            }
+            drawn
+        }
         None => response,
     }
 }

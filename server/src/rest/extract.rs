@@ -81,3 +81,25 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The query cannot be read: {error}.")).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::FromRequestParts as _;
+    use domain::user::UserQuery;
+
+    use super::Query;
+
+    async fn read(query: &str) -> Result<UserQuery, String> {
+        let (mut parts, ()) = http::Request::builder().uri(format!("/users?{query}")).body(()).unwrap().into_parts();
+        Query::<UserQuery>::from_request_parts(&mut parts, &()).await.map(|Query(query)| query).map_err(|error| format!("{:?}", error.0))
+    }
+
+    #[tokio::test]
+    async fn a_list_s_question_is_read_whole() {
+        let query = read("page_size=7&search=a+b&platform_role=admin&state=&direction=descending").await.unwrap();
+        assert_eq!(query.page.page_size, Some(7));
+        assert_eq!(query.page.search.as_deref(), Some("a b"));
+        assert!(query.platform_role.is_some() && query.state.is_none() && query.page.direction.is_some());
+        assert!(read("page_size=many").await.is_err());
+    }
+}

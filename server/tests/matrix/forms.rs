@@ -16,10 +16,17 @@ use crate::{
 const ROUTER: &str = include_str!("../../src/router.rs");
 
 /// `(address as the router has it, the same with the fixture's ids, what it takes)`
-const PAGES: &[(&str, &str, Need)] = &[("/teams", "/teams", Need::SignIn), ("/teams/{id}", "/teams/{team}", Need::See)];
+const PAGES: &[(&str, &str, Need)] = &[
+    ("/sign-in", "/sign-in", Need::Nothing),
+    ("/sign-out", "/sign-out", Need::Nothing),
+    ("/teams", "/teams", Need::SignIn),
+    ("/teams/{id}", "/teams/{team}", Need::See),
+];
 
 /// `(address with the fixture's ids, the button's operation, other fields, what it takes)`
 const FORMS: &[(&str, &str, &str, Need)] = &[
+    ("/sign-in", "", "email=nobody&password=x", Need::Nothing),
+    ("/sign-out", "", "", Need::Nothing),
     ("/teams", "create", "name=new-team&owner=somebody@example.com", Need::PlatformManage),
     ("/teams/{team}", "update", "description=x", Need::Manage),
     ("/teams/{team}", "set_member", "email=somebody@example.com&role=viewer", Need::Manage),

@@ -4,7 +4,7 @@
 //! in the environment as `go-tools` prints them. It prints a kubeconfig's path and
 //! stays up until Ctrl-C.
 
-#[path = "../tests/fake/mod.rs"]
+#[path = "../tests/planes/fake.rs"]
 mod fake;
 
 use std::collections::BTreeMap;

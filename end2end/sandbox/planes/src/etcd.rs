@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::api::Api;
 use crate::config::{PlanesConfig, ensure_free, private_folder};
 use crate::keeper::Keeper;
-use crate::part::{Part, Recipe};
+use crate::part::{GRACE, Part, Recipe};
 use crate::pki::{Authority, Leaf, Subject};
 use crate::wait;
 
@@ -64,7 +64,7 @@ impl Etcd {
         let api = Api::new(url.clone(), authority.pem(), &client)?;
         let part = Part::start(
             keeper,
-            Recipe { name: "etcd".into(), program: config.programs.kube.clone(), arguments: arguments.into(), environment: Vec::new(), folder },
+            Recipe { name: "etcd".into(), program: config.programs.kube.clone(), arguments: arguments.into(), environment: Vec::new(), folder, grace: GRACE },
         )
         .await?;
         wait::until(Duration::from_secs(60), &[&part], || api.healthy("/health")).await.context("etcd did not come up")?;

@@ -72,3 +72,19 @@ impl Keeper {
         Ok(Started { pid, ended })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_it_started_ends_with_it() {
+        let keeper = Keeper::new().unwrap();
+        let started = keeper.start("sleep".as_ref(), &["60".to_owned()], |_| {}).await.unwrap();
+        // Give setpriv the moment it takes to become the program.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        drop(keeper);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), started.ended).await.expect("it was left running");
+        assert!(!ended.unwrap().unwrap().success());
+    }
+}

@@ -25,5 +25,5 @@ mod wait;
 mod webhook;
 
 pub use config::{PlanesConfig, Programs};
-pub use planes::Planes;
+pub use planes::{Planes, clean_up};
 pub use spec::{Instance, NodeGroup, NodeKind, PlaneFault, PlaneInfo, PlaneSpec, PlaneStatus, Taint};

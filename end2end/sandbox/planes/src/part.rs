@@ -19,8 +19,8 @@ use crate::leftovers;
 /// How many deaths within [`WINDOW`] make a part count as failed. It is started again all the same.
 const TOO_MANY: usize = 4;
 const WINDOW: Duration = Duration::from_secs(90);
-/// Nothing here takes longer than this to stop when asked; etcd and the API server take about one second.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long most parts may take to stop when asked.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// The most that is read of a log to find its last line.
 const TAIL: u64 = 8 * 1024;
 
@@ -35,6 +35,8 @@ pub(crate) struct Recipe {
     pub(crate) environment: Vec<(String, String)>,
     /// Where its log and its pid file go.
     pub(crate) folder: PathBuf,
+    /// How long it may take to stop when asked, before it is killed.
+    pub(crate) grace: Duration,
 }
 
 impl Recipe {
@@ -161,7 +163,7 @@ async fn until_it_ends(recipe: &Recipe, mut started: Started, stopped: &mut watc
     loop {
         tokio::select! {
             () = wanted(stopped) => {
-                end(&recipe.name, started).await;
+                end(recipe, started).await;
                 return Ended::Stopped;
             }
             ended = &mut started.ended => {
@@ -183,13 +185,16 @@ async fn wanted(stopped: &mut watch::Receiver<bool>) {
     let _dropped_counts_too = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn end(name: &str, mut started: Started) {
-    signal(started.pid, Signal::SIGTERM);
-    if tokio::time::timeout(GRACE, &mut started.ended).await.is_err() {
-        tracing::warn!(part = name, "did not stop when asked; killing it");
-        signal(started.pid, Signal::SIGKILL);
-        let _gone = started.ended.await;
+async fn end(recipe: &Recipe, mut started: Started) {
+    if !recipe.grace.is_zero() {
+        signal(started.pid, Signal::SIGTERM);
+        if tokio::time::timeout(recipe.grace, &mut started.ended).await.is_ok() {
+            return;
+        }
+        tracing::debug!(part = recipe.name, "did not stop in time; killing it");
     }
+    signal(started.pid, Signal::SIGKILL);
+    let _gone = started.ended.await;
 }
 
 /// Sends a signal; a process that is already gone is what was wanted.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,10 +43,7 @@ impl Planes {
     /// When the folder is in use, a port is busy, or a program is missing or does not start.
     pub async fn start(config: PlanesConfig) -> Result<Self> {
         private_folder(&config.state)?;
-        let lock = File::create(config.folder("lock")).context("making the lock of the state folder")?;
-        lock.try_lock().ok().with_context(|| format!("another sandbox uses the state folder {}", config.state.display()))?;
-        leftovers::end_all(&config.state)?;
-        RealNode::clean_up_after(&config.folder("node"))?;
+        let lock = clean(&config.state)?;
         let keeper = Keeper::new()?;
         let authority = Authority::open(&config.folder("pki"), "sandbox")?;
         let etcd = Etcd::start(&keeper, &config, &authority).await?;
@@ -253,6 +251,24 @@ impl Planes {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Plane>>> {
         self.planes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends and removes what a killed sandbox left on this machine: processes that its
+/// state folder names, and a real node. What it stored stays.
+///
+/// # Errors
+/// When a sandbox is running from the folder, or something would not go.
+pub fn clean_up(state: &Path) -> Result<()> {
+    if state.is_dir() { clean(state).map(drop) } else { RealNode::clean_up() }
+}
+
+/// Takes the state folder for this process and cleans up after the one before.
+fn clean(state: &Path) -> Result<File> {
+    let lock = File::create(state.join("lock")).context("making the lock of the state folder")?;
+    lock.try_lock().ok().with_context(|| format!("another sandbox uses the state folder {}", state.display()))?;
+    leftovers::end_all(state)?;
+    RealNode::clean_up()?;
+    Ok(lock)
 }
 
 /// Takes a node that is gone out of its cluster, and its pods with it: nobody is left

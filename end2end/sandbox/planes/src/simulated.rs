@@ -49,12 +49,25 @@ pub(crate) async fn lose(api: &Api, node: &str) -> Result<()> {
 
 /// Brings back every node that was lost.
 pub(crate) async fn find_lost(api: &Api) -> Result<()> {
-    let lost = api.get(&format!("/api/v1/nodes?labelSelector={}%3Dlost", LABEL.replace('/', "%2F"))).await?.unwrap_or_default();
-    for node in lost["items"].as_array().into_iter().flatten() {
-        let name = node["metadata"]["name"].as_str().context("a node has a name")?;
+    for name in names(api, "lost").await? {
         api.patch(&format!("/api/v1/nodes/{name}"), &json!({ "metadata": { "labels": { LABEL: "true" } } })).await?;
     }
     Ok(())
+}
+
+/// Takes the nodes' leases from a kwok that is gone. The next one would wait until they
+/// run out, and nothing would happen on the nodes meanwhile.
+pub(crate) async fn release(api: &Api) -> Result<()> {
+    for name in names(api, "true").await? {
+        api.delete(&format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")).await?;
+    }
+    Ok(())
+}
+
+/// The nodes whose label has this value.
+async fn names(api: &Api, value: &str) -> Result<Vec<String>> {
+    let found = api.get(&format!("/api/v1/nodes?labelSelector={}%3D{value}", LABEL.replace('/', "%2F"))).await?.unwrap_or_default();
+    Ok(found["items"].as_array().into_iter().flatten().filter_map(|node| node["metadata"]["name"].as_str().map(str::to_owned)).collect())
 }
 
 fn object(instance: &Instance, group: &NodeGroup, region: &str, kubelet: &str) -> Value {

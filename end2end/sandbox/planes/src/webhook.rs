@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::config::{PlanesConfig, ensure_free, private_file, private_folder};
 use crate::keeper::Keeper;
 use crate::kubeconfig::{self, Server};
-use crate::part::{Part, Recipe};
+use crate::part::{GRACE, Part, Recipe};
 use crate::pki::{Authority, Subject};
 use crate::wait;
 
@@ -48,7 +48,7 @@ impl Webhook {
         ];
         let part = Part::start(
             keeper,
-            Recipe { name: "webhook".into(), program: config.programs.tools.clone(), arguments, environment: Vec::new(), folder },
+            Recipe { name: "webhook".into(), program: config.programs.tools.clone(), arguments, environment: Vec::new(), folder, grace: GRACE },
         )
         .await?;
         let api = Api::new(url.clone(), authority.pem(), &probe)?;

@@ -92,8 +92,8 @@ pub(super) async fn prepare(folder: &Path, network: &Network) -> Result<()> {
     }
     let made: Vec<&str> = PLACES.iter().map(|(place, _)| *place).filter(|place| !Path::new(place).exists()).collect();
     // Written before anything changes, so that whoever finds it can put all of it back.
-    let trace = serde_json::json!({ "settings": was, "made": made });
-    private_file(&folder.join(TRACE), &trace.to_string())?;
+    let trace = serde_json::json!({ "settings": was, "made": made, "folder": folder });
+    private_file(&Path::new(RUN).join(TRACE), &trace.to_string())?;
     for (place, own) in PLACES {
         std::fs::create_dir_all(place).with_context(|| format!("making {place}"))?;
         private_folder(&folder.join(own))?;
@@ -103,14 +103,15 @@ pub(super) async fn prepare(folder: &Path, network: &Network) -> Result<()> {
     run("ip", &["link", "set", BRIDGE, "up"]).await
 }
 
-/// What the node changed on the machine, in its folder.
+/// What a node changed on the machine. It lies in [`RUN`], where whoever comes next
+/// finds it, whatever state folder they use.
 const TRACE: &str = "machine.json";
 
 /// Puts everything back, once the node's processes, killed just now, are really gone.
-pub(super) async fn restore_after_processes(folder: &Path) -> Result<()> {
+pub(super) async fn restore_after_processes() -> Result<()> {
     let mut tries = 0;
     loop {
-        match restore(folder) {
+        match restore() {
             Err(error) if tries < 50 => {
                 tracing::debug!(error = format!("{error:#}"), "the real node is not all gone yet");
                 tries += 1;
@@ -121,31 +122,33 @@ pub(super) async fn restore_after_processes(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes bridge, cgroups and folders of a node whose processes are gone. Doing it
-/// again does no harm.
-pub(super) fn restore(folder: &Path) -> Result<()> {
-    let path = folder.join(TRACE);
-    if path.exists() {
-        let body = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let trace: Value = serde_json::from_slice(&body).with_context(|| format!("reading {}", path.display()))?;
-        if Path::new("/sys/class/net").join(BRIDGE).exists() {
-            let deleted = std::process::Command::new("ip").args(["link", "del", BRIDGE]).output().context("running ip")?;
-            ensure!(deleted.status.success(), "removing {BRIDGE}: {}", String::from_utf8_lossy(&deleted.stderr));
-        }
-        remove_cgroups()?;
-        for setting in trace["settings"].as_array().into_iter().flatten() {
-            if let (Some(name), Some(value)) = (setting[0].as_str(), setting[1].as_str()) {
-                std::fs::write(Path::new("/proc/sys").join(name), value).with_context(|| format!("putting back {name}"))?;
-            }
-        }
-        for place in trace["made"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            // Somebody else may have begun to use it meanwhile.
-            let _in_use_stays = std::fs::remove_dir(place);
+/// Removes bridge, cgroups and folders of a node whose processes are gone. Without a
+/// trace of one it does nothing; doing it again does no harm.
+pub(super) fn restore() -> Result<()> {
+    let path = Path::new(RUN).join(TRACE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let body = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let trace: Value = serde_json::from_slice(&body).with_context(|| format!("reading {}", path.display()))?;
+    if Path::new("/sys/class/net").join(BRIDGE).exists() {
+        let deleted = std::process::Command::new("ip").args(["link", "del", BRIDGE]).output().context("running ip")?;
+        ensure!(deleted.status.success(), "removing {BRIDGE}: {}", String::from_utf8_lossy(&deleted.stderr));
+    }
+    remove_cgroups()?;
+    for setting in trace["settings"].as_array().into_iter().flatten() {
+        if let (Some(name), Some(value)) = (setting[0].as_str(), setting[1].as_str()) {
+            std::fs::write(Path::new("/proc/sys").join(name), value).with_context(|| format!("putting back {name}"))?;
         }
     }
-    for folder in [Path::new(RUN), folder] {
+    for place in trace["made"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        // Somebody else may have begun to use it meanwhile.
+        let _in_use_stays = std::fs::remove_dir(place);
+    }
+    // The trace goes last, with the folder it is in.
+    for folder in trace["folder"].as_str().into_iter().chain([RUN]) {
         match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(|| format!("removing {}", folder.display())),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(|| format!("removing {folder}")),
             Ok(()) | Err(_) => {}
         }
     }

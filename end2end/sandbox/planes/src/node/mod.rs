@@ -8,8 +8,8 @@ mod host;
 mod kubelet;
 mod namespaces;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,6 @@ const RUN: &str = "/run/slipway-sandbox";
 pub(crate) struct RealNode {
     shared: Arc<Shared>,
     name: String,
-    folder: PathBuf,
     kubelet_recipe: Recipe,
     kubelet: Option<Part>,
     containerd: Part,
@@ -41,32 +40,38 @@ pub(crate) struct RealNode {
 }
 
 impl RealNode {
-    /// Removes what a node of an earlier run left on this machine. Without a trace of one it does nothing.
-    pub(crate) fn clean_up_after(folder: &Path) -> Result<()> {
-        if !folder.exists() {
+    /// Removes what the node of a killed sandbox left on this machine, whoever's it was.
+    /// One that is alive, or a machine without a trace of one, is left alone.
+    pub(crate) fn clean_up() -> Result<()> {
+        if !Path::new(RUN).exists() || !nix::unistd::geteuid().is_root() {
             return Ok(());
         }
-        let _lock = lock()?;
-        host::restore(folder).context("removing what an earlier real node left")
+        match lock()? {
+            Some(_lock) => host::restore().context("removing what an earlier real node left"),
+            None => Ok(()),
+        }
     }
 
     /// Starts it; it joins by itself, which [`Self::wait_ready`] waits for.
     pub(crate) async fn start(shared: &Arc<Shared>, plane: &Plane, group: &NodeGroup, instance: &Instance) -> Result<Self> {
         host::ensure_able()?;
-        let lock = lock()?;
+        ensure!(nix::unistd::geteuid().is_root(), "a real node needs root; use simulated nodes");
+        let lock = lock()?.context("another sandbox on this machine has the real node; use simulated nodes, or stop that one")?;
+        host::restore()?;
         let folder = shared.config.folder("node");
-        host::restore(&folder)?;
-        private_folder(&folder)?;
+        for folder in [Path::new(RUN), &folder] {
+            private_folder(folder)?;
+        }
         let network = host::Network::of(instance)?;
         host::prepare(&folder, &network).await?;
         match Self::start_on(shared, plane, group, instance, &folder, &network).await {
             Ok((namespaces, containerd, kubelet_recipe, kubelet)) => {
                 let (shared, name) = (Arc::clone(shared), instance.private_dns_name.clone());
-                Ok(Self { shared, name, folder, kubelet_recipe, kubelet: Some(kubelet), containerd, namespaces, _lock: lock })
+                Ok(Self { shared, name, kubelet_recipe, kubelet: Some(kubelet), containerd, namespaces, _lock: lock })
             }
             Err(error) => {
                 // What was started has been dropped and ends by itself; the machine has to be put right.
-                host::restore_after_processes(&folder).await.context("removing a node that did not start")?;
+                host::restore_after_processes().await.context("removing a node that did not start")?;
                 Err(error)
             }
         }
@@ -124,15 +129,16 @@ impl RealNode {
         self.lose().await;
         self.containerd.stop().await;
         self.namespaces.stop().await;
-        host::restore_after_processes(&self.folder).await
+        host::restore_after_processes().await
     }
 }
 
-/// One machine can be one node, whoever's sandbox it is in.
-fn lock() -> Result<File> {
-    ensure!(nix::unistd::geteuid().is_root(), "a real node needs root; use simulated nodes");
-    private_folder(Path::new(RUN))?;
+/// One machine can be one node, whoever's sandbox it is in. Nothing when somebody else holds the lock.
+fn lock() -> Result<Option<File>> {
     let lock = File::create("/run/lock/slipway-sandbox-node").context("making the lock of this machine's real node")?;
-    lock.try_lock().ok().context("another sandbox on this machine has the real node; use simulated nodes, or stop that one")?;
-    Ok(lock)
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).context("taking the lock of this machine's real node"),
+    }
 }

@@ -21,7 +21,7 @@ impl Namespaces {
     pub(super) async fn start(keeper: &Keeper, tools: &Path, folder: &Path) -> Result<Self> {
         let mut arguments: Vec<String> = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"].map(str::to_owned).into();
         arguments.extend([tools.display().to_string(), "node-init".to_owned()]);
-        let recipe = Recipe { name: "node-init".into(), program: PathBuf::from("unshare"), arguments, environment: Vec::new(), folder: folder.to_owned() };
+        let recipe = Recipe { name: "node-init".into(), program: PathBuf::from("unshare"), arguments, environment: Vec::new(), folder: folder.to_owned(), grace: Duration::ZERO };
         let log = recipe.log();
         let part = Part::start(keeper, recipe).await?;
         wait::until(Duration::from_secs(20), &[&part], || std::future::ready(std::fs::read_to_string(&log).is_ok_and(|said| said.contains("node namespaces ready")))).await?;
@@ -50,12 +50,12 @@ impl Namespaces {
         host::run("nsenter", &all).await
     }
 
-    /// What runs a command inside. When the outer process ends, the inner one does.
+    /// What runs a command inside. When the outer process ends, the inner one is killed.
     pub(super) fn recipe(&self, name: &str, command: Vec<String>, folder: &Path) -> Recipe {
         let init = self.init.to_string();
         let mut arguments: Vec<String> = ["-t", &init, "-m", "-p", "--", "setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned).into();
         arguments.extend(command);
-        Recipe { name: name.to_owned(), program: PathBuf::from("nsenter"), arguments, environment: Vec::new(), folder: folder.to_owned() }
+        Recipe { name: name.to_owned(), program: PathBuf::from("nsenter"), arguments, environment: Vec::new(), folder: folder.to_owned(), grace: Duration::ZERO }
     }
 
     /// Ends every process inside.

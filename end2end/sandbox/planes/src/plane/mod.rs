@@ -29,6 +29,8 @@ use crate::webhook::Webhook;
 use arguments::Setting;
 use files::Files;
 
+/// An API server waits for its watchers to leave, which they do not. By then it has answered everyone else.
+const GRACE: Duration = Duration::from_secs(2);
 /// Two seconds on an idle machine; the rest is for busy ones.
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
@@ -189,7 +191,7 @@ impl Plane {
     }
 
     async fn run_as(&self, name: &str, program: &Path, arguments: Vec<String>, environment: Vec<(String, String)>) -> Result<Arc<Part>> {
-        let recipe = Recipe { name: name.to_owned(), program: program.to_owned(), arguments, environment, folder: self.folder.clone() };
+        let recipe = Recipe { name: name.to_owned(), program: program.to_owned(), arguments, environment, folder: self.folder.clone(), grace: GRACE };
         let part = Arc::new(Part::start(&self.shared.keeper, recipe).await?);
         lock(&self.parts).push(Arc::clone(&part));
         Ok(part)
@@ -211,6 +213,7 @@ impl Plane {
             "--manage-all-nodes=false".to_owned(),
             "--node-lease-duration-seconds=40".to_owned(),
         ];
+        simulated::release(&self.api).await?;
         // It looks for a configuration of the user's in the home folder.
         let environment = vec![("HOME".to_owned(), self.folder.display().to_string())];
         self.run_as("kwok", &self.shared.config.programs.kwok, arguments, environment).await.map(drop)

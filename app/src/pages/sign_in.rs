@@ -1,0 +1,28 @@
+//! Signing in.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::{field::Field, layout::Brand, notice::Rejection},
+    form::Typed,
+    page::{Nav, Page},
+};
+
+/// The form, again with what was typed when it was turned down. It posts to its own address, which carries where to go afterwards.
+#[must_use]
+pub fn show(typed: Typed) -> Page {
+    let status = typed.status();
+    Page::new("Sign in", Nav::None, move || {
+        view! {
+            <div class="head"><Brand/></div>
+            <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post">
+                {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
+                <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="username" required=true/>
+                <Field name="password" label="Password" kind="password" typed=typed.clone() autocomplete="current-password" required=true/>
+                <div class="row"><button class="primary">"Sign in"</button></div>
+                <p class="small muted">"No account yet, or forgot your password? Ask a platform admin for a link."</p>
+            </form></section>
+        }
+    })
+    .status(status)
+}

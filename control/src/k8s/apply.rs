@@ -1,0 +1,68 @@
+//! Writing to a cluster: server-side apply of typed objects, never by force, and deletion of exactly what was seen.
+
+use kube::{
+    Api, Resource, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    error::{Error, Kind, Result},
+    labels::MANAGED_BY_SLIPWAY,
+};
+
+/// Who owns the fields that Slipway sets.
+pub const FIELD_MANAGER: &str = MANAGED_BY_SLIPWAY;
+
+/// Applies `object`. Fields that others own are left to them: that is a conflict with their names, not an overwriting.
+///
+/// # Errors
+/// Whatever the cluster says; [`Error::conflicts`] lists the fields others own.
+pub async fn apply<K>(api: &Api<K>, object: &K) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let name = object.name_any();
+    Ok(api.patch(&name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(typed(object)?)).await?)
+}
+
+/// What is there, if anything.
+///
+/// # Errors
+/// Whatever the cluster says, except that it is not there.
+pub async fn find<K>(api: &Api<K>, name: &str) -> Result<Option<K>>
+where
+    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    Ok(api.get_opt(name).await?)
+}
+
+/// Deletes exactly the object that was seen: another one of the same name, or a changed one, stays. Gives whether there was one.
+///
+/// # Errors
+/// `Conflict` when it is not the one that was seen any more.
+pub async fn delete_seen<K>(api: &Api<K>, seen: &K) -> Result<bool>
+where
+    K: Resource + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let uid = seen.uid().ok_or_else(|| Error::fault(anyhow::anyhow!("an object without a uid cannot be deleted safely")))?;
+    let preconditions = Preconditions { uid: Some(uid), resource_version: seen.resource_version() };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+    match api.delete(&seen.name_any(), &params).await.map_err(Error::from) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind, Kind::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The object with its `apiVersion` and `kind`, which server-side apply insists on.
+///
+/// # Errors
+/// A fault when the object is not one.
+pub fn typed<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(object).map_err(Error::fault)?;
+    let fields = value.as_object_mut().ok_or_else(|| Error::fault(anyhow::anyhow!("a Kubernetes object has to be an object")))?;
+    fields.insert("apiVersion".into(), K::api_version(&()).into());
+    fields.insert("kind".into(), K::kind(&()).into());
+    Ok(value)
+}

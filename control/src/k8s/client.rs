@@ -1,0 +1,163 @@
+//! The connection to one API server: its own CA, a token that is renewed, limits on everything that is not a stream.
+//!
+//! kube's own client takes tokens from files and exec plugins only. This one asks [`Tokens`] before each request. A request
+//! that the API server answers with 401 is sent once more with a fresh token, since a token may be forgotten on the other
+//! side before it ages here.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::{
+    client::legacy::{Client as Http, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use kube::client::{Body, ConfigExt as _};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tower::{BoxError, Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
+
+use super::{
+    Target,
+    error::{Error, Kind, Result},
+    token::Tokens,
+};
+
+/// The most a call takes, connecting and reading the whole answer included; for a stream, until its headers are there.
+pub const CALL_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// The most an answer may hold.
+const BODY_LIMIT: usize = 64 << 20;
+
+/// Sends requests to one API server as Slipway itself.
+#[derive(Clone)]
+pub struct Connection {
+    http: BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>,
+    tokens: Arc<Tokens>,
+}
+
+impl Connection {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A fault when what is stored of the cluster cannot be used.
+    pub fn new(target: &Target, tokens: Tokens) -> Result<Self> {
+        let server: http::Uri = target.server.parse().map_err(Error::fault)?;
+        if server.scheme_str() != Some("https") {
+            // Whoever is at the other end receives a token.
+            return Err(Error::fault(anyhow::anyhow!("the API server's address {} is not https", target.server)));
+        }
+        let mut config = kube::Config::new(server);
+        config.root_cert = Some(certificates(&target.certificate_authority)?);
+        config.tls_server_name.clone_from(&target.tls_server_name);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+        // Streams have no read limit, so the network is asked whether the other end is still there.
+        tcp.set_keepalive(Some(Duration::from_secs(20)));
+        tcp.set_keepalive_interval(Some(Duration::from_secs(10)));
+        tcp.set_keepalive_retries(Some(3));
+        let https = config.rustls_https_connector_with_connector(tcp)?;
+        let http = Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).build(https);
+        let http = config.base_uri_layer().layer(http).map_err(BoxError::from);
+        Ok(Self { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens) })
+    }
+
+    async fn send(self, request: Request<Body>) -> Result<Response<Either<Full<Bytes>, Incoming>>> {
+        let (parts, body) = request.into_parts();
+        let again = body.try_clone().map(|body| Request::from_parts(parts.clone(), body));
+        let (answer, signed_at) = self.once(Request::from_parts(parts, body)).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        self.tokens.forget(signed_at).await;
+        match again {
+            Some(again) => Ok(self.once(again).await?.0),
+            None => Ok(answer),
+        }
+    }
+
+    async fn once(&self, mut request: Request<Body>) -> Result<(Response<Either<Full<Bytes>, Incoming>>, std::time::SystemTime)> {
+        let streams = is_stream(&request);
+        let (authorization, signed_at) = self.tokens.authorization().await?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let call = async {
+            let answer = self.http.clone().oneshot(request).await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
+            if streams && (answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+                return Ok(answer.map(Either::Right));
+            }
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
+            Ok(Response::from_parts(parts, Either::Left(Full::new(body.to_bytes()))))
+        };
+        match tokio::time::timeout(CALL_LIMIT, call).await {
+            Ok(answer) => answer.map(|answer| (answer, signed_at)),
+            Err(_) => Err(Error::new(Kind::Unreachable, format!("no answer within {} seconds", CALL_LIMIT.as_secs()))),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Connection {
+    type Response = Response<Either<Full<Bytes>, Incoming>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // Each call waits on a clone of its own.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+/// Watches, followed logs and upgraded connections last as long as both ends want.
+fn is_stream(request: &Request<Body>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.headers().contains_key(http::header::UPGRADE)
+        || url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| matches!(&*name, "watch" | "follow") && value == "true")
+}
+
+/// The certificates in a PEM text, as DER.
+fn certificates(pem: &str) -> Result<Vec<Vec<u8>>> {
+    let found = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.map(|certificate| certificate.to_vec())).collect::<std::result::Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Error::fault(anyhow::anyhow!("the cluster's certificate authority is empty"))),
+        Err(error) => Err(Error::fault(anyhow::anyhow!("the cluster's certificate authority cannot be read: {error}"))),
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str) -> Request<Body> {
+        Request::get(path).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_streams_may_last() {
+        assert!(is_stream(&request("/api/v1/nodes?watch=true&resourceVersion=1")));
+        assert!(is_stream(&request("/api/v1/namespaces/a/pods/b/log?follow=true")));
+        assert!(!is_stream(&request("/api/v1/nodes?labelSelector=watch%3Dtrue")));
+        assert!(!is_stream(&request("/api/v1/namespaces/a/pods/b/log?follow=false")));
+    }
+
+    #[test]
+    fn a_certificate_authority_that_is_none_is_refused() {
+        assert!(certificates("").is_err());
+        assert!(certificates("-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n").is_err());
+    }
+}
