@@ -9,11 +9,12 @@
 //! through its `mod.rs`.
 
 pub mod access;
-pub mod attempts;
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
+pub mod clusters;
 pub mod ctx;
 pub mod db;
 pub mod deployments;
@@ -23,6 +24,7 @@ pub mod k8s;
 pub mod leases;
 //pub mod links;
 pub mod live;
+pub mod observed;
 pub mod operations;
 pub mod paging;
 pub mod passwords;

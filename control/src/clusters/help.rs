@@ -70,10 +70,7 @@ mod tests {
         let role = "arn:aws:iam::123456789012:role/team/slipway";
         let both = help(&subject("API_AND_CONFIG_MAP", role)).unwrap();
         assert!(both.access_entry_commands.unwrap().contains("--principal-arn arn:aws:iam::123456789012:role/team/slipway --kubernetes-groups slipway"));
-        assert_eq!(
-            both.aws_auth_lines.as_deref(),
-            Some("mapRoles: |\n  - rolearn: arn:aws:iam::123456789012:role/slipway\n    username: slipway\n    groups:\n      - slipway\n")
-        );
+        assert_eq!(both.aws_auth_lines.as_deref(), Some("mapRoles: |\n  - rolearn: arn:aws:iam::123456789012:role/slipway\n    username: slipway\n    groups:\n      - slipway\n"));
         assert!(both.one_click);
         let old = help(&subject("CONFIG_MAP", role)).unwrap();
         assert_eq!((old.access_entry_commands, old.one_click), (None, false));

@@ -14,8 +14,6 @@ use crate::aws::eks::{Described, Entry};
 const CALM: Duration = Duration::from_secs(120);
 /// A cluster for which somebody is busy right now.
 const BUSY: Duration = Duration::from_secs(10);
-/// Between two steps of the setup: EKS needs some seconds until an entry or policy has an effect.
-const SETTLING: Duration = Duration::from_secs(2);
 /// A setup that got nowhere for so long has failed.
 pub(super) const SETUP_LIMIT: Duration = Duration::from_secs(300);
 
@@ -57,7 +55,11 @@ pub(super) enum Eks {
     /// There is no such cluster (any more), or it is another one of the same name.
     Absent,
     /// AWS refused or did not answer.
-    Silent { code: Code, message: String, raw: Option<String> },
+    Silent {
+        code: Code,
+        message: String,
+        raw: Option<String>,
+    },
 }
 
 /// What EKS says of Slipway's own access entry.
@@ -80,22 +82,13 @@ pub(super) enum Step {
     ApplyManifest,
     GiveBack,
     /// Wait for a change to have its effect.
-    Wait { detail: &'static str },
+    Wait {
+        detail: &'static str,
+    },
     /// The setup is over.
     Finish(Result<(), Failure>),
     /// Nothing to do: look again then.
     Rest(Duration),
-}
-
-impl Step {
-    /// When to look again after the step was taken.
-    pub fn again(&self) -> Duration {
-        match self {
-            Self::Rest(after) => *after,
-            Self::Wait { .. } => SETTLING,
-            Self::CreateEntry | Self::AddGroup(_) | Self::Borrow | Self::ApplyManifest | Self::GiveBack | Self::Finish(_) => Duration::ZERO,
-        }
-    }
 }
 
 /// The next step.
@@ -121,7 +114,9 @@ pub(super) fn next(desired: &Desired, observed: &Observed) -> Step {
     if !described.has_access_entries() {
         return match observed.borrowed {
             true => Step::GiveBack,
-            false => fail("no_access_entries", "This cluster's authentication mode has no access entries.", "Add the aws-auth lines and apply the manifest, as the page shows.", None),
+            false => {
+                fail("no_access_entries", "This cluster's authentication mode has no access entries.", "Add the aws-auth lines and apply the manifest, as the page shows.", None)
+            }
         };
     }
     let over = !setup.allowed || setup.refused.is_some() || setup.age >= SETUP_LIMIT;
@@ -206,9 +201,7 @@ pub(super) fn state(observed: &Observed) -> (ClusterState, Option<String>, Optio
         // Slipway's way to AWS is broken; the cluster itself answered, so it is not.
         (Eks::Silent { message, raw, .. }, Probe::Reached(_)) => (ClusterState::Connected, Some(message.clone()), raw.clone()),
         (Eks::Silent { message, raw, .. }, Probe::NoEndpoint) => (ClusterState::Unreachable, Some(message.clone()), raw.clone()),
-        (Eks::Described(described), Probe::NoEndpoint) => {
-            (ClusterState::Connecting, Some(format!("EKS says {}: there is no endpoint to connect to yet.", described.status)), None)
-        }
+        (Eks::Described(described), Probe::NoEndpoint) => (ClusterState::Connecting, Some(format!("EKS says {}: there is no endpoint to connect to yet.", described.status)), None),
         (Eks::Described(_), Probe::Reached(_)) => (ClusterState::Connected, None, None),
     }
 }

@@ -130,6 +130,7 @@ proptest! {
     #[test]
     fn without_a_setup_nothing_is_ever_changed_in_aws(probe in any_probe(), entry in any_entry()) {
         let observed = Observed { eks: described("API"), probe, borrowed: false, entry };
-        prop_assert!(matches!(next(&Desired { setup: None }, &observed), Step::Rest(_)));
+        let step = next(&Desired { setup: None }, &observed);
+        prop_assert!(matches!(step, Step::Rest(_)), "{step:?}");
     }
 }

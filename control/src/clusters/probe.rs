@@ -83,8 +83,10 @@ fn short(major: &str, minor: &str, emulated_major: Option<&str>, emulated_minor:
 /// Asks for each verb of each need; EKS answers these also from access policies, which listings of rules leave out.
 async fn checks(client: &Client) -> Result<Vec<ClusterCheck>> {
     let questions = NEEDS.iter().enumerate().flat_map(|(place, need)| need.verbs.iter().map(move |verb| (place, need, *verb)));
-    let answers: Vec<(usize, &str, bool)> =
-        stream::iter(questions.map(|(place, need, verb)| async move { Ok::<_, Error>((place, verb, allowed(client, need, verb).await?)) })).buffer_unordered(AT_ONCE).try_collect().await?;
+    let answers: Vec<(usize, &str, bool)> = stream::iter(questions.map(|(place, need, verb)| async move { Ok::<_, Error>((place, verb, allowed(client, need, verb).await?)) }))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
     Ok(NEEDS.iter().enumerate().map(|(place, need)| check(need, |verb| answers.iter().any(|(at, asked, allowed)| *at == place && *asked == verb && *allowed))).collect())
 }
 

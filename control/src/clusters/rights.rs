@@ -32,9 +32,15 @@ pub const NEEDS: &[Need] = &[
     need("", "limitranges", MANAGE, "Give pods without requests sensible ones"),
     need("networking.k8s.io", "networkpolicies", MANAGE, "Close workspaces off from each other"),
     need("rbac.authorization.k8s.io", "rolebindings", MANAGE, "Give teams their roles in their workspaces"),
-    Need { names: &["slipway-viewer", "slipway-deployer", "slipway-owner"], ..need("rbac.authorization.k8s.io", "clusterroles", &["bind"], "Bind its three team roles, and no other role") },
+    Need {
+        names: &["slipway-viewer", "slipway-deployer", "slipway-owner"],
+        ..need("rbac.authorization.k8s.io", "clusterroles", &["bind"], "Bind its three team roles, and no other role")
+    },
     Need { namespace: Some(crate::k8s::labels::ACCESS_NAMESPACE), ..need("", "serviceaccounts", MANAGE, "Make the accounts that teams act through") },
-    Need { namespace: Some(crate::k8s::labels::ACCESS_NAMESPACE), ..need("", "serviceaccounts", &["impersonate"], "Act as a team, so that Kubernetes checks what the team may do") },
+    Need {
+        namespace: Some(crate::k8s::labels::ACCESS_NAMESPACE),
+        ..need("", "serviceaccounts", &["impersonate"], "Act as a team, so that Kubernetes checks what the team may do")
+    },
     Need { subresource: Some("slipway-user"), ..need("authentication.k8s.io", "userextras", &["impersonate"], "Name the person in the cluster's audit log") },
     need("", "nodes", WATCH, "Show nodes, zones and capacity"),
     need("", "pods", WATCH, "Show replicas and why they fail"),
