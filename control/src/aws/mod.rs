@@ -6,6 +6,7 @@ pub mod ecr;
 pub mod eks;
 pub mod error;
 pub mod iam;
+pub mod probe;
 pub mod sts;
 
 use std::{
