@@ -3,6 +3,7 @@
 //! Every call names its region, has its own time limits and retries, and may take [`CALL_LIMIT`] in all.
 
 pub mod ecr;
+pub mod eks;
 pub mod error;
 pub mod iam;
 pub mod probe;
