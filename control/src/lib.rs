@@ -20,7 +20,7 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
-//pub mod links;
+pub mod links;
 pub mod live;
 pub mod operations;
 pub mod paging;
@@ -32,7 +32,7 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
-//pub mod users;
+pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
