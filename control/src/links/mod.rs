@@ -179,9 +179,11 @@ pub async fn redeem(ctx: &Ctx, secret: &str, filled: Filled<'_>) -> Result<Strin
     let password_hash = control.passwords.hash(filled.password.to_owned()).await?;
 
     let mut tx = ctx.begin_anonymous().await?;
-    if info.purpose == LinkPurpose::PasswordReset {
-        // In the order in which disabling somebody takes them, too: the person, then their links.
-        store::lock_user(&mut tx, &email).await?;
+    // Whatever takes several locks takes them in one order, links last.
+    match info.purpose {
+        LinkPurpose::PasswordReset => store::lock_user(&mut tx, &email).await?,
+        LinkPurpose::FirstAdmin => store::lock_first_admin(&mut tx).await?,
+        LinkPurpose::Invitation => {}
     }
     // Whoever comes second waits here, then finds the link used.
     let link = store::take(&mut tx, &hash).await?.ok_or_else(dead)?;
@@ -195,7 +197,6 @@ pub async fn redeem(ctx: &Ctx, secret: &str, filled: Filled<'_>) -> Result<Strin
             user
         }
         LinkPurpose::FirstAdmin => {
-            store::lock_first_admin(&mut tx).await?;
             if store::has_admin(&mut tx).await? {
                 return Err(dead().into());
             }
