@@ -13,8 +13,6 @@ pub mod facts;
 #[cfg(feature = "ssr")]
 pub mod field;
 #[cfg(feature = "ssr")]
-pub mod icon;
-#[cfg(feature = "ssr")]
 pub mod layout;
 #[cfg(feature = "ssr")]
 pub mod list;
@@ -32,5 +30,7 @@ pub mod steps;
 pub mod table;
 #[cfg(feature = "ssr")]
 pub mod text_area;
+#[cfg(feature = "ssr")]
+pub mod thing;
 #[cfg(feature = "ssr")]
 pub mod when;

@@ -16,6 +16,7 @@ pub mod aws;
 pub mod clock;
 pub mod ctx;
 pub mod db;
+pub mod deployments;
 pub mod error;
 pub mod idempotency;
 pub mod k8s;
@@ -33,6 +34,8 @@ pub mod teams;
 pub mod testing;
 pub mod tokens;
 pub mod users;
+pub mod workspaces;
+//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

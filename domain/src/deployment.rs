@@ -289,3 +289,29 @@ pub enum FindingTone {
     Warn,
     Bad,
 }
+
+/// Which logs to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct LogQuery {
+    /// Only this replica's, by the pod's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// Goes on as lines are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<bool>,
+    /// How many lines of each replica to start with, 0 to 5000; 200 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<i64>,
+}
+
+/// One line that a replica wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct LogLine {
+    pub pod: String,
+    /// When it was written, as the node says.
+    pub at: Option<Timestamp>,
+    pub text: String,
+}

@@ -1,8 +1,12 @@
 //! `/api/v1`: one file per resource. Handlers read the request, call one operation and write what it gave.
 
+pub mod audit;
+pub mod deployments;
 pub mod document;
 pub mod error;
 pub mod extract;
+pub mod operations;
 pub mod precondition;
 pub mod respond;
 pub mod teams;
+pub mod workspaces;

@@ -32,6 +32,17 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::teams::get, rest::teams::update, rest::teams::delete))
         .routes(routes!(rest::teams::members, rest::teams::set_member))
         .routes(routes!(rest::teams::remove_member))
+        .routes(routes!(rest::workspaces::list, rest::workspaces::create))
+        .routes(routes!(rest::workspaces::get, rest::workspaces::update, rest::workspaces::delete))
+        .routes(routes!(rest::deployments::list, rest::deployments::create))
+        .routes(routes!(rest::deployments::preview))
+        .routes(routes!(rest::deployments::get, rest::deployments::change, rest::deployments::delete))
+        .routes(routes!(rest::deployments::revisions))
+        .routes(routes!(rest::deployments::roll_back))
+        .routes(routes!(rest::operations::list))
+        .routes(routes!(rest::operations::get))
+        .routes(routes!(rest::operations::cancel))
+        .routes(routes!(rest::audit::list))
 }
 
 /// Pages and their forms.

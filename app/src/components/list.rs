@@ -39,7 +39,13 @@ impl Asked {
     /// Whether it was asked for anything but the whole list.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        self.pairs.iter().any(|(name, value)| !value.is_empty() && !matches!(name.as_str(), "sort" | "direction" | "page_size"))
+        self.pairs.iter().any(|(name, value)| !value.is_empty() && !ORDER.contains(&name.as_str()))
+    }
+
+    /// What the form above the list does not ask itself and has to send along.
+    fn kept<'a>(&'a self, filters: &[Filter]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let asks: Vec<&str> = filters.iter().map(|filter| filter.name).chain(["search", "page_token"]).collect();
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(move |(name, value)| !value.is_empty() && !asks.contains(name))
     }
 
     /// The same question with some of it changed; a page token does not outlive that.
@@ -63,6 +69,9 @@ impl Asked {
     }
 }
 
+/// How a list is set out, which narrows nothing.
+const ORDER: [&str; 3] = ["sort", "direction", "page_size"];
+
 /// A choice that narrows a list.
 pub struct Filter {
     /// The query's field.
@@ -78,10 +87,14 @@ pub struct Filter {
 /// The form above a list.
 #[component]
 pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters: Vec<Filter>) -> impl IntoView {
-    let kept = ["sort", "direction", "page_size"]
+    let kept: Vec<(String, String)> = asked.kept(&filters).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // What a link asked for and no choice here shows has to be seen.
+    let chips = kept
         .iter()
-        .filter_map(|name| asked.value(name).map(|value| view! { <input type="hidden" name=*name value=value.to_owned()/> }))
+        .filter(|(name, _)| !ORDER.contains(&name.as_str()) && !name.ends_with("_id"))
+        .map(|(name, value)| view! { <span class="tag">{format!("{}: {value}", name.replace('_', " "))}</span> })
         .collect_view();
+    let kept = kept.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
     let filters = filters
         .into_iter()
         .map(|filter| {
@@ -104,6 +117,7 @@ pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters
             {kept}
             <input type="search" name="search" value=search placeholder=placeholder aria-label=placeholder maxlength="100"/>
             {filters}
+            {chips}
             <button>"Search"</button>
             {narrowed.then(|| view! { <a class="small" href=asked.path>"Show all"</a> })}
         </form>

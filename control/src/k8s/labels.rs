@@ -24,3 +24,5 @@ pub const GENERATION: &str = "slipway.dev/generation";
 pub const ACCESS_NAMESPACE: &str = "slipway-access";
 /// The container of a pod that runs the model.
 pub const MODEL_CONTAINER: &str = "model";
+/// The name of that container's port; network policies open it by this name.
+pub const MODEL_PORT: &str = "model";

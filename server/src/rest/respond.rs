@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use domain::ids::OperationId;
+use domain::{ids::OperationId, operation::Started};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -57,6 +57,18 @@ impl IntoResponse for Accepted {
     fn into_response(self) -> Response {
         let location = format!("/api/v1/operations/{}", self.0);
         let mut response = (StatusCode::ACCEPTED, Json(AcceptedOperation { operation: self.0 })).into_response();
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).expect("an id fits a header"));
+        response
+    }
+}
+
+/// 202 with the operation to watch and the thing it is about.
+pub struct Begun(pub Started);
+
+impl IntoResponse for Begun {
+    fn into_response(self) -> Response {
+        let location = format!("/api/v1/operations/{}", self.0.operation);
+        let mut response = (StatusCode::ACCEPTED, Json(self.0)).into_response();
         response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).expect("an id fits a header"));
         response
     }

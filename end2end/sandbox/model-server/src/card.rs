@@ -48,9 +48,7 @@ impl Card {
     /// Names the file, and the place in it when it cannot be understood.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("model.json");
-        let text =
-            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice(&text)
-            .with_context(|| format!("cannot understand {}", path.display()))
+        let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
     }
 }

@@ -55,19 +55,9 @@ impl Ballast {
 ///
 /// # Errors
 /// When the model cannot be loaded; the process has nothing to do then.
-pub async fn load(
-    settings: &Settings,
-    card: Card,
-    state: &State,
-    metrics: &Metrics,
-) -> Result<Ballast> {
+pub async fn load(settings: &Settings, card: Card, state: &State, metrics: &Metrics) -> Result<Ballast> {
     let started = Instant::now();
-    info!(
-        "loading {} {} from {}",
-        card.name,
-        card.version,
-        settings.folder.join(&card.file).display()
-    );
+    info!("loading {} {} from {}", card.name, card.version, settings.folder.join(&card.file).display());
     wait(settings.load_delay).await;
     let (ballast_mib, folder): (usize, PathBuf) = (settings.ballast_mib, settings.folder.clone());
     let (model, ballast) = tokio::task::spawn_blocking(move || {
@@ -91,10 +81,7 @@ pub async fn load(
 /// Waits and says so, so that a slow start does not look like a hang.
 async fn wait(delay: Duration) {
     let until = Instant::now() + delay;
-    while let Some(left) = until
-        .checked_duration_since(Instant::now())
-        .filter(|left| !left.is_zero())
-    {
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         info!("still loading, {} s left", left.as_secs_f64().ceil());
         tokio::time::sleep(left.min(Duration::from_secs(5))).await;
     }

@@ -21,18 +21,13 @@ use tracing::{error, info};
 const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> std::process::ExitCode {
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_target(false)
-        .init();
-    let served = tokio::runtime::Runtime::new()
-        .context("cannot start threads")
-        .and_then(|runtime| {
-            let served = runtime.block_on(serve());
-            // A model that is still being loaded must not keep the process alive.
-            runtime.shutdown_background();
-            served
-        });
+    tracing_subscriber::fmt().with_ansi(false).with_target(false).init();
+    let served = tokio::runtime::Runtime::new().context("cannot start threads").and_then(|runtime| {
+        let served = runtime.block_on(serve());
+        // A model that is still being loaded must not keep the process alive.
+        runtime.shutdown_background();
+        served
+    });
     match served {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -58,16 +53,9 @@ async fn serve() -> Result<()> {
     let card = Card::read(&settings.folder)?;
     let state = State::default();
     let metrics = Metrics::new(&card.name, &card.version);
-    let server = Arc::new(Server {
-        name: card.name.clone(),
-        version: card.version.clone(),
-        state: state.clone(),
-        metrics,
-    });
+    let server = Arc::new(Server { name: card.name.clone(), version: card.version.clone(), state: state.clone(), metrics });
 
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
     info!("listening on {}", listener.local_addr()?);
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(listener, router(server.clone())).with_graceful_shutdown(async {
@@ -89,13 +77,8 @@ async fn serve() -> Result<()> {
     server.metrics.stopping();
     drop(end);
     match tokio::time::timeout(GRACE, serving).await {
-        Ok(ended) => ended
-            .context("the server was interrupted")?
-            .context("the server failed")?,
-        Err(_) => info!(
-            "some requests took longer than {} s and were cut off",
-            GRACE.as_secs()
-        ),
+        Ok(ended) => ended.context("the server was interrupted")?.context("the server failed")?,
+        Err(_) => info!("some requests took longer than {} s and were cut off", GRACE.as_secs()),
     }
     drop(ballast);
     info!("stopped");

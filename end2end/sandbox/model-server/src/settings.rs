@@ -33,21 +33,14 @@ impl Settings {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let number = |name: &str, default: u64| match lookup(name) {
             None => Ok(default),
-            Some(text) => text
-                .parse::<u64>()
-                .with_context(|| format!("{name} is {text:?}, not a whole number")),
+            Some(text) => text.parse::<u64>().with_context(|| format!("{name} is {text:?}, not a whole number")),
         };
         let listen = lookup("MODEL_SERVER_LISTEN").unwrap_or_else(|| "0.0.0.0:8080".to_owned());
         Ok(Self {
-            listen: listen.parse().with_context(|| {
-                format!("MODEL_SERVER_LISTEN is {listen:?}, not an address and a port")
-            })?,
-            folder: lookup("MODEL_SERVER_FOLDER")
-                .unwrap_or_else(|| "/model".to_owned())
-                .into(),
+            listen: listen.parse().with_context(|| format!("MODEL_SERVER_LISTEN is {listen:?}, not an address and a port"))?,
+            folder: lookup("MODEL_SERVER_FOLDER").unwrap_or_else(|| "/model".to_owned()).into(),
             load_delay: Duration::from_secs(number("MODEL_SERVER_LOAD_SECONDS", 0)?),
-            ballast_mib: usize::try_from(number("MODEL_SERVER_BALLAST_MIB", 0)?)
-                .context("MODEL_SERVER_BALLAST_MIB is more than this machine can address")?,
+            ballast_mib: usize::try_from(number("MODEL_SERVER_BALLAST_MIB", 0)?).context("MODEL_SERVER_BALLAST_MIB is more than this machine can address")?,
         })
     }
 }

@@ -32,10 +32,7 @@ impl State {
     #[must_use]
     pub fn phase(&self) -> Phase {
         // A phase is replaced whole, so one left by a panic is as good as any.
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Moves to `phase`. Once stopping, it stays so.

@@ -83,39 +83,17 @@ impl WireTensor {
     /// Says how the tensor differs from what is asked for; the caller adds its name.
     pub fn to_tract(&self, facts: &TensorFacts) -> Result<Tensor, String> {
         if self.datatype != facts.datatype.word() {
-            return Err(format!(
-                "has datatype {}, not {}",
-                self.datatype,
-                facts.datatype.word()
-            ));
+            return Err(format!("has datatype {}, not {}", self.datatype, facts.datatype.word()));
         }
-        let fits = self.shape.len() == facts.shape.len()
-            && self
-                .shape
-                .iter()
-                .zip(&facts.shape)
-                .all(|(&given, &asked)| if asked < 0 { given > 0 } else { given == asked });
+        let fits = self.shape.len() == facts.shape.len() && self.shape.iter().zip(&facts.shape).all(|(&given, &asked)| if asked < 0 { given > 0 } else { given == asked });
         if !fits {
             return Err(format!("has shape {:?}, not {:?}", self.shape, facts.shape));
         }
-        let shape: Vec<usize> = self
-            .shape
-            .iter()
-            .map(|&length| {
-                usize::try_from(length).map_err(|_| format!("has shape {:?}", self.shape))
-            })
-            .collect::<Result<_, _>>()?;
-        let expected = shape
-            .iter()
-            .try_fold(1_usize, |product, &length| product.checked_mul(length))
-            .ok_or_else(|| format!("has shape {:?}, which is too large", self.shape))?;
+        let shape: Vec<usize> = self.shape.iter().map(|&length| usize::try_from(length).map_err(|_| format!("has shape {:?}", self.shape))).collect::<Result<_, _>>()?;
+        let expected = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).ok_or_else(|| format!("has shape {:?}, which is too large", self.shape))?;
         let values = flatten(&self.data, &shape)?;
         if values.len() != expected {
-            return Err(format!(
-                "has {} values, but its shape {:?} needs {expected}",
-                values.len(),
-                self.shape
-            ));
+            return Err(format!("has {} values, but its shape {:?} needs {expected}", values.len(), self.shape));
         }
         let tensor = match facts.datatype {
             Datatype::FP32 => Tensor::from_shape(&shape, &convert(&values, as_f32)?),
@@ -131,24 +109,15 @@ impl WireTensor {
     /// # Errors
     /// When its datatype is not one of [`Datatype`].
     pub fn from_tract(tensor: &Tensor) -> anyhow::Result<Self> {
-        let datatype = Datatype::of(tensor.datum_type())
-            .ok_or_else(|| anyhow::anyhow!("{:?} cannot be answered", tensor.datum_type()))?;
+        let datatype = Datatype::of(tensor.datum_type()).ok_or_else(|| anyhow::anyhow!("{:?} cannot be answered", tensor.datum_type()))?;
         let data = match datatype {
             Datatype::FP32 => Value::from(tensor.as_slice::<f32>()?.to_vec()),
             Datatype::FP64 => Value::from(tensor.as_slice::<f64>()?.to_vec()),
             Datatype::INT32 => Value::from(tensor.as_slice::<i32>()?.to_vec()),
             Datatype::INT64 => Value::from(tensor.as_slice::<i64>()?.to_vec()),
         };
-        let shape = tensor
-            .shape()
-            .iter()
-            .map(|&length| i64::try_from(length))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            shape,
-            datatype: datatype.word().to_owned(),
-            data,
-        })
+        let shape = tensor.shape().iter().map(|&length| i64::try_from(length)).collect::<Result<_, _>>()?;
+        Ok(Self { shape, datatype: datatype.word().to_owned(), data })
     }
 }
 
@@ -169,27 +138,16 @@ fn unnest<'a>(data: &'a Value, shape: &[usize], values: &mut Vec<&'a Value>) -> 
         return Ok(());
     };
     match data.as_array() {
-        Some(rows) if rows.len() == length => {
-            rows.iter().try_for_each(|row| unnest(row, rest, values))
-        }
+        Some(rows) if rows.len() == length => rows.iter().try_for_each(|row| unnest(row, rest, values)),
         _ => Err("has lists that are nested differently from its shape".to_owned()),
     }
 }
 
 fn convert<T>(values: &[&Value], one: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, String> {
-    values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| {
-            one(value).ok_or_else(|| format!("has {value} as value {index}, which does not fit"))
-        })
-        .collect()
+    values.iter().enumerate().map(|(index, value)| one(value).ok_or_else(|| format!("has {value} as value {index}, which does not fit"))).collect()
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a model of 32-bit floats asks for the nearest one"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a model of 32-bit floats asks for the nearest one")]
 fn as_f32(value: &Value) -> Option<f32> {
     let narrowed = value.as_f64()? as f32;
     narrowed.is_finite().then_some(narrowed)

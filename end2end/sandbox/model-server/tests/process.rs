@@ -23,9 +23,7 @@ impl Drop for Process {
 
 impl Process {
     fn start(model: &str, env: &[(&str, &str)]) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../models")
-            .join(model);
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
         let mut child = Command::new(env!("CARGO_BIN_EXE_model-server"))
             .env_clear()
             .env("MODEL_SERVER_FOLDER", folder)
@@ -52,17 +50,11 @@ impl Process {
 
     fn address(&mut self) -> String {
         let line = self.until("listening on ");
-        line.rsplit(' ')
-            .next()
-            .expect("an address")
-            .trim()
-            .to_owned()
+        line.rsplit(' ').next().expect("an address").trim().to_owned()
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
     }
 
@@ -76,19 +68,10 @@ impl Process {
 
 fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: model\r\nConnection: close\r\n\r\n"
-    )
-    .expect("it reads");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: model\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .expect("a status")
-        .parse()
-        .expect("a number");
+    let status = answer.split(' ').nth(1).expect("a status").parse().expect("a number");
     (status, answer)
 }
 
@@ -114,12 +97,7 @@ fn a_request_under_way_is_answered_before_it_stops() {
     let mut stream = TcpStream::connect(&address).expect("it listens");
     let body = r#"{"inputs":[{"name":"features","datatype":"FP32","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}"#;
     let (first, second) = body.split_at(20);
-    write!(
-        stream,
-        "POST /v2/models/iris/infer HTTP/1.1\r\nHost: model\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{first}",
-        body.len()
-    )
-    .expect("it reads");
+    write!(stream, "POST /v2/models/iris/infer HTTP/1.1\r\nHost: model\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{first}", body.len()).expect("it reads");
     // The first answer proves that the connection before it was accepted.
     assert_eq!(get(&address, "/v2/health/live").0, 200);
     iris.signal("TERM");
@@ -138,10 +116,7 @@ fn a_missing_model_ends_the_process_and_its_last_line_says_which() {
     assert_eq!(code, Some(1));
     let last = log.lines().last().expect("a log");
     assert!(last.contains("cannot read the model"), "{last}");
-    assert!(
-        last.contains("weights.onnx: No such file or directory"),
-        "{last}"
-    );
+    assert!(last.contains("weights.onnx: No such file or directory"), "{last}");
 }
 
 #[test]
@@ -175,40 +150,19 @@ fn memory_is_taken_up_step_by_step() {
     large.until("reserved 16 of 40 MiB");
     large.until("reserved 40 of 40 MiB");
     large.until("ready after");
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", large.child.id())).expect("it runs");
-    let resident = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("its memory");
-    let kib: usize = resident
-        .split_whitespace()
-        .nth(1)
-        .expect("a number")
-        .parse()
-        .expect("a number");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", large.child.id())).expect("it runs");
+    let resident = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
+    let kib: usize = resident.split_whitespace().nth(1).expect("a number").parse().expect("a number");
     assert!(kib > 40 * 1024, "{resident}");
 }
 
 #[test]
 fn settings_that_make_no_sense_are_named() {
-    for (name, value) in [
-        ("MODEL_SERVER_LISTEN", "8080"),
-        ("MODEL_SERVER_LOAD_SECONDS", "soon"),
-        ("MODEL_SERVER_BALLAST_MIB", "-1"),
-        ("MODEL_SERVER_FOLDER", "/nowhere"),
-    ] {
+    for (name, value) in [("MODEL_SERVER_LISTEN", "8080"), ("MODEL_SERVER_LOAD_SECONDS", "soon"), ("MODEL_SERVER_BALLAST_MIB", "-1"), ("MODEL_SERVER_FOLDER", "/nowhere")] {
         let (code, log) = Process::start("iris/2", &[(name, value)]).end();
         assert_eq!(code, Some(1), "{name}");
-        let expected = if name == "MODEL_SERVER_FOLDER" {
-            "/nowhere/model.json"
-        } else {
-            name
-        };
-        assert!(
-            log.lines().last().expect("a log").contains(expected),
-            "{log}"
-        );
+        let expected = if name == "MODEL_SERVER_FOLDER" { "/nowhere/model.json" } else { name };
+        assert!(log.lines().last().expect("a log").contains(expected), "{log}");
     }
 }
 
@@ -218,22 +172,12 @@ fn a_model_that_fails_its_self_test_runs_but_is_never_ready() {
     let folder = std::env::temp_dir().join(format!("model-server-test-{}", std::process::id()));
     let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models");
     std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::copy(
-        models.join("faulty/never-ready/model.json"),
-        folder.join("model.json"),
-    )
-    .expect("the card");
+    std::fs::copy(models.join("faulty/never-ready/model.json"), folder.join("model.json")).expect("the card");
     std::fs::copy(models.join("iris/2/model.onnx"), folder.join("model.onnx")).expect("the model");
-    let mut unfit = Process::start(
-        "",
-        &[("MODEL_SERVER_FOLDER", folder.to_str().expect("text"))],
-    );
+    let mut unfit = Process::start("", &[("MODEL_SERVER_FOLDER", folder.to_str().expect("text"))]);
     let address = unfit.address();
     let line = unfit.until("not ready");
-    assert!(
-        line.contains("the self-test got [0] for \"label\", expected [2]"),
-        "{line}"
-    );
+    assert!(line.contains("the self-test got [0] for \"label\", expected [2]"), "{line}");
     assert_eq!(get(&address, "/v2/health/live").0, 200);
     let (status, answer) = get(&address, "/v2/health/ready");
     assert_eq!(status, 503);

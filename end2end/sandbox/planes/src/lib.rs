@@ -6,6 +6,7 @@
 //! that uses this, nothing of it keeps running.
 
 mod api;
+mod aws_auth;
 mod config;
 mod etcd;
 mod keeper;

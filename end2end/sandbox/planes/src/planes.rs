@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
+use tokio::sync::watch;
 
+use crate::aws_auth;
 use crate::config::{PlanesConfig, private_folder};
 use crate::etcd::Etcd;
 use crate::keeper::Keeper;
@@ -54,7 +56,7 @@ impl Planes {
                 return Err(error);
             }
         };
-        let shared = Arc::new(Shared { config, keeper, etcd, webhook });
+        let shared = Arc::new(Shared { config, keeper, etcd, webhook, closing: watch::Sender::new(false) });
         Ok(Self { shared, planes: Mutex::default(), node: tokio::sync::Mutex::default(), turn: tokio::sync::Mutex::default(), _lock: lock })
     }
 
@@ -118,9 +120,16 @@ impl Planes {
         let status = plane.status();
         ensure!(status == PlaneStatus::Active, "cluster {cluster} is not active but {status:?}");
         plane.change_instances(|all| all.extend(group.instances.iter().map(|instance| (instance.instance_id.clone(), instance.private_dns_name.clone()))))?;
+        self.shared.unless_closing(self.start_nodes(&plane, &group)).await
+    }
+
+    async fn start_nodes(&self, plane: &Plane, group: &NodeGroup) -> Result<()> {
         match group.kind {
-            NodeKind::Simulated => simulated::add(&plane, &group).await,
-            NodeKind::Real => self.add_real(&plane, &group).await,
+            NodeKind::Simulated => simulated::add(plane, group).await,
+            NodeKind::Real => {
+                aws_auth::admit_nodes(&self.shared.config.gateway(), &plane.name(), plane.api(), &group.role_arn).await?;
+                self.add_real(plane, group).await
+            }
         }
     }
 
@@ -133,9 +142,12 @@ impl Planes {
             bail!("this machine is a real node already: {} of cluster {cluster}", there.name());
         }
         let started = RealNode::start(&self.shared, plane, group, instance).await?;
-        let ready = started.wait_ready(plane.api()).await;
+        if let Err(error) = started.wait_ready(plane.api()).await {
+            started.stop().await.context("removing a node that did not join")?;
+            return Err(error);
+        }
         *node = Some((plane.name(), started));
-        ready
+        Ok(())
     }
 
     /// Stops some of a group's nodes and removes them from the cluster, with their pods.
@@ -200,11 +212,15 @@ impl Planes {
 
     /// Stops everything. What the clusters stored stays in the state folder.
     pub async fn shutdown(&self) {
+        self.shared.closing.send_replace(true);
         let _turn = self.turn.lock().await;
         let real = self.node.lock().await.take();
-        if let Some((_, node)) = real
-            && let Err(error) = node.stop().await
-        {
+        let stopped = match real {
+            Some((_, node)) => node.stop().await,
+            // One may have been cut off in the middle of its start.
+            None => RealNode::clean_up_when_gone().await,
+        };
+        if let Err(error) = stopped {
             tracing::error!(error = format!("{error:#}"), "something of the real node is left");
         }
         let planes = std::mem::take(&mut *self.lock());

@@ -18,12 +18,10 @@ pub(super) const CNI_PLUGINS: &str = "/usr/lib/cni";
 
 /// Where the node's programs insist on writing, and the folder of the node that
 /// takes each place inside its mount namespace.
-pub(super) const PLACES: [(&str, &str); 4] =
-    [("/var/lib/kubelet", "kubelet"), ("/var/lib/cni", "cni/lib"), ("/run/containerd", "containerd/run"), ("/var/log", "log")];
+pub(super) const PLACES: [(&str, &str); 4] = [("/var/lib/kubelet", "kubelet"), ("/var/lib/cni", "cni/lib"), ("/run/containerd", "containerd/run"), ("/var/log", "log")];
 
 /// Kernel settings that kubelet changes for the whole machine.
-const SETTINGS: [&str; 6] =
-    ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"];
+const SETTINGS: [&str; 6] = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"];
 
 /// The part of the VPC the node and its pods are in.
 pub(super) struct Network {
@@ -123,14 +121,18 @@ pub(super) async fn restore_after_processes() -> Result<()> {
 }
 
 /// Removes bridge, cgroups and folders of a node whose processes are gone. Without a
-/// trace of one it does nothing; doing it again does no harm.
+/// trace of one there is nothing to do; doing it again does no harm.
 pub(super) fn restore() -> Result<()> {
     let path = Path::new(RUN).join(TRACE);
-    if !path.exists() {
-        return Ok(());
+    if path.exists() {
+        let body = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        undo(&serde_json::from_slice(&body).with_context(|| format!("reading {}", path.display()))?)?;
     }
-    let body = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let trace: Value = serde_json::from_slice(&body).with_context(|| format!("reading {}", path.display()))?;
+    // The trace goes last.
+    remove_folder(Path::new(RUN))
+}
+
+fn undo(trace: &Value) -> Result<()> {
     if Path::new("/sys/class/net").join(BRIDGE).exists() {
         let deleted = std::process::Command::new("ip").args(["link", "del", BRIDGE]).output().context("running ip")?;
         ensure!(deleted.status.success(), "removing {BRIDGE}: {}", String::from_utf8_lossy(&deleted.stderr));
@@ -145,14 +147,14 @@ pub(super) fn restore() -> Result<()> {
         // Somebody else may have begun to use it meanwhile.
         let _in_use_stays = std::fs::remove_dir(place);
     }
-    // The trace goes last, with the folder it is in.
-    for folder in trace["folder"].as_str().into_iter().chain([RUN]) {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(|| format!("removing {folder}")),
-            Ok(()) | Err(_) => {}
-        }
+    trace["folder"].as_str().map_or(Ok(()), |folder| remove_folder(Path::new(folder)))
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing {}", folder.display())),
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes the cgroups of pods, under each controller, the inner ones first.

@@ -52,6 +52,17 @@ impl RealNode {
         }
     }
 
+    /// The same, for a node whose processes have been killed just now.
+    pub(crate) async fn clean_up_when_gone() -> Result<()> {
+        if !Path::new(RUN).exists() || !nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        match lock()? {
+            Some(_lock) => host::restore_after_processes().await,
+            None => Ok(()),
+        }
+    }
+
     /// Starts it; it joins by itself, which [`Self::wait_ready`] waits for.
     pub(crate) async fn start(shared: &Arc<Shared>, plane: &Plane, group: &NodeGroup, instance: &Instance) -> Result<Self> {
         host::ensure_able()?;

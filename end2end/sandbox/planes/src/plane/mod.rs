@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
@@ -29,6 +29,7 @@ use crate::webhook::Webhook;
 use arguments::Setting;
 use files::Files;
 
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// An API server waits for its watchers to leave, which they do not. By then it has answered everyone else.
 const GRACE: Duration = Duration::from_secs(2);
 /// Two seconds on an idle machine; the rest is for busy ones.
@@ -66,6 +67,19 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) etcd: Etcd,
     pub(crate) webhook: Webhook,
+    /// Becomes true when everything is to stop.
+    pub(crate) closing: tokio::sync::watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Does something that may take long, unless everything is to stop meanwhile.
+    pub(crate) async fn unless_closing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            done = work => done,
+            _closed = closing.wait_for(|closing| *closing) => bail!("the sandbox is stopping"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +103,8 @@ pub(crate) struct Plane {
     phase: Mutex<Phase>,
     /// Private DNS names of the nodes' instances by instance id.
     instances: Mutex<BTreeMap<String, String>>,
+    /// Whether it is stopped for good.
+    gone: AtomicBool,
     /// Whether it has simulated nodes, which something has to keep alive.
     simulates: AtomicBool,
     /// Starting, updating and stopping take turns.
@@ -122,22 +138,46 @@ impl Plane {
             parts: Mutex::default(),
             phase: Mutex::new(Phase::Creating),
             instances: Mutex::default(),
+            gone: AtomicBool::new(false),
             simulates: AtomicBool::new(false),
             turn: tokio::sync::Mutex::new(()),
         })
     }
 
-    /// Starts its programs and waits until it answers. How that went is its status.
+    /// Starts its programs and waits until it answers. How that went is its status; what
+    /// did not work is tried again, since a machine may just have been too busy.
     pub(crate) async fn bring_up(&self) {
+        let brought = self.shared.unless_closing(async {
+            while !self.gone.load(Ordering::SeqCst) {
+                match self.try_to_start().await {
+                    Ok(()) => break,
+                    Err(error) => tracing::error!(cluster = self.name(), error = format!("{error:#}"), "a control plane did not come up"),
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            Ok(())
+        });
+        if let Err(error) = brought.await {
+            tracing::debug!(cluster = self.name(), %error, "no longer starting a control plane");
+        }
+    }
+
+    async fn try_to_start(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        let phase = match self.start().await {
+        if self.gone.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.stop_parts().await;
+        let done = self.start().await;
+        self.conclude(&done);
+        done
+    }
+
+    fn conclude(&self, done: &Result<()>) {
+        *lock(&self.phase) = match done {
             Ok(()) => Phase::Active,
             Err(error) => Phase::Failed(format!("{error:#}")),
         };
-        if let Phase::Failed(why) = &phase {
-            tracing::error!(cluster = self.name(), why, "a control plane did not come up");
-        }
-        *lock(&self.phase) = phase;
     }
 
     /// Restarts it as another version.
@@ -152,16 +192,14 @@ impl Plane {
             record.clone()
         };
         record.write(&self.folder)?;
-        let done = self.start().await.with_context(|| format!("updating {} to {version}", self.name()));
-        *lock(&self.phase) = match &done {
-            Ok(()) => Phase::Active,
-            Err(error) => Phase::Failed(format!("{error:#}")),
-        };
+        let done = self.shared.unless_closing(self.start()).await.with_context(|| format!("updating {} to {version}", self.name()));
+        self.conclude(&done);
         done
     }
 
     /// Stops its programs. The relay goes with the plane itself.
     pub(crate) async fn stop(&self) {
+        self.gone.store(true, Ordering::SeqCst);
         let _turn = self.turn.lock().await;
         self.stop_parts().await;
     }
@@ -177,11 +215,9 @@ impl Plane {
         self.run("kube-controller-manager", setting.controller_manager()).await?;
         self.run("kube-scheduler", setting.scheduler()).await?;
         // Pods cannot be made in a namespace without one, which would look like a failure of ours.
-        wait::until(READY_WITHIN, &[&server], || async {
-            matches!(self.api.get("/api/v1/namespaces/default/serviceaccounts/default").await, Ok(Some(_)))
-        })
-        .await
-        .context("the controllers did not start to work")?;
+        wait::until(READY_WITHIN, &[&server], || async { matches!(self.api.get("/api/v1/namespaces/default/serviceaccounts/default").await, Ok(Some(_))) })
+            .await
+            .context("the controllers did not start to work")?;
         if self.simulates.load(Ordering::SeqCst) { self.run_simulator().await } else { Ok(()) }
     }
 

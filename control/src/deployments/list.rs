@@ -1,0 +1,157 @@
+//! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page.
+
+use domain::{
+    Rejected, Timestamp,
+    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
+    ids::{DeploymentId, TeamId, WorkspaceId},
+    size::Size,
+};
+use sqlx::PgConnection;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
+
+use crate::{Result, access::Visible, paging::Paging};
+
+struct Row {
+    id: DeploymentId,
+    name: String,
+    team: TeamId,
+    team_name: String,
+    workspace: WorkspaceId,
+    workspace_name: String,
+    cluster_name: String,
+    model_name: String,
+    release_number: i32,
+    state: DeploymentState,
+    state_message: Option<String>,
+    replicas: i32,
+    ready_replicas: i32,
+    size: Size,
+    revision: i32,
+    changed_at: OffsetDateTime,
+}
+
+impl From<Row> for DeploymentSummary {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            team: row.team,
+            team_name: row.team_name,
+            workspace: row.workspace,
+            workspace_name: row.workspace_name,
+            cluster_name: row.cluster_name,
+            model_name: row.model_name,
+            release_number: row.release_number,
+            state: row.state,
+            state_message: row.state_message,
+            replicas: row.replicas,
+            ready_replicas: row.ready_replicas,
+            size: row.size,
+            revision: row.revision,
+            changed_at: Timestamp(row.changed_at),
+        }
+    }
+}
+
+/// The select of every order; what follows `where` and `order by` differs.
+macro_rules! rows {
+    ($conn:expr, $visible:expr, $query:expr, $paging:expr, $key:expr, $id:expr, $after:literal, $order:literal) => {
+        sqlx::query_as!(
+            Row,
+            r#"select d.id as "id: DeploymentId", d.name, t.id as "team: TeamId", t.name as team_name, w.id as "workspace: WorkspaceId", w.name as workspace_name, c.name as cluster_name,
+                      m.name as model_name, r.number as release_number, d.state as "state: DeploymentState", d.state_message, v.replicas, d.ready_replicas, v.size as "size: Size", d.revision,
+                      d.changed_at
+               from deployments d
+               join workspaces w on w.id = d.workspace_id
+               join teams t on t.id = w.team_id
+               join clusters c on c.id = w.cluster_id
+               join revisions v on v.deployment_id = d.id and v.number = d.revision
+               join releases r on r.id = v.release_id
+               join models m on m.id = r.model_id
+               where ($1 or w.team_id in (select team_id from members where user_id = $2))
+                 and ($3::uuid is null or w.team_id = $3)
+                 and ($4::text is null or d.name ilike $4 or m.name ilike $4 or w.name ilike $4)
+                 and ($5::deployment_state is null or d.state = $5)
+                 and ($6::text is null or t.name = $6)
+                 and ($7::text is null or c.name = $7)
+                 and ($8::uuid is null or m.id = $8)
+                 and "#
+                + $after
+                + " order by "
+                + $order
+                + " limit $11",
+            $visible.all,
+            $visible.user,
+            $visible.team,
+            $paging.search,
+            $query.state as Option<DeploymentState>,
+            $query.team,
+            $query.cluster,
+            $query.model.map(|id| id.0),
+            $key,
+            $id,
+            $paging.limit
+        )
+        .fetch_all($conn)
+        .await?
+    };
+}
+
+/// A page of deployments: by change, newest first, or by name; one statement either way.
+pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQuery, paging: &Paging) -> Result<Vec<DeploymentSummary>> {
+    let id = paging.after_id;
+    let rows = if paging.sort == "name" {
+        let name = paging.after_key.as_deref();
+        if paging.descending {
+            rows!(conn, visible, query, paging, name, id, "($9::text is null or (d.name, d.id) < ($9, $10::uuid))", "d.name desc, d.id desc")
+        } else {
+            rows!(conn, visible, query, paging, name, id, "(d.name, d.id) > (coalesce($9::text, ''), coalesce($10::uuid, '00000000-0000-0000-0000-000000000000'))", "d.name, d.id")
+        }
+    } else {
+        let moment = paging.after_key.as_deref().map(moment).transpose()?;
+        if paging.descending {
+            // Sentinels instead of "is null or", so that the index starts where the page does.
+            let (moment, id) = (moment.unwrap_or(END), id.unwrap_or(Uuid::max()));
+            rows!(conn, visible, query, paging, moment, id, "(d.changed_at, d.id) < ($9::timestamptz, $10::uuid)", "d.changed_at desc, d.id desc")
+        } else {
+            let (moment, id) = (moment.unwrap_or(OffsetDateTime::UNIX_EPOCH), id.unwrap_or(Uuid::nil()));
+            rows!(conn, visible, query, paging, moment, id, "(d.changed_at, d.id) > ($9::timestamptz, $10::uuid)", "d.changed_at, d.id")
+        }
+    };
+    Ok(rows.into_iter().map(DeploymentSummary::from).collect())
+}
+
+/// One row, if it is visible.
+pub(super) async fn one(conn: &mut PgConnection, visible: Visible, id: DeploymentId) -> Result<Option<DeploymentSummary>> {
+    let (query, paging) = (DeploymentQuery::default(), One::default());
+    let rows = rows!(conn, visible, query, paging, id.0, None::<Uuid>, "d.id = $9::uuid and $10::uuid is null", "d.id");
+    Ok(rows.into_iter().next().map(DeploymentSummary::from))
+}
+
+/// The paging of a question for one row.
+struct One {
+    search: Option<String>,
+    limit: i64,
+}
+
+impl Default for One {
+    fn default() -> Self {
+        Self { search: None, limit: 1 }
+    }
+}
+
+/// After every moment a deployment can have been changed at.
+const END: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
+
+/// The sort key of a row, as its page token holds it.
+pub(super) fn key(sort: &str, row: &DeploymentSummary) -> String {
+    match sort {
+        "name" => row.name.clone(),
+        _ => row.changed_at.to_string(),
+    }
+}
+
+fn moment(text: &str) -> Result<OffsetDateTime, Rejected> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Rejected::field("page_token", "This page token is not from this list. Start again without it."))
+}

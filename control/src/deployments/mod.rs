@@ -1,0 +1,323 @@
+//! Deployments: models that run, their revisions, and what is seen of them.
+
+mod list;
+pub mod manifests;
+mod preview;
+mod spec;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use domain::{
+    Code, Rejected, Timestamp,
+    access::TeamAction,
+    deployment::{Deployment, DeploymentChange, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
+    error::Checks,
+    ids::{DeploymentId, WorkspaceId},
+    names::DeploymentName,
+    operation::{ObjectKind, Started},
+    page::{Direction, Page},
+    workspace::{Quota, WorkspaceState},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Ctx, Result, Tx,
+    access::membership,
+    audit::{self, Event},
+    error::OnConstraint as _,
+    live, operations,
+    paging::Paging,
+    reconcile::{self, Scope},
+    workspaces,
+};
+pub use preview::preview;
+use spec::{Side, Spec};
+use store::{Because, Found};
+
+/// The steps of a rollout; [`reconcile`](self) moves them by number.
+pub(crate) const ROLL_OUT: [&str; 5] = ["Check rights and workspace", "Apply as the team's deployer", "Start replicas", "Let earlier replicas go", "Ask the model about itself"];
+/// The steps of a deletion.
+pub(crate) const DELETE: [&str; 3] = ["Check rights", "Delete its objects", "Wait until they are gone"];
+
+/// Deploys a release into a workspace.
+///
+/// # Errors
+/// `not_found` for a release or workspace the actor may not see; `forbidden`; `invalid_input` naming every wrong field;
+/// `already_exists`; `conflict` while the workspace is on its way out; `quota_exceeded`.
+pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
+    ctx.attempt("deployment.create", ObjectKind::Deployment, None);
+    let mut tx = ctx.begin().await?;
+    store::lock_workspace(&mut tx, new.workspace).await?;
+    let (release, workspace) = authorize_new(&mut tx, ctx, new).await?;
+    let mut checks = Checks::new();
+    let name = checks.take("name", DeploymentName::parse(new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&release.model_name)));
+    let replicas = new.replicas.unwrap_or(1);
+    spec::check_replicas(&mut checks, replicas);
+    let environment = spec::check_environment(&mut checks, &new.environment);
+    let reason = spec::check_reason(&mut checks, new.reason.as_deref());
+    checks.finish()?;
+    let name = name.expect("a clean check has a name");
+    let wanted = Spec { release: release.id, size: new.size.unwrap_or(release.size), replicas, environment };
+    check_quota(&mut tx, &workspace, None, &wanted).await?;
+
+    let id = DeploymentId::generate();
+    store::insert(&mut tx, id, workspace.id, name.as_str()).await.on_constraint("deployments_name_unique", || {
+        Rejected::new(Code::AlreadyExists, format!("There is a deployment {name} in {} already. Choose another name.", workspace.name)).at("name")
+    })?;
+    store::insert_revision(&mut tx, id, 1, &wanted, Because { reason: reason.as_deref(), rolled_back_to: None }, ctx.actor()).await?;
+    let found = store::find(&mut tx, id).await?.ok_or_else(|| anyhow::anyhow!("a deployment that was just inserted is missing"))?;
+    let event = event("deployment.create", &found, reason.as_deref())
+        .change("release", None::<()>, release.title())
+        .change("size", None::<()>, wanted.size)
+        .change("replicas", None::<()>, wanted.replicas)
+        .change("environment", None::<()>, &wanted.environment);
+    begin_operation(tx, ctx, &found, "deploy", found.generation, &ROLL_OUT, event).await
+}
+
+/// Changes a deployment, as a new revision.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted or when nothing would change.
+pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> Result<Started> {
+    ctx.attempt("deployment.change", ObjectKind::Deployment, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let found = lock(&mut tx, ctx, id, TeamAction::Deploy).await?;
+    ctx.check_version(found.version)?;
+    refuse_deleting(&found)?;
+    let before = wanted(&mut tx, &found, found.revision).await?;
+    let release = match change.release {
+        Some(release) if release != before.release.id => {
+            let release = store::release(&mut tx, release).await?.filter(|release| release.team == found.team).ok_or_else(|| Rejected::not_found("release").at("release"))?;
+            if release.model != before.release.model {
+                return Err(Rejected::field("release", format!("{} is a release of another model. Make a deployment of its own for it.", release.title())).into());
+            }
+            release
+        }
+        _ => before.release.clone(),
+    };
+    let mut checks = Checks::new();
+    let replicas = change.replicas.unwrap_or(before.spec.replicas);
+    spec::check_replicas(&mut checks, replicas);
+    let environment = match &change.environment {
+        Some(environment) => spec::check_environment(&mut checks, environment),
+        None => before.spec.environment.clone(),
+    };
+    let reason = spec::check_reason(&mut checks, change.reason.as_deref());
+    checks.finish()?;
+    let after = Spec { release: release.id, size: change.size.unwrap_or(before.spec.size), replicas, environment };
+    if after == before.spec {
+        return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
+    }
+    revise(tx, ctx, found, ("deployment.change", "change"), (&before.release.title(), before.spec), (&release.title(), after), Because { reason: reason.as_deref(), rolled_back_to: None }).await
+}
+
+/// Rolls a deployment back to an earlier revision, as a new one.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input` for a revision it never had, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted.
+pub async fn roll_back(ctx: &Ctx, id: DeploymentId, rollback: &Rollback) -> Result<Started> {
+    ctx.attempt("deployment.roll_back", ObjectKind::Deployment, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let found = lock(&mut tx, ctx, id, TeamAction::Deploy).await?;
+    ctx.check_version(found.version)?;
+    refuse_deleting(&found)?;
+    let mut checks = Checks::new();
+    let reason = spec::check_reason(&mut checks, rollback.reason.as_deref());
+    checks.ensure(rollback.revision != found.revision, "revision", "This is the revision that is wanted now. Choose an earlier one.");
+    checks.finish()?;
+    let target = store::wanted(&mut tx, id, rollback.revision).await?.ok_or_else(|| Rejected::field("revision", format!("{} never had this revision.", found.name)))?;
+    let before = wanted(&mut tx, &found, found.revision).await?;
+    let because = Because { reason: reason.as_deref(), rolled_back_to: Some(rollback.revision) };
+    revise(tx, ctx, found, ("deployment.roll_back", "roll back"), (&before.release.title(), before.spec), (&target.release.title(), target.spec), because).await
+}
+
+/// Deletes a deployment with everything Slipway made for it.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `conflict` when it is being deleted already.
+pub async fn delete(ctx: &Ctx, id: DeploymentId) -> Result<Started> {
+    ctx.attempt("deployment.delete", ObjectKind::Deployment, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let found = lock(&mut tx, ctx, id, TeamAction::Delete).await?;
+    ctx.check_version(found.version)?;
+    if found.deleting && operations::running(&mut tx, id.0).await?.is_some() {
+        return Err(Rejected::conflict(format!("{} is being deleted already.", found.name)).into());
+    }
+    let generation = store::delete_begins(&mut tx, id).await?;
+    let event = event("deployment.delete", &found, None);
+    begin_operation(tx, ctx, &found, "delete", generation, &DELETE, event).await
+}
+
+/// The deployments the actor may see, one statement whatever is asked.
+///
+/// # Errors
+/// `unauthenticated`; `invalid_input` for a question that cannot be.
+pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentSummary>> {
+    ctx.actor().check_signed_in()?;
+    let sorts = [("changed_at", Direction::Descending), ("name", Direction::Ascending)];
+    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &query.team, &query.cluster, query.model), &sorts)?;
+    let mut conn = ctx.read().await?;
+    let rows = list::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    paging.page(rows, |row| (list::key(paging.sort, row), row.id.0), |row| row)
+}
+
+/// One deployment, whole.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    let missing = || Rejected::not_found("deployment");
+    let summary = list::one(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(missing)?;
+    let detail = store::detail(&mut conn, id).await?.ok_or_else(missing)?;
+    Ok(Deployment {
+        cluster: detail.cluster,
+        model: detail.model,
+        release: detail.release,
+        protocol: detail.protocol,
+        image: format!("{}@{}", detail.repository_uri, detail.digest),
+        environment: serde_json::from_value(detail.environment)?,
+        url: format!("http://{}.{}", summary.name, summary.workspace_name),
+        metadata: detail.metadata.map(serde_json::from_value).transpose()?,
+        pods: store::pods(&mut conn, id).await?,
+        synced_at: detail.synced_at.map(Timestamp),
+        operation: detail.operation,
+        created_at: Timestamp(detail.created_at),
+        version: detail.version,
+        summary,
+    })
+}
+
+/// A deployment's revisions, newest first, each with what differs from the one before.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn revisions(ctx: &Ctx, id: DeploymentId) -> Result<Vec<Revision>> {
+    let mut conn = ctx.read().await?;
+    authorize(&mut conn, ctx, id, TeamAction::See).await?;
+    let recorded = store::revisions(&mut conn, id).await?;
+    let titles: Vec<String> = recorded.iter().map(|revision| format!("{} {}", revision.model_name, revision.release_number)).collect();
+    let side = |n: usize| Side { release: &titles[n], size: recorded[n].size, replicas: recorded[n].replicas, environment: &recorded[n].environment };
+    let changes: Vec<Vec<String>> = (0..recorded.len()).map(|n| if n + 1 < recorded.len() { spec::differences(side(n + 1), side(n)) } else { Vec::new() }).collect();
+    Ok(recorded
+        .into_iter()
+        .zip(changes)
+        .map(|(revision, changes)| Revision {
+            number: revision.number,
+            release: revision.release,
+            model_name: revision.model_name,
+            release_number: revision.release_number,
+            size: revision.size,
+            replicas: revision.replicas,
+            environment: revision.environment,
+            rolled_back_to: revision.rolled_back_to,
+            reason: revision.reason,
+            created_by: revision.created_by,
+            created_at: revision.created_at,
+            changes,
+        })
+        .collect())
+}
+
+/// Release and workspace of a new deployment, as far as the actor may use them.
+async fn authorize_new(conn: &mut PgConnection, ctx: &Ctx, new: &NewDeployment) -> Result<(store::Release, store::Workspace)> {
+    let release = store::release(conn, new.release).await?.ok_or_else(|| Rejected::not_found("release"))?;
+    let role = membership(conn, ctx.actor(), release.team).await?;
+    ctx.actor().check_team(release.team, role, TeamAction::See, "release")?;
+    let workspace = usable_workspace(conn, ctx, new.workspace).await?;
+    if workspace.team != release.team {
+        return Err(Rejected::field("workspace", format!("{} belongs to another team than {}.", workspace.name, release.title())).into());
+    }
+    Ok((release, workspace))
+}
+
+async fn usable_workspace(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId) -> Result<store::Workspace> {
+    let workspace = store::workspace(conn, id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
+    let role = membership(conn, ctx.actor(), workspace.team).await?;
+    ctx.actor().check_team(workspace.team, role, TeamAction::Deploy, "workspace")?;
+    if workspace.state == WorkspaceState::Deleting {
+        return Err(Rejected::conflict(format!("The workspace {} is being deleted.", workspace.name)).at("workspace").into());
+    }
+    Ok(workspace)
+}
+
+/// Loads and authorizes in one step.
+async fn authorize(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, action: TeamAction) -> Result<Found> {
+    ctx.actor().check_signed_in()?;
+    let found = store::find(conn, id).await?.ok_or_else(|| Rejected::not_found("deployment"))?;
+    let role = membership(conn, ctx.actor(), found.team).await?;
+    ctx.actor().check_team(found.team, role, action, "deployment")?;
+    Ok(found)
+}
+
+/// Loads, authorizes and locks in one step.
+async fn lock(tx: &mut Tx, ctx: &Ctx, id: DeploymentId, action: TeamAction) -> Result<Found> {
+    store::lock(tx, id).await?;
+    authorize(tx, ctx, id, action).await
+}
+
+async fn wanted(conn: &mut PgConnection, found: &Found, revision: i32) -> Result<store::Wanted> {
+    store::wanted(conn, found.id, revision).await?.ok_or_else(|| anyhow::anyhow!("deployment {} lacks its revision {revision}", found.id).into())
+}
+
+fn refuse_deleting(found: &Found) -> Result<(), Rejected> {
+    if found.deleting {
+        return Err(Rejected::conflict(format!("{} is being deleted.", found.name)));
+    }
+    Ok(())
+}
+
+/// Refuses what does not fit into the workspace's quota together with what is there.
+async fn check_quota(conn: &mut PgConnection, workspace: &store::Workspace, without: Option<DeploymentId>, wanted: &Spec) -> Result<()> {
+    let together = add(store::used(conn, workspace.id, without).await?, wanted.asks());
+    let short: Vec<String> = workspaces::shortage(&workspace.quota, &together).into_iter().map(|(_, message)| message).collect();
+    if short.is_empty() {
+        return Ok(());
+    }
+    let message = format!("This does not fit into {}: {}. Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.", workspace.name, short.join("; "));
+    Err(Rejected::new(Code::QuotaExceeded, message).at("size").into())
+}
+
+fn add(a: Quota, b: Quota) -> Quota {
+    Quota { cpu_millis: a.cpu_millis + b.cpu_millis, memory_mib: a.memory_mib + b.memory_mib, gpus: a.gpus + b.gpus, pods: a.pods + b.pods }
+}
+
+/// Writes the next revision and starts its rollout.
+async fn revise(
+    mut tx: Tx,
+    ctx: &Ctx,
+    found: Found,
+    (action, verb): (&'static str, &'static str),
+    (release_before, before): (&str, Spec),
+    (release_after, after): (&str, Spec),
+    because: Because<'_>,
+) -> Result<Started> {
+    let workspace = usable_workspace(&mut tx, ctx, found.workspace).await?;
+    check_quota(&mut tx, &workspace, Some(found.id), &after).await?;
+    let (revision, generation) = store::revise(&mut tx, found.id).await?;
+    let event = event(action, &found, because.reason)
+        .change("revision", found.revision, revision)
+        .change("release", release_before, release_after)
+        .change("size", before.size, after.size)
+        .change("replicas", before.replicas, after.replicas)
+        .change("environment", &before.environment, &after.environment);
+    store::insert_revision(&mut tx, found.id, revision, &after, because, ctx.actor()).await?;
+    begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
+}
+
+/// Starts the operation, marks the deployment for its reconciler, and makes it so.
+async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, generation: i64, steps: &[&str], event: Event) -> Result<Started> {
+    let new =
+        operations::New { verb, object_kind: ObjectKind::Deployment, object_id: found.id.0, object_name: &found.name, team: Some((found.team, &found.team_name)), generation, steps };
+    let operation = operations::start(&mut tx, ctx, new).await?;
+    reconcile::mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
+    audit::record(&mut tx, ctx, event.accepted()).await?;
+    live::changed(&mut tx, found.id.0).await?;
+    tx.commit(Started { operation, object: found.id.0 }).await
+}
+
+fn event(action: &'static str, found: &Found, reason: Option<&str>) -> Event {
+    Event::new(action, ObjectKind::Deployment, found.id.0, &found.name).of_team(found.team, &found.team_name).because(reason)
+}

@@ -1,0 +1,201 @@
+//! What will be made when the button is pressed, and whether anything stands in the way.
+
+use domain::{
+    cluster::{Capacity, ClusterState},
+    deployment::{DeploymentPreview, Finding, FindingTone, NewDeployment},
+    error::Checks,
+    ids::{ClusterId, DeploymentId},
+    names::DeploymentName,
+    size::Size,
+    workspace::WorkspaceState,
+};
+use sqlx::PgConnection;
+
+use super::{
+    add, authorize_new,
+    manifests::Blueprint,
+    spec::{self, Spec},
+    store,
+};
+use crate::{Ctx, Result, workspaces};
+
+/// What a request would make, with everything that was checked. Nothing is changed.
+///
+/// # Errors
+/// `not_found` for a release or workspace the actor may not see; `forbidden`; `invalid_input` for a workspace of another team.
+pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    let (release, workspace) = authorize_new(&mut conn, ctx, new).await?;
+    let mut findings = Vec::new();
+
+    let mut checks = Checks::new();
+    let typed = new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&release.model_name);
+    let name = checks.take("name", DeploymentName::parse(typed));
+    let replicas = new.replicas.unwrap_or(1);
+    spec::check_replicas(&mut checks, replicas);
+    let environment = spec::check_environment(&mut checks, &new.environment);
+    if let Err(rejected) = checks.finish() {
+        findings.extend(rejected.errors.into_iter().map(|error| bad(title_of(&error.field), error.message)));
+    }
+    let name = name.map_or_else(|| typed.to_owned(), DeploymentName::into_string);
+    let wanted = Spec { release: release.id, size: new.size.unwrap_or(release.size), replicas: replicas.clamp(1, spec::MAX_REPLICAS), environment };
+
+    if store::is_taken(&mut conn, workspace.id, &name).await? {
+        findings.push(bad("The name is taken", format!("There is a deployment {name} in {} already.", workspace.name)));
+    }
+    findings.push(good("The image is pinned", format!("{} always runs {}, whatever its tag points at later.", release.title(), short_digest(&release.digest))));
+    findings.push(quota(&mut conn, &workspace, &wanted).await?);
+    findings.extend(standing(&mut conn, &workspace).await?);
+    findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, wanted.size, i64::from(wanted.replicas)));
+
+    let objects = Blueprint {
+        installation: ctx.control().installation,
+        deployment: DeploymentId(uuid::Uuid::nil()),
+        name,
+        namespace: workspace.name.clone(),
+        generation: 1,
+        revision: 1,
+        template_revision: 1,
+        image: release.image(),
+        port: release.port,
+        health_path: release.health_path.clone(),
+        size: wanted.size,
+        replicas: wanted.replicas,
+        environment: wanted.environment,
+    }
+    .objects();
+    Ok(DeploymentPreview { findings, objects: objects.names().into_iter().map(|(kind, name)| format!("{kind} {name}")).collect(), manifests: objects.yaml()? })
+}
+
+async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, wanted: &Spec) -> Result<Finding> {
+    let together = add(store::used(conn, workspace.id, None).await?, wanted.asks());
+    let short = workspaces::shortage(&workspace.quota, &together);
+    if !short.is_empty() {
+        let what: Vec<String> = short.into_iter().map(|(_, message)| message).collect();
+        return Ok(bad("The workspace's quota does not leave room", format!("{}. Choose a smaller size or fewer replicas.", what.join("; "))));
+    }
+    // A rollout brings up one replica more before it lets one go.
+    let surge = Spec { replicas: 1, ..wanted.clone() }.asks();
+    if !workspaces::shortage(&workspace.quota, &add(together, surge)).is_empty() {
+        let detail = format!("It fits into {}, but a later update needs room for one replica more. Ask a platform admin for a little more quota.", workspace.name);
+        return Ok(warn("The quota is used up with this", detail));
+    }
+    let free = |quota: i64, used: i64| quota - used;
+    let detail = format!("{} CPU and {} MiB stay free in {}.", workspaces::cpus(free(workspace.quota.cpu_millis, together.cpu_millis)), free(workspace.quota.memory_mib, together.memory_mib), workspace.name);
+    Ok(good("It fits into the workspace's quota", detail))
+}
+
+/// How cluster and workspace stand, as far as it matters.
+async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Result<Vec<Finding>> {
+    let (state, message) = store::cluster_standing(conn, workspace.cluster).await?;
+    let cluster = &workspace.cluster_name;
+    let mut findings = vec![match state {
+        ClusterState::Connected => good("The cluster is connected", format!("{cluster} answers, and Slipway has what it needs there.")),
+        ClusterState::Connecting => warn("The cluster is still being connected", format!("The rollout on {cluster} starts as soon as it answers.")),
+        ClusterState::NeedsAccess | ClusterState::Unreachable | ClusterState::Gone => {
+            bad("The cluster is not connected", message.unwrap_or_else(|| format!("Slipway does not get through to {cluster}. Ask a platform admin.")))
+        }
+    }];
+    match workspace.state {
+        WorkspaceState::Ready => {}
+        WorkspaceState::Preparing => findings.push(warn("The workspace is still being prepared", format!("The rollout starts as soon as {} is ready.", workspace.name))),
+        WorkspaceState::Failed => findings.push(bad("The workspace could not be made", format!("Ask a platform admin to look at {}.", workspace.name))),
+        WorkspaceState::Deleting => findings.push(bad("The workspace is being deleted", "Choose another one.")),
+    }
+    Ok(findings)
+}
+
+/// A node, with what Slipway's own pods leave free on it. What others run there is not known here.
+pub(super) struct Room {
+    pub allocatable: Capacity,
+    pub free: Capacity,
+}
+
+async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
+    let mut rooms = store::nodes(conn, cluster).await?;
+    for (name, size) in store::placed(conn, cluster).await? {
+        if let Some(room) = rooms.get_mut(&name) {
+            room.free.cpu_millis -= size.cpu_millis();
+            room.free.memory_mib -= size.memory_mib();
+            room.free.gpus -= size.gpus();
+            room.free.pods -= 1;
+        }
+    }
+    Ok(rooms.into_values().collect())
+}
+
+/// Whether replicas of this size find nodes.
+fn capacity(rooms: &[Room], size: Size, replicas: i64) -> Finding {
+    if rooms.is_empty() {
+        return warn("No node was seen yet", "Whether it fits shows when it is scheduled.");
+    }
+    let fit = |room: &Capacity| {
+        let by = |have: i64, need: i64| if need == 0 { i64::MAX } else { have.max(0) / need };
+        by(room.cpu_millis, size.cpu_millis()).min(by(room.memory_mib, size.memory_mib())).min(by(room.gpus, size.gpus())).min(room.pods.max(0))
+    };
+    if rooms.iter().all(|room| fit(&room.allocatable) == 0) {
+        let gpus = size.gpus() > 0 && rooms.iter().all(|room| room.allocatable.gpus == 0);
+        let title = if gpus { "There are no GPU nodes here" } else { "No node is large enough" };
+        return bad(title, format!("A replica asks for {}. Choose another size or cluster, or ask a platform admin for larger nodes.", size.summary()));
+    }
+    let free: i64 = rooms.iter().map(|room| fit(&room.free)).fold(0, i64::saturating_add);
+    if free < replicas {
+        return warn("The nodes are full", format!("There is room for {free} of {replicas} replicas just now. The others wait until nodes are added or become free."));
+    }
+    good("There is room for it", format!("Nodes with room for {replicas} replicas of {} were seen.", size.summary()))
+}
+
+fn title_of(field: &str) -> &'static str {
+    match field.split('.').next() {
+        Some("name") => "The name needs a change",
+        Some("replicas") => "The number of replicas needs a change",
+        _ => "A variable needs a change",
+    }
+}
+
+fn short_digest(digest: &str) -> String {
+    digest.chars().take("sha256:".len() + 12).chain(['…']).collect()
+}
+
+fn good(title: impl Into<String>, detail: impl Into<String>) -> Finding {
+    Finding { tone: FindingTone::Good, title: title.into(), detail: Some(detail.into()) }
+}
+
+fn warn(title: impl Into<String>, detail: impl Into<String>) -> Finding {
+    Finding { tone: FindingTone::Warn, title: title.into(), detail: Some(detail.into()) }
+}
+
+fn bad(title: impl Into<String>, detail: impl Into<String>) -> Finding {
+    Finding { tone: FindingTone::Bad, title: title.into(), detail: Some(detail.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(cpu_millis: i64, memory_mib: i64, gpus: i64) -> Room {
+        let capacity = Capacity { cpu_millis, memory_mib, gpus, pods: 10 };
+        Room { allocatable: capacity, free: capacity }
+    }
+
+    #[test]
+    fn capacity_is_counted_node_by_node() {
+        // Two nodes with half a replica each are no room for one.
+        let halves = [room(1000, 8192, 0), room(1000, 8192, 0)];
+        assert_eq!(capacity(&halves, Size::Medium, 1).tone, FindingTone::Bad);
+        assert_eq!(capacity(&[room(4000, 16_384, 0)], Size::Medium, 2).tone, FindingTone::Good);
+        let full = capacity(&[room(4000, 16_384, 0)], Size::Medium, 3);
+        assert_eq!((full.tone, full.detail.unwrap().contains("2 of 3")), (FindingTone::Warn, true));
+        let gpu = capacity(&[room(64_000, 262_144, 0)], Size::Gpu, 1);
+        assert_eq!(gpu.title, "There are no GPU nodes here");
+        assert_eq!(capacity(&[], Size::Small, 1).tone, FindingTone::Warn);
+    }
+
+    #[test]
+    fn a_node_that_is_overfull_is_no_room() {
+        let mut over = room(2000, 4096, 0);
+        over.free.cpu_millis = -500;
+        assert_eq!(capacity(&[over], Size::Small, 1).tone, FindingTone::Warn);
+    }
+}

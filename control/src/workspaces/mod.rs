@@ -1,0 +1,194 @@
+//! Workspaces: a team's namespaces on clusters, with quota, defaults and the team's rights.
+
+#[cfg(test)]
+pub(crate) mod fixture;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use domain::{
+    Code, Rejected,
+    access::{PlatformAction, TeamAction},
+    error::Checks,
+    ids::WorkspaceId,
+    names::WorkspaceName,
+    operation::{ObjectKind, Started},
+    page::{Direction, Page},
+    workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery},
+};
+
+use crate::{
+    Ctx, Result,
+    audit::{self, Event},
+    error::OnConstraint as _,
+    live, operations,
+    paging::Paging,
+    reconcile::{self, Scope},
+};
+
+/// The steps of making or changing one.
+const PREPARE: [&str; 3] = ["Look at the namespace", "Set quota, defaults and network policies", "Bind the team's roles"];
+/// The steps of taking one away.
+const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
+
+/// Makes a workspace for a team on a cluster.
+///
+/// # Errors
+/// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
+pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
+    ctx.attempt("workspace.create", ObjectKind::Workspace, None);
+    ctx.actor().check_platform(PlatformAction::Manage, "page")?;
+    let mut checks = Checks::new();
+    let name = checks.take("name", WorkspaceName::parse(&new.name));
+    check_quota(&mut checks, &new.quota);
+    checks.finish()?;
+    let name = name.expect("a clean check has a name");
+
+    let mut tx = ctx.begin().await?;
+    let team = store::team_by_name(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
+    let cluster = store::cluster_by_name(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
+    let id = WorkspaceId::generate();
+    store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
+        Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
+    })?;
+    let operation = operations::start(&mut tx, ctx, new_operation("create", id, name.as_str(), &team, 1, &PREPARE)).await?;
+    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
+    let event = event("workspace.create", id, name.as_str(), &team).accepted().change("cluster", None::<()>, &cluster.name).change("quota", None::<()>, new.quota).change(
+        "adopt",
+        None::<()>,
+        new.adopt,
+    );
+    audit::record(&mut tx, ctx, event).await?;
+    tx.commit(Started { operation, object: id.0 }).await
+}
+
+/// The workspaces the actor may see.
+///
+/// # Errors
+/// `unauthenticated`; `invalid_input` for a question that cannot be.
+pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> {
+    ctx.actor().check_signed_in()?;
+    let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending)];
+    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&query.team, &query.cluster), &sorts)?;
+    let mut conn = ctx.read().await?;
+    let rows = store::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
+}
+
+/// One workspace.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get(ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    store::find(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace").into())
+}
+
+/// Changes a workspace's quota. A quota below what runs already is accepted by Kubernetes and only stops new pods; it is refused here, since it surprises.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input`, `conflict` while it is on its way out, `precondition_failed`.
+pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Result<Started> {
+    ctx.attempt("workspace.update", ObjectKind::Workspace, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let workspace = lock(&mut tx, ctx, id).await?;
+    ctx.check_version(workspace.version)?;
+    refuse_deleting(&workspace)?;
+    let quota = change.quota.unwrap_or(workspace.quota);
+    let mut checks = Checks::new();
+    check_quota(&mut checks, &quota);
+    let short = shortage(&quota, &workspace.used);
+    for (field, message) in short {
+        checks.wrong(field, format!("{message}. Use at least that, or make deployments smaller first."));
+    }
+    checks.finish()?;
+    let generation = store::update(&mut tx, id, &quota).await?;
+    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
+    let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &workspace.name, &team, generation, &PREPARE)).await?;
+    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
+    audit::record(&mut tx, ctx, event("workspace.update", id, &workspace.name, &team).accepted().change("quota", workspace.quota, quota)).await?;
+    live::changed(&mut tx, id.0).await?;
+    tx.commit(Started { operation, object: id.0 }).await
+}
+
+/// Takes a workspace away. An adopted namespace stays, without what Slipway put into it.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `in_use` with the list of deployments that are still in it.
+pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
+    ctx.attempt("workspace.delete", ObjectKind::Workspace, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let workspace = lock(&mut tx, ctx, id).await?;
+    ctx.check_version(workspace.version)?;
+    let blockers = store::blockers(&mut tx, id).await?;
+    if !blockers.is_empty() {
+        let mut rejected = Rejected::new(Code::InUse, format!("There are deployments in {}. Delete them first.", workspace.name));
+        rejected.blockers = blockers;
+        return Err(rejected.into());
+    }
+    let generation = store::delete_begins(&mut tx, id).await?;
+    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
+    let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &workspace.name, &team, generation, &REMOVE)).await?;
+    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
+    audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
+    live::changed(&mut tx, id.0).await?;
+    tx.commit(Started { operation, object: id.0 }).await
+}
+
+/// What of `used` would not fit into `quota`: the field and a sentence without its end.
+#[must_use]
+pub fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
+    let mut short = Vec::new();
+    if used.cpu_millis > quota.cpu_millis {
+        short.push(("quota.cpu_millis", format!("{} CPU are asked for and {} are allowed", cpus(used.cpu_millis), cpus(quota.cpu_millis))));
+    }
+    if used.memory_mib > quota.memory_mib {
+        short.push(("quota.memory_mib", format!("{} MiB of memory are asked for and {} MiB are allowed", used.memory_mib, quota.memory_mib)));
+    }
+    if used.gpus > quota.gpus {
+        short.push(("quota.gpus", format!("{} GPUs are asked for and {} are allowed", used.gpus, quota.gpus)));
+    }
+    if used.pods > quota.pods {
+        short.push(("quota.pods", format!("{} replicas are asked for and {} are allowed", used.pods, quota.pods)));
+    }
+    short
+}
+
+/// Thousandths of a CPU as people read them.
+#[must_use]
+pub fn cpus(millis: i64) -> String {
+    format!("{}", millis as f64 / 1000.0)
+}
+
+/// Loads, authorizes and locks in one step: workspaces are the platform's to change, and a team sees its own.
+async fn lock(tx: &mut crate::Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
+    store::lock_row(tx, id).await?;
+    let workspace = store::find(tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
+    let membership = crate::access::membership(tx, ctx.actor(), workspace.team).await?;
+    ctx.actor().check_team(workspace.team, membership, TeamAction::See, "workspace")?;
+    ctx.actor().check_platform(PlatformAction::Manage, "workspace").map_err(|_| Rejected::forbidden("Only a platform admin may change a workspace."))?;
+    Ok(workspace)
+}
+
+fn refuse_deleting(workspace: &Workspace) -> Result<(), Rejected> {
+    if workspace.state == domain::workspace::WorkspaceState::Deleting {
+        return Err(Rejected::conflict(format!("{} is being deleted.", workspace.name)));
+    }
+    Ok(())
+}
+
+fn check_quota(checks: &mut Checks, quota: &Quota) {
+    checks.ensure((1..=10_000_000).contains(&quota.cpu_millis), "quota.cpu_millis", "Enter how many CPU all pods together may ask for, more than none.");
+    checks.ensure((1..=100_000_000).contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
+    checks.ensure((0..=10_000).contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
+    checks.ensure((1..=100_000).contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
+}
+
+fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a store::Named<domain::ids::TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
+    operations::New { verb, object_kind: ObjectKind::Workspace, object_id: id.0, object_name: name, team: Some((team.id, &team.name)), generation, steps }
+}
+
+fn event(action: &'static str, id: WorkspaceId, name: &str, team: &store::Named<domain::ids::TeamId>) -> Event {
+    Event::new(action, ObjectKind::Workspace, id.0, name).of_team(team.id, &team.name)
+}

@@ -1,0 +1,238 @@
+//! The SQL of workspaces.
+
+use domain::{
+    Timestamp,
+    error::Blocker,
+    ids::{ClusterId, TeamId, WorkspaceId},
+    workspace::{Adopt, Quota, Workspace, WorkspaceQuery, WorkspaceState},
+};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::{Result, access::Visible, paging::Paging};
+
+/// A thing's id with its name.
+pub(super) struct Named<Id> {
+    pub id: Id,
+    pub name: String,
+}
+
+/// A row of the list, with its sort key.
+pub(super) struct Listed {
+    pub key: String,
+    pub workspace: Workspace,
+}
+
+struct Row {
+    key: String,
+    id: WorkspaceId,
+    name: String,
+    team: TeamId,
+    team_name: String,
+    cluster: ClusterId,
+    cluster_name: String,
+    region: String,
+    state: WorkspaceState,
+    state_message: Option<String>,
+    adopted: bool,
+    cpu_millis: i64,
+    memory_mib: i64,
+    gpus: i64,
+    pods: i64,
+    used_cpu_millis: i64,
+    used_memory_mib: i64,
+    used_gpus: i64,
+    used_pods: i64,
+    deployments: i64,
+    synced_at: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+    version: i64,
+}
+
+impl From<Row> for Workspace {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            team: row.team,
+            team_name: row.team_name,
+            cluster: row.cluster,
+            cluster_name: row.cluster_name,
+            region: row.region,
+            state: row.state,
+            state_message: row.state_message,
+            adopted: row.adopted,
+            quota: Quota { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
+            used: Quota { cpu_millis: row.used_cpu_millis, memory_mib: row.used_memory_mib, gpus: row.used_gpus, pods: row.used_pods },
+            deployments: row.deployments,
+            synced_at: row.synced_at.map(Timestamp),
+            created_at: Timestamp(row.created_at),
+            version: row.version,
+        }
+    }
+}
+
+/// What sizes ask for, as rows to join with: the sizes themselves are in [`domain::size::Size`].
+pub(crate) struct Sizes {
+    pub names: Vec<String>,
+    pub cpu_millis: Vec<i64>,
+    pub memory_mib: Vec<i64>,
+    pub gpus: Vec<i64>,
+}
+
+impl Sizes {
+    pub(crate) fn all() -> Self {
+        let all = domain::size::Size::ALL;
+        Self {
+            names: all.iter().map(|size| size.as_str().to_owned()).collect(),
+            cpu_millis: all.iter().map(|size| size.cpu_millis()).collect(),
+            memory_mib: all.iter().map(|size| size.memory_mib()).collect(),
+            gpus: all.iter().map(|size| size.gpus()).collect(),
+        }
+    }
+}
+
+pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: WorkspaceId) -> Result<Option<Workspace>> {
+    let sizes = Sizes::all();
+    let row = sqlx::query_as!(
+        Row,
+        r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+                  w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
+           from workspaces w
+           join teams t on t.id = w.team_id
+           join clusters c on c.id = w.cluster_id
+           cross join lateral (
+               select coalesce(sum(r.replicas * s.cpu_millis), 0)::bigint as cpu_millis, coalesce(sum(r.replicas * s.memory_mib), 0)::bigint as memory_mib,
+                      coalesce(sum(r.replicas * s.gpus), 0)::bigint as gpus, coalesce(sum(r.replicas), 0)::bigint as pods, count(*) as deployments
+               from deployments d
+               join revisions r on r.deployment_id = d.id and r.number = d.revision
+               join unnest($5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) as s (name, cpu_millis, memory_mib, gpus) on s.name = r.size::text
+               where d.workspace_id = w.id
+           ) u
+           where w.id = $4 and ($1 or w.team_id in (select team_id from members where user_id = $2)) and ($3::uuid is null or w.team_id = $3)"#,
+        visible.all,
+        visible.user,
+        visible.team,
+        id.0,
+        &sizes.names,
+        &sizes.cpu_millis,
+        &sizes.memory_mib,
+        &sizes.gpus
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Workspace::from))
+}
+
+pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &WorkspaceQuery, paging: &Paging) -> Result<Vec<Listed>> {
+    let sizes = Sizes::all();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+                  w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
+           from workspaces w
+           join teams t on t.id = w.team_id
+           join clusters c on c.id = w.cluster_id
+           cross join lateral (select case $4 when 'created_at' then to_char(w.created_at at time zone 'utc', 'YYYYMMDDHH24MISSUS') else w.name end as k) s
+           cross join lateral (
+               select coalesce(sum(r.replicas * z.cpu_millis), 0)::bigint as cpu_millis, coalesce(sum(r.replicas * z.memory_mib), 0)::bigint as memory_mib,
+                      coalesce(sum(r.replicas * z.gpus), 0)::bigint as gpus, coalesce(sum(r.replicas), 0)::bigint as pods, count(*) as deployments
+               from deployments d
+               join revisions r on r.deployment_id = d.id and r.number = d.revision
+               join unnest($10::text[], $11::bigint[], $12::bigint[], $13::bigint[]) as z (name, cpu_millis, memory_mib, gpus) on z.name = r.size::text
+               where d.workspace_id = w.id
+           ) u
+           where ($1 or w.team_id in (select team_id from members where user_id = $2))
+             and ($3::uuid is null or w.team_id = $3)
+             and ($5::text is null or w.name ilike $5 or t.name ilike $5 or c.name ilike $5)
+             and ($14::text is null or t.name = $14)
+             and ($15::text is null or c.name = $15)
+             and ($6::text is null or case when $8 then (k, w.id) < ($6, $7) else (k, w.id) > ($6, $7) end)
+           order by case when $8 then k end desc, case when not $8 then k end asc, case when $8 then w.id end desc, case when not $8 then w.id end asc
+           limit $9"#,
+        visible.all,
+        visible.user,
+        visible.team,
+        paging.sort,
+        paging.search,
+        paging.after_key,
+        paging.after_id,
+        paging.descending,
+        paging.limit,
+        &sizes.names,
+        &sizes.cpu_millis,
+        &sizes.memory_mib,
+        &sizes.gpus,
+        query.team,
+        query.cluster
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| Listed { key: row.key.clone(), workspace: row.into() }).collect())
+}
+
+pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<()> {
+    sqlx::query!("select id from workspaces where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+pub(super) async fn team_by_name(conn: &mut PgConnection, name: &str) -> Result<Option<Named<TeamId>>> {
+    // Locked, so that the team cannot be deleted under a new workspace.
+    Ok(sqlx::query_as!(Named::<TeamId>, r#"select id as "id: TeamId", name from teams where name = $1 for share"#, name).fetch_optional(conn).await?)
+}
+
+pub(super) async fn cluster_by_name(conn: &mut PgConnection, name: &str) -> Result<Option<Named<ClusterId>>> {
+    Ok(sqlx::query_as!(Named::<ClusterId>, r#"select id as "id: ClusterId", name from clusters where name = $1 for share"#, name).fetch_optional(conn).await?)
+}
+
+pub(super) async fn insert(conn: &mut PgConnection, id: WorkspaceId, name: &str, team: TeamId, cluster: ClusterId, adopt: Adopt, quota: &Quota) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into workspaces (id, name, team_id, cluster_id, may_adopt, cpu_millis, memory_mib, gpus, pods) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        id.0,
+        name,
+        team.0,
+        cluster.0,
+        adopt == Adopt::Existing,
+        quota.cpu_millis,
+        quota.memory_mib,
+        quota.gpus,
+        quota.pods
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn update(conn: &mut PgConnection, id: WorkspaceId, quota: &Quota) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "update workspaces
+         set cpu_millis = $2, memory_mib = $3, gpus = $4, pods = $5, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         where id = $1 returning generation",
+        id.0,
+        quota.cpu_millis,
+        quota.memory_mib,
+        quota.gpus,
+        quota.pods
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "update workspaces
+         set deleting_at = coalesce(deleting_at, now()), generation = generation + 1, version = version + 1, state = 'deleting', state_message = null, state_raw = null
+         where id = $1 returning generation",
+        id.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// What is still in it.
+pub(super) async fn blockers(conn: &mut PgConnection, id: WorkspaceId) -> Result<Vec<Blocker>> {
+    let rows = sqlx::query!(r#"select name, '/deployments/' || id as "path!" from deployments where workspace_id = $1 order by name limit 50"#, id.0).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| Blocker { kind: "deployment".into(), name: row.name, path: row.path }).collect())
+}

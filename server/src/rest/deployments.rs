@@ -1,0 +1,66 @@
+//! `/api/v1/deployments`
+
+use axum::Json;
+use control::{OrReplay as _, deployments};
+use domain::{
+    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
+    ids::DeploymentId,
+    operation::Started,
+    page::Page,
+};
+
+use super::{
+    error::Problem,
+    extract::{Body, Id, Query},
+    respond::{Answer, Begun, Tagged},
+};
+use crate::session::Caller;
+
+/// Lists the deployments you may see.
+#[utoipa::path(get, path = "/deployments", operation_id = "list_deployments", tag = "deployments", params(DeploymentQuery), responses((status = 200, body = Page<DeploymentSummary>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(Caller(ctx): Caller, Query(query): Query<DeploymentQuery>) -> Answer<Json<Page<DeploymentSummary>>> {
+    Ok(Json(deployments::list(&ctx, &query).await?))
+}
+
+/// Deploys a release into a workspace.
+#[utoipa::path(post, path = "/deployments", operation_id = "create_deployment", tag = "deployments", request_body = NewDeployment, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn create(Caller(ctx): Caller, Body(new): Body<NewDeployment>) -> Answer<Begun> {
+    Ok(Begun(deployments::create(&ctx, &new).await.or_replay()?))
+}
+
+/// Says what a new deployment would make and whether anything stands in its way. Changes nothing.
+#[utoipa::path(post, path = "/deployments/preview", operation_id = "preview_deployment", tag = "deployments", request_body = NewDeployment, responses((status = 200, body = DeploymentPreview), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn preview(Caller(ctx): Caller, Body(new): Body<NewDeployment>) -> Answer<Json<DeploymentPreview>> {
+    Ok(Json(deployments::preview(&ctx, &new).await?))
+}
+
+/// Shows a deployment with its replicas.
+#[utoipa::path(get, path = "/deployments/{id}", operation_id = "get_deployment", tag = "deployments", params(("id" = DeploymentId, Path)), responses((status = 200, body = Deployment), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn get(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Tagged<Deployment>> {
+    let deployment = deployments::get(&ctx, id).await?;
+    Ok(Tagged(deployment.version, deployment))
+}
+
+/// Changes a deployment, as a new revision.
+#[utoipa::path(patch, path = "/deployments/{id}", operation_id = "change_deployment", tag = "deployments", params(("id" = DeploymentId, Path), ("If-Match" = String, Header)), request_body = DeploymentChange, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(change): Body<DeploymentChange>) -> Answer<Begun> {
+    Ok(Begun(deployments::change(&ctx, id, &change).await.or_replay()?))
+}
+
+/// Deletes a deployment with everything that was made for it.
+#[utoipa::path(delete, path = "/deployments/{id}", operation_id = "delete_deployment", tag = "deployments", params(("id" = DeploymentId, Path)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn delete(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Begun> {
+    Ok(Begun(deployments::delete(&ctx, id).await.or_replay()?))
+}
+
+/// Lists a deployment's revisions, newest first.
+#[utoipa::path(get, path = "/deployments/{id}/revisions", operation_id = "list_revisions", tag = "deployments", params(("id" = DeploymentId, Path)), responses((status = 200, body = Vec<Revision>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn revisions(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Json<Vec<Revision>>> {
+    Ok(Json(deployments::revisions(&ctx, id).await?))
+}
+
+/// Rolls a deployment back to an earlier revision, as a new one.
+#[utoipa::path(post, path = "/deployments/{id}/rollback", operation_id = "roll_back_deployment", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = Rollback, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn roll_back(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(rollback): Body<Rollback>) -> Answer<Begun> {
+    Ok(Begun(deployments::roll_back(&ctx, id, &rollback).await.or_replay()?))
+}
