@@ -9,8 +9,8 @@
 //! through its `mod.rs`.
 
 pub mod access;
-pub mod attempts;
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
@@ -35,7 +35,6 @@ pub mod testing;
 pub mod tokens;
 pub mod users;
 pub mod workspaces;
-//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

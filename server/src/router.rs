@@ -28,6 +28,14 @@ use crate::{forms, rest, rest::error::RestError, session, state::AppState, telem
 /// REST, with the paths its document has.
 pub fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(rest::users::me))
+        .routes(routes!(rest::users::list))
+        .routes(routes!(rest::users::get, rest::users::update))
+        .routes(routes!(rest::invitations::list, rest::invitations::create))
+        .routes(routes!(rest::invitations::revoke))
+        .routes(routes!(rest::tokens::list, rest::tokens::create))
+        .routes(routes!(rest::tokens::revoke))
+        .routes(routes!(rest::tokens::list_of_team))
         .routes(routes!(rest::teams::list, rest::teams::create))
         .routes(routes!(rest::teams::get, rest::teams::update, rest::teams::delete))
         .routes(routes!(rest::teams::members, rest::teams::set_member))
@@ -50,6 +58,11 @@ pub fn pages() -> Router<AppState> {
     Router::new()
         .route("/sign-in", get(forms::sign_in::show).post(forms::sign_in::sign_in))
         .route("/sign-out", get(forms::sign_in::no_sign_out).post(forms::sign_in::sign_out))
+        .route("/links/{secret}", get(forms::links::show).post(forms::links::redeem))
+        .route("/profile", get(forms::profile::show).post(forms::profile::post))
+        .route("/users", get(forms::users::list).post(forms::users::post))
+        .route("/users/{id}", get(forms::users::show).post(forms::users::change))
+        .route("/teams/{id}/tokens", get(forms::team_tokens::show).post(forms::team_tokens::post))
         .route("/teams", get(forms::teams::list).post(forms::teams::create))
         .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }

@@ -86,7 +86,8 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
         None => None,
     };
     store::withdraw_of(&mut tx, email.as_str()).await?;
-    let link = NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(id, _, role)| (*id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
+    let link =
+        NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(id, _, role)| (*id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
     let (made, url) = make(&mut tx, ctx, link).await?;
     let mut event = Event::new("invitation.create", ObjectKind::Invitation, made.id.0, email.as_str()).change("platform_role", None::<&str>, new.platform_role);
     if let Some((id, name, role)) = &team {
@@ -217,7 +218,8 @@ async fn join(conn: &mut PgConnection, ctx: &Ctx, link: &store::Taken, email: &s
         .await
         .on_constraint("users_email_unique", || Rejected::new(Code::AlreadyExists, format!("{email} has an account already. Sign in instead.")).at("email"))?;
     let ctx = ctx.acting_as(Actor::user(id, name, link.platform_role));
-    let event = Event::new("user.create", ObjectKind::User, id.0, email).change("platform_role", None::<&str>, link.platform_role).change("invited_by", None::<&str>, &link.made_by);
+    let event =
+        Event::new("user.create", ObjectKind::User, id.0, email).change("platform_role", None::<&str>, link.platform_role).change("invited_by", None::<&str>, &link.made_by);
     audit::record(conn, &ctx, event).await?;
     if let Some((team, team_name, role)) = &link.team {
         store::insert_member(conn, *team, id, *role).await?;

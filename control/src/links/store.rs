@@ -226,12 +226,9 @@ pub(super) async fn insert_member(conn: &mut PgConnection, team: TeamId, user: U
 }
 
 pub(super) async fn set_password(conn: &mut PgConnection, user: UserId, hash: &str) -> Result<Option<Actor>> {
-    let row = sqlx::query!(
-        r#"update users set password_hash = $2 where id = $1 and disabled_at is null returning name, platform_role as "platform_role: PlatformRole""#,
-        user.0,
-        hash
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row =
+        sqlx::query!(r#"update users set password_hash = $2 where id = $1 and disabled_at is null returning name, platform_role as "platform_role: PlatformRole""#, user.0, hash)
+            .fetch_optional(conn)
+            .await?;
     Ok(row.map(|row| Actor::user(user, row.name, row.platform_role)))
 }

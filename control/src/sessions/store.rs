@@ -103,7 +103,8 @@ pub(super) async fn delete(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<b
 }
 
 pub(super) async fn delete_all(conn: &mut PgConnection, user: UserId, keep: Option<[u8; 32]>) -> Result<u64> {
-    let deleted = sqlx::query!("delete from sessions where user_id = $1 and ($2::bytea is null or secret_hash <> $2)", user.0, keep.as_ref().map(|hash| &hash[..])).execute(conn).await?;
+    let deleted =
+        sqlx::query!("delete from sessions where user_id = $1 and ($2::bytea is null or secret_hash <> $2)", user.0, keep.as_ref().map(|hash| &hash[..])).execute(conn).await?;
     Ok(deleted.rows_affected())
 }
 

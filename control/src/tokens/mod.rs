@@ -71,7 +71,12 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let (prefix, secret) = secret::generate();
     let id = TokenId::generate();
     let owner = (new.kind == TokenKind::Personal).then_some(user);
-    store::insert(&mut tx, ctx, store::NewRow { id, hash: secrets::hash(&secret), prefix: &prefix, name: name.as_str(), kind: new.kind, owner, limit: limit.as_ref(), days: new.days }).await?;
+    store::insert(
+        &mut tx,
+        ctx,
+        store::NewRow { id, hash: secrets::hash(&secret), prefix: &prefix, name: name.as_str(), kind: new.kind, owner, limit: limit.as_ref(), days: new.days },
+    )
+    .await?;
     let token = store::find(&mut tx, id).await?.ok_or_else(|| anyhow::anyhow!("a new token is not there"))?.token;
     let mut event = Event::new("token.create", ObjectKind::Token, id.0, name.as_str())
         .change("kind", None::<&str>, new.kind)
@@ -111,9 +116,9 @@ pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Token>> {
 /// # Errors
 /// `not_found` if the actor may not see the team; `forbidden` without the role owner.
 pub async fn list_of_team(ctx: &Ctx, team: TeamId, query: &PageQuery) -> Result<Page<Token>> {
-    let mut conn = ctx.read().await?;
-    let membership = access::membership(&mut conn, ctx.actor(), team).await?;
+    let membership = teams::get(ctx, team).await?.your_role;
     ctx.actor().check_team(team, membership, TeamAction::ManageTokens, "team")?;
+    let mut conn = ctx.read().await?;
     let paging = Paging::read(ctx.control(), "team_tokens", query, &team, &SORTS)?;
     let rows = store::list(&mut conn, None, None, Some(team), &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.token.id.0), |row| row.token)

@@ -94,10 +94,11 @@ pub async fn update(ctx: &Ctx, id: UserId, change: &UserChange) -> Result<User> 
         tokens::revoke_all(&mut tx, id).await?;
         links::withdraw_resets(&mut tx, id).await?;
     }
-    let event = Event::new("user.update", ObjectKind::User, id.0, &before.email)
-        .change("name", &before.name, &name)
-        .change("platform_role", before.platform_role, role)
-        .change("disabled", before.disabled, disabled);
+    let event = Event::new("user.update", ObjectKind::User, id.0, &before.email).change("name", &before.name, &name).change("platform_role", before.platform_role, role).change(
+        "disabled",
+        before.disabled,
+        disabled,
+    );
     audit::record(&mut tx, ctx, event).await?;
     let user = store::find(&mut tx, id).await?;
     tx.commit(user).await

@@ -150,13 +150,6 @@ pub(super) async fn credentials(conn: &mut PgConnection, id: UserId) -> Result<(
 
 /// Sets the password, if the one before is still `before`.
 pub(super) async fn set_password(conn: &mut PgConnection, id: UserId, hash: &str, before: &str) -> Result<bool> {
-    let set = sqlx::query!(
-        "update users set password_hash = $2 where id = $1 and disabled_at is null and password_hash = $3",
-        id.0,
-        hash,
-        before
-    )
-    .execute(conn)
-    .await?;
+    let set = sqlx::query!("update users set password_hash = $2 where id = $1 and disabled_at is null and password_hash = $3", id.0, hash, before).execute(conn).await?;
     Ok(set.rows_affected() == 1)
 }
