@@ -48,7 +48,7 @@ impl Who {
 }
 
 pub async fn control(pool: PgPool) -> Control {
-    Control::new(pool, testing::settings()).await.unwrap()
+    testing::control(pool).await
 }
 
 /// Empties the database and fills it anew.
