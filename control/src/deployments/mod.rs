@@ -2,6 +2,7 @@
 
 mod list;
 pub mod manifests;
+mod place;
 mod preview;
 mod spec;
 mod store;
@@ -31,6 +32,7 @@ use crate::{
     reconcile::{self, Scope},
     workspaces,
 };
+pub use place::{Place, PlaceNode, place};
 pub use preview::preview;
 use spec::{Side, Spec};
 use store::{Because, Found};
