@@ -53,14 +53,38 @@ deployer() {
   note "signed up the data scientist $deployer_email of the team forecasting"
 }
 
+# iam ACTION PARAMETER=VALUE...: asks IAM as the sandbox's AWS administrator. curl signs; the keys stay out of the process list.
+iam() {
+  local action=$1 parameter arguments=()
+  shift
+  for parameter in "$@"; do arguments+=(--data-urlencode "$parameter"); done
+  curl -fsS --max-time 30 --aws-sigv4 "aws:amz:$AWS_REGION:iam" \
+    --config <(printf 'user = "%s:%s"' "$SANDBOX_ADMIN_ACCESS_KEY_ID" "$SANDBOX_ADMIN_SECRET_ACCESS_KEY") \
+    --data-urlencode "Action=$action" --data-urlencode Version=2010-05-08 "${arguments[@]}" "$AWS_ENDPOINT_URL/" >/dev/null
+}
+
+# trust EXTERNAL_ID: lets the portal's user assume its role with the external id that the portal made for this account.
+# AWS needs sts:SetSourceIdentity as well; the emulator neither checks it nor takes it in this call.
+trust() {
+  iam UpdateAssumeRolePolicy "RoleName=${SLIPWAY_AWS_ROLE_ARN##*/}" "PolicyDocument=$(jq -nc --arg id "$1" --arg role "$SLIPWAY_AWS_ROLE_ARN" '{
+    Version: "2012-10-17",
+    Statement: [{
+      Effect: "Allow",
+      Principal: {AWS: ($role | sub(":role/"; ":user/"))},
+      Action: "sts:AssumeRole",
+      Condition: {StringEquals: {"sts:ExternalId": $id}}
+    }]
+  }')"
+}
+
 account() {
-  as_admin POST /accounts "$(jq -n --arg role "$SLIPWAY_AWS_ROLE_ARN" --arg id "$SLIPWAY_AWS_EXTERNAL_ID" --arg region "$AWS_REGION" \
-    '{name: "sandbox", role_arn: $role, external_id: $id, regions: [$region]}')" >"$demo/account.json"
-  local account
-  account=$(jq -r .id "$demo/account.json")
+  local made account
+  made=$(as_admin POST /accounts "$(jq -n --arg role "$SLIPWAY_AWS_ROLE_ARN" --arg region "$AWS_REGION" '{name: "sandbox", role_arn: $role, regions: [$region]}')")
+  account=$(jq -er .id <<<"$made")
+  trust "$(jq -er .external_id <<<"$made")"
+  as_admin POST "/accounts/$account/check" '{}' >/dev/null
   as_admin POST "/accounts/$account/prefixes" '{"prefix": "forecasting/", "team": "forecasting"}' >/dev/null
   as_admin POST "/accounts/$account/prefixes" '{"prefix": "growth/", "team": "growth"}' >/dev/null
-  as_admin POST "/accounts/$account/check" '{}' >/dev/null
   note "connected the AWS account"
 }
 

@@ -23,6 +23,7 @@ pub mod entries;
 pub mod instances;
 pub mod nodegroups;
 pub mod route;
+mod signature;
 pub mod tokens;
 mod wishes;
 

@@ -1,6 +1,6 @@
 //! Clusters and node groups, as EKS's API shows them.
 
-use crate::support::{ACCOUNT, Running, create_cluster, trust_service};
+use crate::support::{ACCOUNT, MINUTE, Running, create_cluster, trust_service};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -169,12 +169,23 @@ async fn a_node_group_has_instances_that_join_with_its_role() {
     let text = |field: &str| given[field].as_str().unwrap().to_owned();
     let node =
         running.client(gateway::client::Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey"), token: Some(text("Token")) });
-    let token = node.eks_token("fleet", std::time::SystemTime::now()).unwrap();
+    let token = node.eks_token("fleet", std::time::SystemTime::now(), MINUTE).unwrap();
     let (status, identity) = running.control("POST", "/_sandbox/eks/fleet/verify", &json!({ "token": token })).await;
     assert_eq!((status, identity["sessionName"].as_str()), (200, Some(id.as_str())), "{identity}");
     assert_eq!(identity["canonicalArn"], role);
     let asked = node.query("sts", "GetCallerIdentity", &[]).await.unwrap().success().unwrap();
     assert_eq!(asked.xml("Arn"), Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/nodes/{id}")));
+
+    // What stands for EC2 may take the role in the instance's name; nobody else's name will do.
+    let take = |session: &'static str| {
+        let (root, role) = (root.clone(), role.clone());
+        async move { root.query("sts", "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", session)]).await.unwrap() }
+    };
+    assert_eq!(take("somebody").await.error_code(), "AccessDenied");
+    let taken = take(id.clone().leak()).await.success().unwrap();
+    assert_eq!(taken.xml("Arn"), Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/nodes/{id}")));
+    let token = running.client(taken.keys().unwrap()).eks_token("fleet", std::time::SystemTime::now(), MINUTE).unwrap();
+    assert_eq!(running.control("POST", "/_sandbox/eks/fleet/verify", &json!({ "token": token })).await.0, 200);
 
     let smaller = json!({ "scalingConfig": { "minSize": 0, "desiredSize": 1, "maxSize": 5 } });
     let update =

@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub const ACCOUNT: &str = "111122223333";
+/// How long a token's URL says it is good for, when the AWS CLI makes it.
+pub const MINUTE: Duration = Duration::from_secs(60);
 pub const REGION: &str = "us-east-1";
 
 /// The assume-role policy of a role for `service`.
