@@ -5,6 +5,7 @@
 pub mod ecr;
 pub mod error;
 pub mod iam;
+pub mod probe;
 pub mod sts;
 
 use std::{
