@@ -1,6 +1,8 @@
 //! One file per address.
 
 pub mod audit;
+pub mod change;
+pub mod deploy;
 pub mod deployment;
 pub mod deployments;
 pub mod error;

@@ -4,6 +4,7 @@ mod list;
 pub mod manifests;
 mod place;
 mod preview;
+mod sizes;
 mod spec;
 mod store;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use crate::{
 };
 pub use place::{Place, PlaceNode, place};
 pub use preview::preview;
+pub use sizes::sizes;
 use spec::{Side, Spec};
 use store::{Because, Found};
 
