@@ -35,4 +35,6 @@ pub mod text_area;
 #[cfg(feature = "ssr")]
 pub mod thing;
 #[cfg(feature = "ssr")]
+pub mod token;
+#[cfg(feature = "ssr")]
 pub mod when;

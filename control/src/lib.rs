@@ -9,11 +9,12 @@
 //! through its `mod.rs`.
 
 pub mod access;
-pub mod attempts;
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
+pub mod clusters;
 pub mod ctx;
 pub mod db;
 pub mod deployments;
@@ -21,9 +22,10 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
-//pub mod links;
+pub mod links;
 pub mod live;
 pub mod models;
+pub mod observed;
 pub mod operations;
 pub mod paging;
 pub mod passwords;
@@ -35,8 +37,8 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+pub mod users;
 pub mod workspaces;
-//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

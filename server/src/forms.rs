@@ -4,8 +4,12 @@
 pub mod audit;
 pub mod deployments;
 pub mod home;
+pub mod links;
 pub mod operations;
 pub mod posted;
+pub mod profile;
 pub mod shown;
 pub mod sign_in;
+pub mod team_tokens;
 pub mod teams;
+pub mod users;

@@ -29,23 +29,21 @@ const MAX_DESCRIPTION: usize = 2000;
 /// Creates a model. It is a name at first; releases make it something that runs.
 ///
 /// # Errors
-/// `invalid_input` naming the field, also for a team that the actor may not see; `forbidden`; `already_exists`.
+/// `not_found` for a team that the actor may not see; `forbidden`; `invalid_input` naming the field; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     ctx.attempt("model.create", ObjectKind::Model, None);
     ctx.actor().check_signed_in()?;
+    if new.team.trim().is_empty() {
+        return Err(Rejected::field("team", "Choose a team.").into());
+    }
+    let team = teams::get_by_name(ctx, new.team.trim()).await?;
+    ctx.actor().check_team(team.id, team.your_role, TeamAction::Deploy, "team")?;
     let mut checks = Checks::new();
     let name = checks.take("name", ModelName::parse(&new.name));
     let description = new.description.trim();
     check_description(&mut checks, description);
-    let team = match teams::get_by_name(ctx, new.team.trim()).await {
-        Err(error) if error.is(Code::NotFound) => {
-            checks.wrong("team", if new.team.trim().is_empty() { "Choose a team." } else { "There is no such team, or you cannot see it." });
-            None
-        }
-        other => Some(other?),
-    };
     checks.finish()?;
-    let (name, team) = name.zip(team).expect("a clean check has a name and a team");
+    let name = name.expect("a clean check has a name");
 
     let mut tx = ctx.begin().await?;
     teams::lock(&mut tx, ctx.actor(), team.id, TeamAction::Deploy).await?;

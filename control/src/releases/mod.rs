@@ -1,5 +1,7 @@
 //! Releases: immutable versions of models. They are registered and deleted, never changed.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -197,9 +197,10 @@ impl Plane {
         done
     }
 
-    /// Stops its programs. The relay goes with the plane itself.
+    /// Stops its programs, and gives up the port clients use.
     pub(crate) async fn stop(&self) {
         self.gone.store(true, Ordering::SeqCst);
+        self.relay.close().await;
         let _turn = self.turn.lock().await;
         self.stop_parts().await;
     }
