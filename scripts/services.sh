@@ -85,9 +85,17 @@ tear_down() {
   say "Stopping"
   end slipway 20
   end sandbox 90
+  # It cleans up after itself, unless it was killed.
+  [[ ! -d $demo/sandbox ]] || "$sandbox_program" clean --state "$demo/sandbox" >>"$demo/sandbox.log" 2>&1 || {
+    tail -n 5 "$demo/sandbox.log" >&2
+    note "what the sandbox left could not be removed: see above"
+  }
   "$root/scripts/postgres.sh" stop demo
+  # What was logged outlives the demo: it is what one looks for after a failure.
+  mkdir -p "$logs"
+  find "$demo" -maxdepth 1 -name '*.log' -exec cp {} "$logs/" \;
   rm -rf "$demo"
-  note "nothing is left"
+  note "nothing is left; the logs are in target/logs"
 }
 
 build_sandbox() {

@@ -23,6 +23,8 @@ pub mod meter;
 #[cfg(feature = "ssr")]
 pub mod notice;
 #[cfg(feature = "ssr")]
+pub mod size_choice;
+#[cfg(feature = "ssr")]
 pub mod status;
 #[cfg(feature = "ssr")]
 pub mod steps;
@@ -32,5 +34,7 @@ pub mod table;
 pub mod text_area;
 #[cfg(feature = "ssr")]
 pub mod thing;
+#[cfg(feature = "ssr")]
+pub mod token;
 #[cfg(feature = "ssr")]
 pub mod when;

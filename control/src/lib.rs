@@ -22,7 +22,7 @@ pub mod error;
 pub mod idempotency;
 pub mod k8s;
 pub mod leases;
-//pub mod links;
+pub mod links;
 pub mod live;
 pub mod models;
 pub mod observed;
@@ -37,8 +37,8 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+pub mod users;
 pub mod workspaces;
-//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -39,7 +39,7 @@ first_admin() {
   link=$(grep -oE "http://[^ \"]+/links/[A-Za-z0-9_-]+" "$demo/slipway.log" | tail -n 1) ||
     die "Slipway printed no link for its first admin: see $demo/slipway.log"
   admin_password=$(password)
-  form "$demo/admin.jar" "$(path_of "$link")" "email=$admin_email" "name=Ada Osei" "password=$admin_password"
+  form "$demo/admin.jar" "$(path_of "$link")" "email=$admin_email" "name=Ada Osei" "password=$admin_password" "password_again=$admin_password"
   admin_token=$(personal_token "$demo/admin.jar" demo)
   note "signed up the admin $admin_email"
 }
@@ -48,7 +48,7 @@ deployer() {
   local link
   link=$(as_admin POST /invitations "$(jq -n --arg email "$deployer_email" '{email: $email, team: "forecasting", team_role: "deployer"}')" | jq -er .url)
   deployer_password=$(password)
-  form "$demo/deployer.jar" "$(path_of "$link")" "name=Devi Rao" "password=$deployer_password"
+  form "$demo/deployer.jar" "$(path_of "$link")" "name=Devi Rao" "password=$deployer_password" "password_again=$deployer_password"
   deployer_token=$(personal_token "$demo/deployer.jar" demo)
   note "signed up the data scientist $deployer_email of the team forecasting"
 }
@@ -83,8 +83,8 @@ account() {
   account=$(jq -er .id <<<"$made")
   trust "$(jq -er .external_id <<<"$made")"
   as_admin POST "/accounts/$account/check" '{}' >/dev/null
-  as_admin POST "/accounts/$account/prefixes" '{"prefix": "forecasting/", "team": "forecasting"}' >/dev/null
-  as_admin POST "/accounts/$account/prefixes" '{"prefix": "growth/", "team": "growth"}' >/dev/null
+  as_admin PUT "/accounts/$account/prefixes" '{"prefix": "forecasting/", "team": "forecasting"}' >/dev/null
+  as_admin PUT "/accounts/$account/prefixes" '{"prefix": "growth/", "team": "growth"}' >/dev/null
   note "connected the AWS account"
 }
 
@@ -118,7 +118,7 @@ iris() {
   workspace=$(as_deployer GET '/workspaces?cluster=lab' | jq -er '.items[0].id')
   answer=$(as_deployer POST /deployments "$(jq -n --arg release "$release" --arg workspace "$workspace" \
     '{release: $release, workspace: $workspace, name: "iris", replicas: 1, reason: "the demo"}')")
-  deployment=$(jq -er .id <<<"$answer")
+  deployment=$(jq -er .object <<<"$answer")
   until_true 120 "deploying iris" settled "$(jq -er .operation <<<"$answer")"
   note "deployed iris"
   echo "SLIPWAY_DEPLOYMENT=$deployment" >>"$demo/env"

@@ -1,5 +1,7 @@
 //! Search, filters, sorting and pages of a list: plain GET forms and links.
 
+use std::borrow::Cow;
+
 use domain::page::Direction;
 use leptos::prelude::*;
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde::Serialize;
 /// What a list was asked, as its address says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    path: &'static str,
+    path: Cow<'static, str>,
     pairs: Vec<(String, String)>,
 }
 
@@ -17,7 +19,7 @@ impl Asked {
     /// # Panics
     /// Never with the queries of `domain::*`, which are flat structures of texts, numbers and unit variants.
     #[must_use]
-    pub fn new(path: &'static str, query: &impl Serialize) -> Self {
+    pub fn new(path: impl Into<Cow<'static, str>>, query: &impl Serialize) -> Self {
         let value = serde_json::to_value(query).expect("a query is plain data");
         let pairs = value.as_object().into_iter().flatten().filter_map(|(name, value)| {
             let text = match value {
@@ -27,7 +29,7 @@ impl Asked {
             };
             Some((name.clone(), text))
         });
-        Self { path, pairs: pairs.collect() }
+        Self { path: path.into(), pairs: pairs.collect() }
     }
 
     /// What it was asked under this name.
@@ -63,7 +65,7 @@ impl Asked {
             }
         }
         match text.finish() {
-            query if query.is_empty() => self.path.to_owned(),
+            query if query.is_empty() => self.path.clone().into_owned(),
             query => format!("{}?{query}", self.path),
         }
     }
@@ -119,7 +121,7 @@ pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters
             {filters}
             {chips}
             <button>"Search"</button>
-            {narrowed.then(|| view! { <a class="small" href=asked.path>"Show all"</a> })}
+            {narrowed.then(|| view! { <a class="small" href=asked.path.into_owned()>"Show all"</a> })}
         </form>
     }
 }
@@ -179,7 +181,7 @@ pub fn Pager(asked: Asked, next: Option<String>) -> impl IntoView {
 /// Nothing matches what was asked.
 #[component]
 pub fn NoMatch(asked: Asked, columns: &'static str) -> impl IntoView {
-    view! { <tr><td colspan=columns><span class="muted">"Nothing matches. "</span><a href=asked.path>"Show all"</a></td></tr> }
+    view! { <tr><td colspan=columns><span class="muted">"Nothing matches. "</span><a href=asked.path.into_owned()>"Show all"</a></td></tr> }
 }
 
 #[cfg(test)]

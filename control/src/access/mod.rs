@@ -160,6 +160,12 @@ impl Actor {
         }
     }
 
+    /// Whether it is a token that is good for one team only.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Refuses whoever has not signed in.
     ///
     /// # Errors

@@ -12,6 +12,17 @@ use crate::{
 /// `(operation id, path with the fixture's ids, what it takes, a body that is well-formed)`
 fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
     vec![
+        ("get_me", "/me", Need::SignIn, None),
+        ("list_users", "/users", Need::PlatformSee, None),
+        ("get_user", "/users/{user}", Need::PlatformSee, None),
+        ("update_user", "/users/{user}", Need::PlatformManage, Some(json!({"name": "x"}))),
+        ("list_invitations", "/invitations", Need::PlatformSee, None),
+        ("create_invitation", "/invitations", Need::PlatformManage, Some(json!({"email": "newer@example.com"}))),
+        ("revoke_invitation", "/invitations/{link}", Need::PlatformManage, None),
+        ("list_tokens", "/tokens", Need::SignIn, None),
+        ("create_token", "/tokens", Need::Browser, Some(json!({"name": "x", "days": 3}))),
+        ("revoke_token", "/tokens/{token}", Need::ManageTokens, None),
+        ("list_team_tokens", "/teams/{team}/tokens", Need::ManageTokens, None),
         ("list_teams", "/teams", Need::SignIn, None),
         ("create_team", "/teams", Need::PlatformManage, Some(json!({"name": "new-team", "owner": "somebody@example.com"}))),
         ("get_team", "/teams/{team}", Need::See, None),

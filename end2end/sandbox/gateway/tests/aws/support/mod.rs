@@ -73,7 +73,7 @@ impl Running {
         let cloud = Cloud::new(http.clone(), emulator_address, ACCOUNT, REGION);
         let sandbox =
             Arc::new(Sandbox::new(gateway, state.path(), cloud, http.clone(), Arc::clone(&planes) as Arc<dyn ControlPlanes>).unwrap());
-        gateway::eks::clusters::resume(&sandbox).await.unwrap();
+        gateway::eks::resume::resume(&sandbox).await.unwrap();
         let router = control::router(Arc::clone(&sandbox));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { sandbox, planes, gateway, state, emulator: Some(emulator), server, http }
