@@ -15,6 +15,8 @@ pub mod form;
 pub mod page;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod variables;
 
 /// Wakes the islands of a page.
 #[cfg(feature = "hydrate")]

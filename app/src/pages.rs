@@ -1,7 +1,12 @@
 //! One file per address.
 
 pub mod audit;
+pub mod change;
+pub mod deploy;
+pub mod deployment;
+pub mod deployments;
 pub mod error;
+pub mod home;
 pub mod link;
 pub mod operations;
 pub mod profile;

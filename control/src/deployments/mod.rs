@@ -2,7 +2,9 @@
 
 mod list;
 pub mod manifests;
+mod place;
 mod preview;
+mod sizes;
 mod spec;
 mod store;
 #[cfg(test)]
@@ -31,7 +33,9 @@ use crate::{
     reconcile::{self, Scope},
     workspaces,
 };
+pub use place::{Place, PlaceNode, place};
 pub use preview::preview;
+pub use sizes::sizes;
 use spec::{Side, Spec};
 use store::{Because, Found};
 

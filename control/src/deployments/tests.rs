@@ -1,0 +1,278 @@
+use domain::{
+    Code,
+    access::{PlatformRole, TeamRole},
+    deployment::{DeploymentChange, DeploymentQuery, DeploymentState, Finding, FindingTone, NewDeployment, Rollback, Variable},
+    ids::{DeploymentId, OperationId},
+    operation::OperationState,
+    page::{Direction, PageQuery},
+    size::Size,
+};
+use sqlx::PgPool;
+
+use crate::{Ctx, OrReplay as _, deployments, operations, testing::World, workspaces::fixture::Place};
+
+const HOSTILE: &str = "</textarea><script>alert(1)</script>";
+
+fn new(place: &Place) -> NewDeployment {
+    NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None }
+}
+
+async fn deploy(ctx: &Ctx, new: &NewDeployment) -> (DeploymentId, OperationId) {
+    let started = deployments::create(ctx, new).await.unwrap();
+    (DeploymentId(started.object), started.operation)
+}
+
+fn to(replicas: i32) -> DeploymentChange {
+    DeploymentChange { replicas: Some(replicas), ..DeploymentChange::default() }
+}
+
+fn back_to(revision: i32) -> Rollback {
+    Rollback { revision, reason: None }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_deployer_deploys_and_everyone_of_the_team_sees_it(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (ada, viewer) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "vi", TeamRole::Viewer).await);
+    let (id, operation) = deploy(&ada, &NewDeployment { replicas: Some(2), environment: vec![Variable { name: "TEXT".into(), value: HOSTILE.into() }], ..new(&place) }).await;
+
+    let seen = deployments::get(&viewer, id).await.unwrap();
+    assert_eq!((seen.summary.name.as_str(), seen.summary.state, seen.summary.replicas, seen.summary.size), ("iris", DeploymentState::Pending, 2, Size::Small));
+    assert_eq!(seen.environment[0].value, HOSTILE);
+    assert_eq!(seen.operation, Some(operation));
+    assert!(seen.image.contains("@sha256:"), "{}", seen.image);
+    assert_eq!(operations::get(&viewer, operation).await.unwrap().steps.len(), deployments::ROLL_OUT.len());
+    let due = sqlx::query_scalar!("select generation from reconcile where object_id = $1", id.0).fetch_one(&world.control.pool).await.unwrap();
+    assert_eq!(due, 1);
+    assert!(deployments::create(&viewer, &new(&place)).await.unwrap_err().is(Code::Forbidden));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_not_yours_does_not_exist(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (place, other) = (Place::new(&world).await, Place::named(&world, "growth").await);
+    let ada = place.member(&world, "ada", TeamRole::Owner).await;
+    let eve = other.member(&world, "eve", TeamRole::Owner).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let (id, operation) = deploy(&ada, &new(&place)).await;
+    assert!(deployments::get(&eve, id).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::revisions(&eve, id).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::change(&eve, id, &to(3)).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::roll_back(&eve, id, &back_to(1)).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::delete(&eve, id).await.unwrap_err().is(Code::NotFound));
+    assert!(operations::cancel(&eve, operation).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::create(&eve, &NewDeployment { workspace: other.workspace, ..new(&place) }).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::create(&eve, &NewDeployment { release: other.releases[0], ..new(&place) }).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::preview(&eve, &new(&place)).await.unwrap_err().is(Code::NotFound));
+    assert!(deployments::list(&eve, &DeploymentQuery::default()).await.unwrap().items.is_empty());
+    // An admin sees everything, and deploys only as a member.
+    assert_eq!(deployments::list(&admin, &DeploymentQuery::default()).await.unwrap().items.len(), 1);
+    assert!(deployments::create(&admin, &new(&place)).await.unwrap_err().is(Code::Forbidden));
+    assert!(deployments::list(&world.nobody(), &DeploymentQuery::default()).await.unwrap_err().is(Code::Unauthenticated));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_workspace_of_another_team_of_mine_is_the_wrong_field(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (place, other) = (Place::new(&world).await, Place::named(&world, "growth").await);
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    other.join(&world, &ada, TeamRole::Deployer).await;
+    let refused = deployments::create(&ada, &NewDeployment { workspace: other.workspace, ..new(&place) }).await.unwrap_err();
+    assert!(refused.rejected().unwrap().message_for("workspace").is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn every_wrong_field_is_named_and_nothing_is_made(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let wrong = NewDeployment {
+        name: Some("іris".into()),
+        replicas: Some(0),
+        environment: vec![Variable { name: "1".into(), value: String::new() }],
+        reason: Some("a\u{202e}b".into()),
+        ..new(&place)
+    };
+    let refused = deployments::create(&ada, &wrong).await.unwrap_err();
+    let fields: Vec<&str> = refused.rejected().unwrap().errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["name", "replicas", "environment.0.name", "reason"]);
+    assert!(deployments::list(&ada, &DeploymentQuery::default()).await.unwrap().items.is_empty());
+
+    deploy(&ada, &new(&place)).await;
+    let taken = deployments::create(&ada, &new(&place)).await.unwrap_err();
+    assert!(taken.is(Code::AlreadyExists) && taken.rejected().unwrap().message_for("name").is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_quota_holds_over_all_deployments(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    // The quota is 4 CPU; a medium replica asks for 2.
+    let one = NewDeployment { size: Some(Size::Medium), ..new(&place) };
+    let (id, _) = deploy(&ada, &one).await;
+    let two = NewDeployment { name: Some("second".into()), replicas: Some(2), ..one.clone() };
+    let refused = deployments::create(&ada, &two).await.unwrap_err();
+    assert!(refused.is(Code::QuotaExceeded), "{refused}");
+    assert!(refused.rejected().unwrap().message.contains("6 CPU are asked for and 4 are allowed"), "{refused}");
+    deploy(&ada, &NewDeployment { replicas: Some(1), ..two }).await;
+    // A change counts itself once.
+    assert!(deployments::change(&ada, id, &to(2)).await.unwrap_err().is(Code::QuotaExceeded));
+    deployments::change(&ada, id, &DeploymentChange { size: Some(Size::Small), ..to(4) }).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_change_is_a_new_revision_and_supersedes_what_runs(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let (id, first) = deploy(&ada, &new(&place)).await;
+    let change = DeploymentChange { release: Some(place.releases[1]), reason: Some("better on petals".into()), ..to(2) };
+    let second = deployments::change(&ada, id, &change).await.unwrap();
+    assert_eq!(operations::get(&ada, first).await.unwrap().state, OperationState::Superseded);
+    assert_eq!(operations::get(&ada, second.operation).await.unwrap().generation, 2);
+    let revisions = deployments::revisions(&ada, id).await.unwrap();
+    assert_eq!(revisions[0].changes, ["release iris 1 → iris 2", "replicas 1 → 2"]);
+    assert_eq!(revisions[0].reason.as_deref(), Some("better on petals"));
+    assert!(revisions[1].changes.is_empty());
+    assert!(deployments::change(&ada, id, &DeploymentChange::default()).await.unwrap_err().is(Code::Conflict), "nothing would change");
+    assert!(deployments::change(&ada.seeing(1), id, &to(1)).await.unwrap_err().is(Code::PreconditionFailed));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn rolling_back_makes_a_revision_and_finds_the_pods_that_run(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let (id, _) = deploy(&ada, &new(&place)).await;
+    deployments::change(&ada, id, &to(2)).await.unwrap();
+    deployments::change(&ada, id, &DeploymentChange { release: Some(place.releases[1]), ..DeploymentChange::default() }).await.unwrap();
+    deployments::roll_back(&ada, id, &back_to(2)).await.unwrap();
+    let revisions = deployments::revisions(&ada, id).await.unwrap();
+    assert_eq!((revisions[0].number, revisions[0].rolled_back_to, revisions[0].release_number, revisions[0].replicas), (4, Some(2), 1, 2));
+    let mut conn = world.control.pool.acquire().await.unwrap();
+    let mut templates = Vec::new();
+    for revision in 1..=4 {
+        templates.push(deployments::store::template_revision(&mut conn, id, revision).await.unwrap());
+    }
+    assert_eq!(templates, [1, 1, 3, 1], "scaling and going back leave pods alone");
+    for impossible in [4, 9] {
+        let refused = deployments::roll_back(&ada, id, &back_to(impossible)).await.unwrap_err();
+        assert!(refused.rejected().unwrap().message_for("revision").is_some(), "{impossible}");
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn only_an_owner_deletes_and_only_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (ada, owner) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "olu", TeamRole::Owner).await);
+    let (id, rollout) = deploy(&ada, &new(&place)).await;
+    assert!(deployments::delete(&ada, id).await.unwrap_err().is(Code::Forbidden));
+    let deletion = deployments::delete(&owner, id).await.unwrap();
+    assert_eq!(operations::get(&ada, rollout).await.unwrap().state, OperationState::Superseded);
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.state, DeploymentState::Deleting);
+    assert!(deployments::delete(&owner, id).await.unwrap_err().is(Code::Conflict));
+    assert!(deployments::change(&ada, id, &to(2)).await.unwrap_err().is(Code::Conflict));
+    assert!(operations::cancel(&owner, deletion.operation).await.unwrap_err().is(Code::Conflict), "a deletion runs to its end");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn cancelling_holds_until_the_next_revision(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let (id, operation) = deploy(&ada, &new(&place)).await;
+    let cancelled = operations::cancel(&ada, operation).await.unwrap();
+    assert_eq!(cancelled.state, OperationState::Cancelled);
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.state, DeploymentState::Held);
+    assert!(operations::cancel(&ada, operation).await.unwrap_err().is(Code::Conflict));
+    deployments::change(&ada, id, &to(2)).await.unwrap();
+    let held = sqlx::query_scalar!("select held from deployments where id = $1", id.0).fetch_one(&world.control.pool).await.unwrap();
+    assert!(!held);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_same_request_twice_makes_one_deployment(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await.once("k-1");
+    let first = deployments::create(&ada, &new(&place)).await.or_replay().unwrap();
+    let second = deployments::create(&ada, &new(&place)).await.or_replay().unwrap();
+    assert_eq!(first, second);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn pages_of_every_order_follow_each_other_without_gaps(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let names: Vec<String> = (0..7).map(|n| format!("iris-{n}")).collect();
+    for name in &names {
+        deploy(&ada, &NewDeployment { name: Some(name.clone()), size: Some(Size::Tiny), ..new(&place) }).await;
+    }
+    for sort in ["changed_at", "name"] {
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let page = PageQuery { page_size: Some(3), sort: Some(sort.into()), direction: Some(direction), ..PageQuery::default() };
+            let mut query = DeploymentQuery { page, ..DeploymentQuery::default() };
+            let mut seen = Vec::new();
+            loop {
+                let page = deployments::list(&ada, &query).await.unwrap();
+                seen.extend(page.items.into_iter().map(|row| row.name));
+                match page.next_page_token {
+                    Some(token) => query.page.page_token = Some(token),
+                    None => break,
+                }
+            }
+            if direction == Direction::Descending {
+                seen.reverse();
+            }
+            assert_eq!(seen, names, "{sort} {direction:?}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn filters_and_search_narrow_the_list(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    for name in ["alpha", "beta"] {
+        deploy(&ada, &NewDeployment { name: Some(name.into()), size: Some(Size::Tiny), ..new(&place) }).await;
+    }
+    let count = async |query: DeploymentQuery| deployments::list(&ada, &query).await.unwrap().items.len();
+    let search = |text: &str| DeploymentQuery { page: PageQuery { search: Some(text.into()), ..PageQuery::default() }, ..DeploymentQuery::default() };
+    assert_eq!(count(search("alph")).await, 1);
+    assert_eq!(count(search("iris")).await, 2, "by model");
+    assert_eq!(count(search("%")).await, 0, "wildcards are text");
+    assert_eq!(count(search(HOSTILE)).await, 0);
+    assert_eq!(count(DeploymentQuery { state: Some(DeploymentState::Live), ..DeploymentQuery::default() }).await, 0);
+    let all = DeploymentQuery {
+        state: Some(DeploymentState::Pending),
+        team: Some("forecasting".into()),
+        cluster: Some("forecasting-lab".into()),
+        model: Some(place.model),
+        ..DeploymentQuery::default()
+    };
+    assert_eq!(count(all).await, 2);
+    assert_eq!(count(DeploymentQuery { team: Some("growth".into()), ..DeploymentQuery::default() }).await, 0);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_preview_says_what_stands_in_the_way_and_makes_nothing(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let preview = deployments::preview(&ada, &new(&place)).await.unwrap();
+    assert!(preview.findings.iter().all(|finding| finding.tone != FindingTone::Bad), "{:?}", preview.findings);
+    assert_eq!(preview.objects, ["ServiceAccount iris", "Service iris", "PodDisruptionBudget iris", "Deployment iris"]);
+    assert!(preview.manifests.contains("kind: Deployment") && preview.manifests.contains("@sha256:"), "{}", preview.manifests);
+
+    deploy(&ada, &new(&place)).await;
+    let bad = |findings: Vec<Finding>| findings.into_iter().filter(|f| f.tone == FindingTone::Bad).map(|f| f.title).collect::<Vec<_>>();
+    assert_eq!(bad(deployments::preview(&ada, &new(&place)).await.unwrap().findings), ["The name is taken"]);
+    let large = NewDeployment { name: Some("Big One".into()), size: Some(Size::Large), replicas: Some(3), ..new(&place) };
+    assert_eq!(bad(deployments::preview(&ada, &large).await.unwrap().findings), ["The name needs a change", "The workspace's quota does not leave room"]);
+    assert_eq!(deployments::list(&ada, &DeploymentQuery::default()).await.unwrap().items.len(), 1);
+}

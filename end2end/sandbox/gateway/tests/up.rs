@@ -237,7 +237,7 @@ fn a_missing_program_and_a_public_address_are_refused_with_what_to_do() {
     assert!(!missing.status.success() && said.contains("set SANDBOX_FAKECLOUD"), "{said}");
 
     let mut public = Command::new(env!("CARGO_BIN_EXE_sandbox"));
-    let public = public.args(["up", "--listen", "0.0.0.0:4566", "--state"]).arg(folder.path()).output().unwrap();
+    let public = public.args(["up", "--nodes", "simulated", "--listen", "0.0.0.0:4566", "--state"]).arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&public.stderr).into_owned();
     assert!(!public.status.success() && said.contains("not a loopback address"), "{said}");
 }
