@@ -61,7 +61,7 @@ click_to_ready() {
   local release=$1 workspace=$2 began answer
   began=$(date +%s%3N)
   answer=$(deploy "$release" "$workspace" bench-ready)
-  until_true 60 "deploying iris a second time" live "$(jq -er .id <<<"$answer")"
+  until_true 60 "deploying iris a second time" live "$(jq -er .object <<<"$answer")"
   row "iris, click to Ready, image on the node" "$(awk "BEGIN { print ($(date +%s%3N) - $began) / 1000 }")" '<' 10 s
 }
 

@@ -83,8 +83,8 @@ account() {
   account=$(jq -er .id <<<"$made")
   trust "$(jq -er .external_id <<<"$made")"
   as_admin POST "/accounts/$account/check" '{}' >/dev/null
-  as_admin POST "/accounts/$account/prefixes" '{"prefix": "forecasting/", "team": "forecasting"}' >/dev/null
-  as_admin POST "/accounts/$account/prefixes" '{"prefix": "growth/", "team": "growth"}' >/dev/null
+  as_admin PUT "/accounts/$account/prefixes" '{"prefix": "forecasting/", "team": "forecasting"}' >/dev/null
+  as_admin PUT "/accounts/$account/prefixes" '{"prefix": "growth/", "team": "growth"}' >/dev/null
   note "connected the AWS account"
 }
 
@@ -118,7 +118,7 @@ iris() {
   workspace=$(as_deployer GET '/workspaces?cluster=lab' | jq -er '.items[0].id')
   answer=$(as_deployer POST /deployments "$(jq -n --arg release "$release" --arg workspace "$workspace" \
     '{release: $release, workspace: $workspace, name: "iris", replicas: 1, reason: "the demo"}')")
-  deployment=$(jq -er .id <<<"$answer")
+  deployment=$(jq -er .object <<<"$answer")
   until_true 120 "deploying iris" settled "$(jq -er .operation <<<"$answer")"
   note "deployed iris"
   echo "SLIPWAY_DEPLOYMENT=$deployment" >>"$demo/env"

@@ -144,6 +144,7 @@ async fn prepare(call: &Call<'_>, group: &NodeGroupRecord) -> Result<(), AwsErro
     instances::create_profile(cloud, &group.instance_profile, &group.role_arn)
         .await
         .map_err(|error| AwsError::invalid_parameter(format!("The role with name {} cannot be used: {error}", group.role_arn)))?;
+    // Without access entries the role goes into aws-auth, which the Kubernetes side writes as the nodes join.
     if let Some(record) = clusters::record(call)
         && record.authentication_mode != "CONFIG_MAP"
     {
