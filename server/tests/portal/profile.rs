@@ -18,7 +18,8 @@ fn secret(answer: &Answer) -> String {
 async fn a_token_is_made_used_and_revoked(pool: PgPool) {
     let world = World::new(pool).await;
     let ada = world.person("ada", None).await;
-    let made = world.post(&ada.browser, "/profile", &[("do", "create_token"), ("token_name", "</textarea><script>alert(1)</script>"), ("days", "3"), ("_key", "k")]).await.expect(200);
+    let made =
+        world.post(&ada.browser, "/profile", &[("do", "create_token"), ("token_name", "</textarea><script>alert(1)</script>"), ("days", "3"), ("_key", "k")]).await.expect(200);
     assert!(!made.body.contains("<script>alert"));
     let token = Caller::Token(secret(&made));
     assert_eq!(world.get(&token, "/api/v1/me").await.expect(200).json()["email"], "ada@example.com");
