@@ -41,7 +41,12 @@ pub async fn found(ctx: &Ctx) -> Result<FoundClusters> {
     let until = Instant::now() + ALL_LIMIT;
     let mut places = Vec::new();
     for account in &accounts {
-        places.extend(account.regions.iter().map(|region| Place { account: account.id, account_name: account.name.clone(), region: region.clone(), config: ctx.control().aws.config(&account.access, region) }));
+        places.extend(account.regions.iter().map(|region| Place {
+            account: account.id,
+            account_name: account.name.clone(),
+            region: region.clone(),
+            config: ctx.control().aws.config(&account.access, region),
+        }));
     }
     let looks: Vec<(Place, Result<Vec<String>, Rejected>)> = stream::iter(places).map(|place| look(place, until)).buffered(AT_ONCE).collect().await;
     let mut found = FoundClusters::default();

@@ -109,7 +109,12 @@ pub async fn replicas(ctx: &Ctx, id: ClusterId) -> Result<Vec<Placed>> {
 /// `not_found` if the actor may not see the cluster.
 pub async fn newest_operation(ctx: &Ctx, id: ClusterId) -> Result<Option<Operation>> {
     get(ctx, id).await?;
-    let query = OperationQuery { object_kind: Some(ObjectKind::Cluster), object_id: Some(id.to_string()), page: PageQuery { page_size: Some(1), ..PageQuery::default() }, ..OperationQuery::default() };
+    let query = OperationQuery {
+        object_kind: Some(ObjectKind::Cluster),
+        object_id: Some(id.to_string()),
+        page: PageQuery { page_size: Some(1), ..PageQuery::default() },
+        ..OperationQuery::default()
+    };
     Ok(operations::list(ctx, &query).await?.items.into_iter().next())
 }
 

@@ -118,7 +118,9 @@ async fn everybody_sees_what_the_table_says(pool: PgPool) {
         for who in people() {
             let (status, location) = visit(&portal, who, "GET", &filled(path), None).await;
             let expected = need.expected(who);
-            if !fits(expected, status, &location) {
+            // A stream is no place to sign in at: it says so instead of leading there.
+            let right = if path.starts_with("/live/") { crate::fits(expected, status) } else { fits(expected, status, &location) };
+            if !right {
                 wrong.push(format!("{who:?} GET {path}: expected {expected:?}, got {status} {location}"));
             }
         }
