@@ -1,10 +1,20 @@
 //! Deployments: models that run, their revisions, and what is seen of them.
 
+pub mod diagnosis;
+mod examine;
 mod list;
+pub mod next;
 pub mod manifests;
+mod metadata;
+mod observe;
 mod preview;
 mod spec;
 mod store;
+mod reach;
+pub mod reconcile;
+mod record;
+mod subject;
+mod write;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +38,7 @@ use crate::{
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
-    reconcile::{self, Scope},
+    reconcile::{Scope, mark},
     workspaces,
 };
 pub use preview::preview;
@@ -312,7 +322,7 @@ async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, gener
     let new =
         operations::New { verb, object_kind: ObjectKind::Deployment, object_id: found.id.0, object_name: &found.name, team: Some((found.team, &found.team_name)), generation, steps };
     let operation = operations::start(&mut tx, ctx, new).await?;
-    reconcile::mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
+    mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event.accepted()).await?;
     live::changed(&mut tx, found.id.0).await?;
     tx.commit(Started { operation, object: found.id.0 }).await
