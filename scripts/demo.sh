@@ -6,7 +6,7 @@
 # usage: scripts/demo.sh [--run COMMAND [ARGUMENT ...]]
 #   --run    runs the command instead of staying up, with .demo/env set, and ends with its status
 #
-# SLIPWAY_PORT (3000), SLIPWAY_METRICS_PORT (3001) and SANDBOX_PORT (4566; the ports after it too) say
+# SLIPWAY_PORT (3000), SLIPWAY_METRICS_PORT (3001) and SANDBOX_PORT (4566; the ports after it too)
 # where things listen; SANDBOX_NODES is real or simulated.
 source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
@@ -32,7 +32,10 @@ require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
 
 say "Starting the sandbox, a database and Slipway"
 start_sandbox --seed demo
-DATABASE_URL=$("$root/scripts/postgres.sh" start demo)
+# Numbers mean something only on a database that keeps what it is told.
+durable=()
+[[ ${SLIPWAY_PROFILE:-dev} != release ]] || durable=(--durable)
+DATABASE_URL=$("$root/scripts/postgres.sh" start demo "${durable[@]}")
 export DATABASE_URL
 await sandbox 180 "the sandbox" sandbox_ready
 start_slipway

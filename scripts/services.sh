@@ -10,7 +10,11 @@ slipway_port=${SLIPWAY_PORT:-3000}
 metrics_port=${SLIPWAY_METRICS_PORT:-3001}
 # Shells and scripts must not need to know where helpers are.
 sandbox_program=$root/end2end/sandbox/target/debug/sandbox
-slipway_program=$root/target/debug/slipway
+case ${SLIPWAY_PROFILE:-dev} in
+  dev) slipway_program=$root/target/debug/slipway ;;
+  release) slipway_program=$root/target/release/slipway ;;
+  *) die "SLIPWAY_PROFILE is dev or release" ;;
+esac
 # The sandbox says these are its own: emulator, etcd, webhook; and API servers from +10.
 sandbox_ports=(0 1 2 3 4 10 11)
 
@@ -81,9 +85,17 @@ tear_down() {
   say "Stopping"
   end slipway 20
   end sandbox 90
+  # It cleans up after itself, unless it was killed.
+  [[ ! -d $demo/sandbox ]] || "$sandbox_program" clean --state "$demo/sandbox" >>"$demo/sandbox.log" 2>&1 || {
+    tail -n 5 "$demo/sandbox.log" >&2
+    note "what the sandbox left could not be removed: see above"
+  }
   "$root/scripts/postgres.sh" stop demo
+  # What was logged outlives the demo: it is what one looks for after a failure.
+  mkdir -p "$logs"
+  find "$demo" -maxdepth 1 -name '*.log' -exec cp {} "$logs/" \;
   rm -rf "$demo"
-  note "nothing is left"
+  note "nothing is left; the logs are in target/logs"
 }
 
 build_sandbox() {
@@ -91,7 +103,7 @@ build_sandbox() {
 }
 
 build_slipway() {
-  step "Building Slipway" cargo build --locked --manifest-path "$root/Cargo.toml" -p server --bin slipway
+  step "Building Slipway" cargo build --locked --manifest-path "$root/Cargo.toml" --profile "${SLIPWAY_PROFILE:-dev}" -p server --bin slipway
 }
 
 helpers() {

@@ -13,8 +13,6 @@ pub mod facts;
 #[cfg(feature = "ssr")]
 pub mod field;
 #[cfg(feature = "ssr")]
-pub mod icon;
-#[cfg(feature = "ssr")]
 pub mod layout;
 #[cfg(feature = "ssr")]
 pub mod list;
@@ -25,6 +23,8 @@ pub mod meter;
 #[cfg(feature = "ssr")]
 pub mod notice;
 #[cfg(feature = "ssr")]
+pub mod size_choice;
+#[cfg(feature = "ssr")]
 pub mod status;
 #[cfg(feature = "ssr")]
 pub mod steps;
@@ -32,5 +32,9 @@ pub mod steps;
 pub mod table;
 #[cfg(feature = "ssr")]
 pub mod text_area;
+#[cfg(feature = "ssr")]
+pub mod thing;
+#[cfg(feature = "ssr")]
+pub mod token;
 #[cfg(feature = "ssr")]
 pub mod when;

@@ -15,10 +15,19 @@ pub mod form;
 pub mod page;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod variables;
 
 /// Wakes the islands of a page.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     leptos::mount::hydrate_islands();
+    if let Some(document) = web_sys::window().and_then(|window| window.document()) {
+        islands::copy::listen(&document);
+        if let Some(root) = document.document_element() {
+            // The style sheet hides what only the script can answer until then.
+            let _ = root.class_list().add_1("awake");
+        }
+    }
 }

@@ -1,5 +1,17 @@
 //! One file per address.
 
+pub mod audit;
+pub mod change;
+pub mod deploy;
+pub mod deployment;
+pub mod deployments;
 pub mod error;
+pub mod home;
+pub mod link;
+pub mod operations;
+pub mod profile;
 pub mod sign_in;
+pub mod team_tokens;
 pub mod teams;
+pub mod user;
+pub mod users;

@@ -9,11 +9,12 @@
 //! through its `mod.rs`.
 
 pub mod access;
-pub mod attempts;
 pub mod accounts;
+pub mod attempts;
 pub mod audit;
 pub mod aws;
 pub mod clock;
+pub mod clusters;
 pub mod ctx;
 pub mod db;
 pub mod deployments;
@@ -22,12 +23,15 @@ pub mod idempotency;
 pub mod inventory;
 pub mod k8s;
 pub mod leases;
-//pub mod links;
+pub mod links;
 pub mod live;
+pub mod models;
+pub mod observed;
 pub mod operations;
 pub mod paging;
 pub mod passwords;
 pub mod reconcile;
+pub mod releases;
 pub mod secrets;
 pub mod sessions;
 pub mod teams;
@@ -35,8 +39,8 @@ pub mod teams;
 pub mod testing;
 pub mod tokens;
 pub mod work;
+pub mod users;
 pub mod workspaces;
-//pub mod users;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

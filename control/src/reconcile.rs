@@ -94,6 +94,16 @@ pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
     Ok(())
 }
 
+/// Makes everything of a scope due now: what held it up is over. Failures in a row are forgotten.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
+    sqlx::query!("delete from scopes where scope = $1", scope.key()).execute(&mut *conn).await?;
+    sqlx::query!("update reconcile set not_before = now(), attempts = 0 where scope = $1 and not_before > now() and attempts > 0", scope.key()).execute(&mut *conn).await?;
+    live::wake(conn).await
+}
+
 /// Claims up to `limit` due things for `owner`.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! What tests of operations start from: a migrated database of their own, people, and contexts for them.
 
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use domain::{access::PlatformRole, audit::Source, ids::UserId};
 use sqlx::PgPool;
 use std::time::Duration;
 
-use crate::{Actor, Control, Ctx, Request, Settings, idempotency, secrets};
+use crate::{Actor, Control, Ctx, Request, Settings, aws::Aws, idempotency, secrets};
 
 /// The password of people made with [`World::user_with_password`].
 pub const PASSWORD: &str = "seven random words in a row";
@@ -21,6 +23,29 @@ pub fn settings() -> Settings {
     }
 }
 
+/// AWS at another address, entered with keys of an emulator's root user.
+#[must_use]
+pub fn aws(endpoint: &str) -> Aws {
+    aws_as(endpoint, "test", "test")
+}
+
+/// AWS at another address, entered with these keys.
+#[must_use]
+pub fn aws_as(endpoint: &str, key: &str, secret: &str) -> Aws {
+    let keys = SharedCredentialsProvider::new(Credentials::new(key, secret, None, None, "tests"));
+    Aws::over(SdkConfig::builder().behavior_version(BehaviorVersion::latest()).endpoint_url(endpoint).credentials_provider(keys).build())
+}
+
+/// A control whose AWS is a closed port: what wants to go there fails at once.
+pub async fn control(pool: PgPool) -> Control {
+    control_at(pool, "http://127.0.0.1:9").await
+}
+
+/// A control whose AWS is at this address.
+pub async fn control_at(pool: PgPool, endpoint: &str) -> Control {
+    Control::with_aws(pool, settings(), aws(endpoint)).await.expect("a migrated database")
+}
+
 /// A control over a database of its own.
 pub struct World {
     pub control: Control,
@@ -28,7 +53,7 @@ pub struct World {
 
 impl World {
     pub async fn new(pool: PgPool) -> Self {
-        Self { control: Control::new(pool, settings()).await.expect("a migrated database") }
+        Self { control: control(pool).await }
     }
 
     /// A person `<name>@example.com`, signed in.

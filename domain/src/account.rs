@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AccountId, TeamId},
+    page::PageQuery,
     timestamp::Timestamp,
 };
 
@@ -23,6 +24,8 @@ pub struct Account {
     pub checks: Vec<AccountCheck>,
     /// Why the last check could not be made at all.
     pub check_error: Option<String>,
+    /// What AWS said about that.
+    pub check_error_raw: Option<String>,
     pub checked_at: Option<Timestamp>,
     pub clusters: i64,
     pub prefixes: Vec<GrantedPrefix>,
@@ -76,11 +79,28 @@ pub struct NewAccount {
     pub regions: Vec<String>,
 }
 
+/// What to copy into IAM so that Slipway may do its work in the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct AccountPolicy {
+    /// The role or user that Slipway itself runs as; absent when it has no AWS credentials at the moment.
+    pub principal: Option<String>,
+    /// Why the principal is not known.
+    pub principal_error: Option<String>,
+    /// What the account's role, or Slipway itself when no role is assumed, has to be allowed.
+    pub permissions: serde_json::Value,
+    /// The role's trust policy; absent when no role is assumed or the principal is not known.
+    pub trust: Option<serde_json::Value>,
+    /// What Slipway itself has to be allowed to assume the role; absent when no role is assumed.
+    pub assume: Option<serde_json::Value>,
+}
+
 /// Changes an account. What is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct AccountChange {
+    /// An empty text goes back to the process's own credentials.
     #[serde(default)]
     pub role_arn: Option<String>,
     #[serde(default)]
@@ -96,6 +116,54 @@ pub struct NewPrefix {
     pub prefix: String,
     /// The team's name.
     pub team: String,
+}
+
+/// Takes a prefix back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct RemovedPrefix {
+    /// `forecasting/`
+    pub prefix: String,
+}
+
+/// The list of repositories that a team may release from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct RepositoryQuery {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "native", param(inline))]
+    pub page: PageQuery,
+    /// The team's name.
+    pub team: String,
+    /// Only repositories of this AWS account, by its name here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Only repositories of this region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// The list of images in a repository that a team may release from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "native", into_params(parameter_in = Query))]
+pub struct ImageQuery {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "native", param(inline))]
+    pub page: PageQuery,
+    /// The team's name.
+    pub team: String,
+    /// The AWS account's name; may be left out when the team's prefixes name one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// May be left out when the account has one region only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// `forecasting/iris`
+    pub repository: String,
 }
 
 /// A repository that a team may release from.

@@ -6,6 +6,7 @@ use crate::{
     ids::{EventId, TeamId},
     operation::ObjectKind,
     page::PageQuery,
+    state::Tone,
     timestamp::Timestamp,
 };
 
@@ -24,6 +25,44 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Accepted, Self::Refused, Self::Failed];
+
+    /// As it is written in requests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Done => "Done",
+            Self::Accepted => "Accepted",
+            Self::Refused => "Refused",
+            Self::Failed => "Failed",
+        }
+    }
+
+    /// How pages show it.
+    #[must_use]
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Done => Tone::Good,
+            Self::Accepted => Tone::Idle,
+            Self::Refused => Tone::Warn,
+            Self::Failed => Tone::Bad,
+        }
+    }
+}
+
 /// Through which door a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +73,19 @@ pub enum Source {
     Api,
     Cli,
     Worker,
+}
+
+impl Source {
+    /// In a sentence: `from a page`.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Page => "from a page",
+            Self::Api => "over the API",
+            Self::Cli => "on the command line",
+            Self::Worker => "by Slipway at work",
+        }
+    }
 }
 
 /// Who did it.

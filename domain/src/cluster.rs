@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClusterId},
     page::PageQuery,
+    state::Tone,
     timestamp::Timestamp,
 };
 
@@ -24,6 +25,46 @@ pub enum ClusterState {
     Unreachable,
     /// EKS has no such cluster any more.
     Gone,
+}
+
+impl ClusterState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Connecting, Self::Connected, Self::NeedsAccess, Self::Unreachable, Self::Gone];
+
+    /// As it is written in requests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::NeedsAccess => "needs_access",
+            Self::Unreachable => "unreachable",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting",
+            Self::Connected => "Connected",
+            Self::NeedsAccess => "Needs access",
+            Self::Unreachable => "Unreachable",
+            Self::Gone => "Gone",
+        }
+    }
+
+    /// How pages show it.
+    #[must_use]
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Connecting => Tone::Busy,
+            Self::Connected => Tone::Good,
+            Self::NeedsAccess => Tone::Warn,
+            Self::Unreachable | Self::Gone => Tone::Bad,
+        }
+    }
 }
 
 /// An EKS cluster.
@@ -94,7 +135,9 @@ pub struct Node {
     pub instance_type: Option<String>,
     pub node_group: Option<String>,
     pub ready: bool,
-    /// Why it is not ready or takes no pods.
+    /// False when it is cordoned: running pods stay, new ones go elsewhere.
+    pub schedulable: bool,
+    /// Why it is not ready.
     pub message: Option<String>,
     pub allocatable: Capacity,
     pub kubelet_version: String,
@@ -124,6 +167,28 @@ pub struct FoundCluster {
     pub eks_name: String,
     /// Its id here, when it is attached already.
     pub attached: Option<ClusterId>,
+}
+
+/// What EKS has, as far as it could be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct FoundClusters {
+    pub clusters: Vec<FoundCluster>,
+    /// Where Slipway could not look.
+    pub unseen: Vec<UnseenRegion>,
+}
+
+/// A region of an account that Slipway could not look into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct UnseenRegion {
+    pub account: AccountId,
+    pub account_name: String,
+    pub region: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// What AWS said about that.
+    pub raw: Option<String>,
 }
 
 /// Attaches a cluster that EKS has.

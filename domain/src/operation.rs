@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{OperationId, TeamId},
     page::PageQuery,
+    state::Tone,
     timestamp::Timestamp,
 };
 
@@ -24,6 +25,44 @@ pub enum OperationState {
 }
 
 impl OperationState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Superseded];
+
+    /// As it is written in requests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+            Self::Superseded => "Superseded",
+        }
+    }
+
+    /// How pages show it.
+    #[must_use]
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Running => Tone::Busy,
+            Self::Succeeded => Tone::Good,
+            Self::Failed => Tone::Bad,
+            Self::Cancelled | Self::Superseded => Tone::Idle,
+        }
+    }
+
     /// Whether nothing more happens in it.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -52,6 +91,22 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::User,
+        Self::Team,
+        Self::Token,
+        Self::Invitation,
+        Self::Account,
+        Self::Cluster,
+        Self::Workspace,
+        Self::Model,
+        Self::Release,
+        Self::Deployment,
+        Self::Operation,
+        Self::Installation,
+    ];
+
     /// In a sentence.
     #[must_use]
     pub fn as_str(self) -> &'static str {

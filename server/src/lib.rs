@@ -1,5 +1,6 @@
 //! The process: wiring and HTTP. What it can do is `control`; what people see is `app`.
 
+pub mod admin;
 pub mod config;
 pub mod forms;
 pub mod live;

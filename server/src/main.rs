@@ -4,8 +4,9 @@ use std::str::FromStr as _;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use control::{Control, db};
+use control::{Control, db, links};
 use server::{
+    admin,
     config::{Cli, Command, Settings},
     postgres::PrivatePostgres,
     serve, telemetry,
@@ -49,7 +50,7 @@ async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telem
     }
     let control = Control::new(pool.clone(), cli.settings.control()).await?;
     match &cli.command {
-        Some(Command::Admin { .. }) => anyhow::bail!("the command line comes with sign-in"),
+        Some(Command::Admin { command }) => admin::run(control, command).await,
         Some(Command::Serve) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: false }).await,
         Some(Command::Work) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: false, work: true }).await,
         None | Some(Command::Migrate) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: true }).await,
@@ -73,6 +74,10 @@ async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry
         Ok(())
     });
     if roles.serve {
+        if let Some(link) = links::ensure_first_admin(&control).await? {
+            // On standard output and not in the log: whoever has the link becomes the admin.
+            println!("Nobody administers this portal yet. Become its first admin here, once:\n{link}");
+        }
         let (settings, control, stop) = (settings.clone(), control.clone(), stop.clone());
         parts.spawn(async move { serve::run(&settings, control, stop).await });
     }

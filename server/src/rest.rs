@@ -1,12 +1,18 @@
 //! `/api/v1`: one file per resource. Handlers read the request, call one operation and write what it gave.
 
+pub mod accounts;
 pub mod audit;
 pub mod deployments;
 pub mod document;
 pub mod error;
 pub mod extract;
+pub mod invitations;
+pub mod models;
 pub mod operations;
 pub mod precondition;
+pub mod releases;
 pub mod respond;
 pub mod teams;
+pub mod tokens;
+pub mod users;
 pub mod workspaces;

@@ -1,5 +1,7 @@
 //! Search, filters, sorting and pages of a list: plain GET forms and links.
 
+use std::borrow::Cow;
+
 use domain::page::Direction;
 use leptos::prelude::*;
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde::Serialize;
 /// What a list was asked, as its address says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    path: &'static str,
+    path: Cow<'static, str>,
     pairs: Vec<(String, String)>,
 }
 
@@ -17,7 +19,7 @@ impl Asked {
     /// # Panics
     /// Never with the queries of `domain::*`, which are flat structures of texts, numbers and unit variants.
     #[must_use]
-    pub fn new(path: &'static str, query: &impl Serialize) -> Self {
+    pub fn new(path: impl Into<Cow<'static, str>>, query: &impl Serialize) -> Self {
         let value = serde_json::to_value(query).expect("a query is plain data");
         let pairs = value.as_object().into_iter().flatten().filter_map(|(name, value)| {
             let text = match value {
@@ -27,7 +29,7 @@ impl Asked {
             };
             Some((name.clone(), text))
         });
-        Self { path, pairs: pairs.collect() }
+        Self { path: path.into(), pairs: pairs.collect() }
     }
 
     /// What it was asked under this name.
@@ -39,7 +41,13 @@ impl Asked {
     /// Whether it was asked for anything but the whole list.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        self.pairs.iter().any(|(name, value)| !value.is_empty() && !matches!(name.as_str(), "sort" | "direction" | "page_size"))
+        self.pairs.iter().any(|(name, value)| !value.is_empty() && !ORDER.contains(&name.as_str()))
+    }
+
+    /// What the form above the list does not ask itself and has to send along.
+    fn kept<'a>(&'a self, filters: &[Filter]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let asks: Vec<&str> = filters.iter().map(|filter| filter.name).chain(["search", "page_token"]).collect();
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(move |(name, value)| !value.is_empty() && !asks.contains(name))
     }
 
     /// The same question with some of it changed; a page token does not outlive that.
@@ -57,11 +65,14 @@ impl Asked {
             }
         }
         match text.finish() {
-            query if query.is_empty() => self.path.to_owned(),
+            query if query.is_empty() => self.path.clone().into_owned(),
             query => format!("{}?{query}", self.path),
         }
     }
 }
+
+/// How a list is set out, which narrows nothing.
+const ORDER: [&str; 3] = ["sort", "direction", "page_size"];
 
 /// A choice that narrows a list.
 pub struct Filter {
@@ -78,10 +89,14 @@ pub struct Filter {
 /// The form above a list.
 #[component]
 pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters: Vec<Filter>) -> impl IntoView {
-    let kept = ["sort", "direction", "page_size"]
+    let kept: Vec<(String, String)> = asked.kept(&filters).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // What a link asked for and no choice here shows has to be seen.
+    let chips = kept
         .iter()
-        .filter_map(|name| asked.value(name).map(|value| view! { <input type="hidden" name=*name value=value.to_owned()/> }))
+        .filter(|(name, _)| !ORDER.contains(&name.as_str()) && !name.ends_with("_id"))
+        .map(|(name, value)| view! { <span class="tag">{format!("{}: {value}", name.replace('_', " "))}</span> })
         .collect_view();
+    let kept = kept.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
     let filters = filters
         .into_iter()
         .map(|filter| {
@@ -104,8 +119,9 @@ pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters
             {kept}
             <input type="search" name="search" value=search placeholder=placeholder aria-label=placeholder maxlength="100"/>
             {filters}
+            {chips}
             <button>"Search"</button>
-            {narrowed.then(|| view! { <a class="small" href=asked.path>"Show all"</a> })}
+            {narrowed.then(|| view! { <a class="small" href=asked.path.into_owned()>"Show all"</a> })}
         </form>
     }
 }
@@ -165,7 +181,7 @@ pub fn Pager(asked: Asked, next: Option<String>) -> impl IntoView {
 /// Nothing matches what was asked.
 #[component]
 pub fn NoMatch(asked: Asked, columns: &'static str) -> impl IntoView {
-    view! { <tr><td colspan=columns><span class="muted">"Nothing matches. "</span><a href=asked.path>"Show all"</a></td></tr> }
+    view! { <tr><td colspan=columns><span class="muted">"Nothing matches. "</span><a href=asked.path.into_owned()>"Show all"</a></td></tr> }
 }
 
 #[cfg(test)]

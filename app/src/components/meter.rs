@@ -11,11 +11,14 @@ pub fn Meter(
     /// The two numbers in words: `1.5 of 8 CPU`.
     #[prop(into)]
     words: String,
+    /// Whether being full is a matter of concern.
+    #[prop(default = true)]
+    warns: bool,
 ) -> impl IntoView {
     let share = if limit > 0 { (used as f64 / limit as f64).clamp(0.0, 1.0) } else { 0.0 };
     let tone = match share {
-        share if share >= 1.0 => "bad",
-        share if share >= 0.8 => "warn",
+        share if warns && share >= 1.0 => "bad",
+        share if warns && share >= 0.8 => "warn",
         _ => "",
     };
     view! {

@@ -8,7 +8,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{icon::ToneIcon, when::took};
+use super::{status::Dot, when::took};
 
 /// The steps of an operation.
 #[component]
@@ -35,7 +35,7 @@ fn OneStep(step: OperationStep) -> impl IntoView {
     let later = matches!(step.state, StepState::Waiting | StepState::Skipped);
     view! {
         <li>
-            <span class=format!("dot {}", tone.class())><ToneIcon tone/></span>
+            <Dot tone/>
             <span class:later=later>
                 {step.title}<span class="hidden">", "{word}</span>
                 {step.detail.map(|detail| view! { <br/><span class="small muted">{detail}</span> })}
@@ -59,7 +59,7 @@ pub fn Findings(findings: Vec<Finding>) -> impl IntoView {
             };
             view! {
                 <li>
-                    <span class=format!("dot {}", tone.class())><ToneIcon tone/></span>
+                    <Dot tone/>
                     <span>
                         {finding.title}<span class="hidden">", "{word}</span>
                         {finding.detail.map(|detail| view! { <br/><span class="small muted">{detail}</span> })}

@@ -1,8 +1,9 @@
-//! A part of a page that is drawn anew, by the server, whenever what it shows changes.
+//! Parts of a page that are drawn anew, by the server, whenever what they show changes.
 
 use leptos::prelude::*;
 
-/// Shows its children, then whatever the event stream at `source` sends in their place. Closed while the tab is hidden.
+/// Shows its children, then what the event stream at `source` sends. Parts of a message that have an id go to the element
+/// with that id, wherever on the page it is; a message without ids takes the place of the children. Closed while the tab is hidden.
 #[island]
 pub fn Live(
     /// The event stream's address.
@@ -13,7 +14,7 @@ pub fn Live(
     #[cfg(feature = "hydrate")]
     Effect::new(move |_| {
         if let Some(place) = place.get() {
-            stream::follow(&source, &place);
+            start(source.clone(), &place);
         }
     });
     #[cfg(not(feature = "hydrate"))]
@@ -22,47 +23,13 @@ pub fn Live(
 }
 
 #[cfg(feature = "hydrate")]
-mod stream {
-    use std::{cell::RefCell, rc::Rc};
-
-    use wasm_bindgen::{JsCast, closure::Closure};
-    use web_sys::{EventSource, HtmlElement, MessageEvent, VisibilityState};
-
-    /// Opens the stream, and keeps it open exactly while the tab is seen.
-    pub fn follow(source: &str, place: &HtmlElement) {
-        let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
-        let current: Rc<RefCell<Option<EventSource>>> = Rc::default();
-        let turn = {
-            let (source, place, document) = (source.to_owned(), place.clone(), document.clone());
-            move || {
-                if document.visibility_state() == VisibilityState::Hidden {
-                    if let Some(stream) = current.borrow_mut().take() {
-                        stream.close();
-                    }
-                } else if current.borrow().is_none() {
-                    *current.borrow_mut() = open(&source, &place);
-                }
-            }
-        };
-        turn();
-        let on_turn = Closure::<dyn FnMut()>::new(turn);
-        // Only a browser without events refuses; the page then stays as it was drawn.
-        let _ = document.add_event_listener_with_callback("visibilitychange", on_turn.as_ref().unchecked_ref());
-        on_turn.forget();
-    }
-
-    fn open(source: &str, place: &HtmlElement) -> Option<EventSource> {
-        let stream = EventSource::new(source).ok()?;
-        let place = place.clone();
-        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-            if let Some(html) = message.data().as_string()
-                && place.inner_html() != html
-            {
-                place.set_inner_html(&html);
-            }
-        });
-        stream.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        on_message.forget();
-        Some(stream)
-    }
+fn start(source: String, place: &web_sys::HtmlElement) {
+    let Some(document) = place.owner_document() else { return };
+    // The frame keeps server-drawn children in an element of its own.
+    let place: web_sys::Element = place.query_selector("leptos-children").ok().flatten().unwrap_or_else(|| place.clone().into());
+    let told = {
+        let document = document.clone();
+        move |html: String| super::morph::put(&document, &place, &html)
+    };
+    super::stream::follow(&document, source, || {}, told);
 }

@@ -89,13 +89,17 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
     let team = teams::get(ctx, id).await?;
     let members = teams::members(ctx, id).await?;
     let may_manage = ctx.actor().rights(id, team.your_role).on_team(TeamAction::Manage) == Decision::Allowed;
+    let may_manage_tokens = ctx.actor().rights(id, team.your_role).on_team(TeamAction::ManageTokens) == Decision::Allowed;
     let may_delete = ctx.actor().check_platform(PlatformAction::Manage, "team").is_ok();
     let status = typed.status();
     Ok(Page::new(team.name.clone(), Nav::Teams, move || {
         let rows = members.iter().map(|member| view! { <MemberRow member=member.clone() may_manage version=team.version/> }).collect_view();
         let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
         view! {
-            <div class="head"><div><div class="crumbs"><a href="/teams">"Teams"</a></div><h1>{team.name.clone()}</h1><p class="muted">{team.description.clone()}</p></div></div>
+            <div class="head">
+                <div><div class="crumbs"><a href="/teams">"Teams"</a></div><h1>{team.name.clone()}</h1><p class="muted">{team.description.clone()}</p></div>
+                {may_manage_tokens.then(|| view! { <a class="button" href=format!("/teams/{id}/tokens")>"Tokens"</a> })}
+            </div>
             {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
             <section class="card"><header><h2>"Members"</h2></header>
                 <div class="scroll"><table><thead><tr><th>"Name"</th><th>"Role"</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>

@@ -156,6 +156,12 @@ impl Actor {
         }
     }
 
+    /// Whether it is a token that is good for one team only.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Refuses whoever has not signed in.
     ///
     /// # Errors
@@ -209,12 +215,12 @@ pub async fn membership(conn: &mut PgConnection, actor: &Actor, team: TeamId) ->
     Ok(role)
 }
 
-/// Whether whoever started something may still do `action` on `team`'s things: asked again before every step.
+/// Whoever started something, with the rights they have at this moment; none when they or their token are no longer good.
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn still_may(conn: &mut PgConnection, kind: ActorKind, id: Option<Uuid>, team: TeamId, action: TeamAction) -> Result<bool> {
-    let actor = match (kind, id) {
+pub async fn current(conn: &mut PgConnection, kind: ActorKind, id: Option<Uuid>) -> Result<Option<Actor>> {
+    Ok(match (kind, id) {
         (ActorKind::User, Some(id)) => sqlx::query!(r#"select name, platform_role as "platform_role: PlatformRole" from users where id = $1 and disabled_at is null"#, id)
             .fetch_optional(&mut *conn)
             .await?
@@ -235,10 +241,20 @@ pub async fn still_may(conn: &mut PgConnection, kind: ActorKind, id: Option<Uuid
                 (None, None) => None,
             }
         }),
-        (ActorKind::System, _) => return Ok(true),
+        (ActorKind::System, _) => Some(Actor::system("slipway")),
         _ => None,
-    };
-    let Some(actor) = actor else { return Ok(false) };
+    })
+}
+
+/// Whether whoever started something may still do `action` on `team`'s things: asked again before every step.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn still_may(conn: &mut PgConnection, kind: ActorKind, id: Option<Uuid>, team: TeamId, action: TeamAction) -> Result<bool> {
+    if kind == ActorKind::System {
+        return Ok(true);
+    }
+    let Some(actor) = current(conn, kind, id).await? else { return Ok(false) };
     let membership = membership(conn, &actor, team).await?;
     Ok(actor.rights(team, membership).on_team(action) == Decision::Allowed)
 }

@@ -3,8 +3,10 @@
 //! Every call names its region, has its own time limits and retries, and may take [`CALL_LIMIT`] in all.
 
 pub mod ecr;
+pub mod eks;
 pub mod error;
 pub mod iam;
+pub mod probe;
 pub mod sts;
 
 use std::{
@@ -64,15 +66,18 @@ impl Aws {
     ///
     /// No region is looked up and no credentials are fetched before the first call needs them, so a machine that is not on AWS starts without waiting for an instance's metadata.
     pub async fn new() -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("us-east-1")).http_client(http_client());
+        let http = http_client();
+        let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("us-east-1")).http_client(http);
         Self::over(loader.load().await)
     }
 
     /// The same over a configuration that was made elsewhere; its credentials and endpoints stay, its limits do not.
     #[must_use]
     pub fn over(base: SdkConfig) -> Self {
+        let http = base.http_client().unwrap_or_else(http_client);
         let base = base
             .into_builder()
+            .http_client(http)
             .timeout_config(limits().build())
             .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)))
             .identity_cache(credentials_cache())

@@ -5,9 +5,14 @@ mod examine;
 mod list;
 pub mod next;
 pub mod manifests;
+<<<<<<< HEAD
 mod metadata;
 mod observe;
+=======
+mod place;
+>>>>>>> main
 mod preview;
+mod sizes;
 mod spec;
 mod store;
 mod reach;
@@ -41,7 +46,9 @@ use crate::{
     reconcile::{Scope, mark},
     workspaces,
 };
+pub use place::{Place, PlaceNode, place};
 pub use preview::preview;
+pub use sizes::sizes;
 use spec::{Side, Spec};
 use store::{Because, Found};
 

@@ -112,7 +112,7 @@ pub(super) struct Room {
     pub free: Capacity,
 }
 
-async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
+pub(super) async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
     let mut rooms = store::nodes(conn, cluster).await?;
     for (name, size) in store::placed(conn, cluster).await? {
         if let Some(room) = rooms.get_mut(&name) {
@@ -126,7 +126,7 @@ async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>>
 }
 
 /// Whether replicas of this size find nodes.
-fn capacity(rooms: &[Room], size: Size, replicas: i64) -> Finding {
+pub(super) fn capacity(rooms: &[Room], size: Size, replicas: i64) -> Finding {
     if rooms.is_empty() {
         return warn("No node was seen yet", "Whether it fits shows when it is scheduled.");
     }

@@ -44,14 +44,21 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<O
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.stale {
-        sqlx::query!("update sessions set last_seen_at = now() where secret_hash = $1", &hash[..]).execute(&control.pool).await?;
+        sqlx::query!(
+            "with session as (update sessions set last_seen_at = now() where secret_hash = $1 returning user_id)
+             update users set last_seen_at = now() from session where id = user_id",
+            &hash[..]
+        )
+        .execute(&control.pool)
+        .await?;
     }
     Ok(Some(Actor::user(row.id, row.name, row.platform_role)))
 }
 
 pub(super) async fn insert(conn: &mut PgConnection, ctx: &Ctx, hash: &[u8; 32], user: UserId, agent: &str) -> Result<()> {
     sqlx::query!(
-        "insert into sessions (secret_hash, user_id, expires_at, user_agent, address) values ($1, $2, now() + make_interval(secs => $3), $4, $5)",
+        "with session as (insert into sessions (secret_hash, user_id, expires_at, user_agent, address) values ($1, $2, now() + make_interval(secs => $3), $4, $5))
+         update users set last_seen_at = now() where id = $2",
         &hash[..],
         user.0,
         ctx.control().settings.session_lifetime.as_secs_f64(),
@@ -96,7 +103,8 @@ pub(super) async fn delete(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<b
 }
 
 pub(super) async fn delete_all(conn: &mut PgConnection, user: UserId, keep: Option<[u8; 32]>) -> Result<u64> {
-    let deleted = sqlx::query!("delete from sessions where user_id = $1 and ($2::bytea is null or secret_hash <> $2)", user.0, keep.as_ref().map(|hash| &hash[..])).execute(conn).await?;
+    let deleted =
+        sqlx::query!("delete from sessions where user_id = $1 and ($2::bytea is null or secret_hash <> $2)", user.0, keep.as_ref().map(|hash| &hash[..])).execute(conn).await?;
     Ok(deleted.rows_affected())
 }
 

@@ -14,8 +14,10 @@ use domain::{
     team::{Member, MemberChange, NewTeam, Team, TeamChange},
 };
 
+use sqlx::PgConnection;
+
 use crate::{
-    Ctx, Result,
+    Actor, Ctx, Result,
     audit::{self, Event},
     error::OnConstraint as _,
     paging::Paging,
@@ -96,6 +98,14 @@ pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
     let id = store::id_by_name(&mut conn, name).await?.ok_or_else(|| Rejected::not_found("team"))?;
     drop(conn);
     get(ctx, id).await
+}
+
+/// Loads, authorizes and locks a team in one step, for something that is made in it.
+///
+/// # Errors
+/// `not_found` if the actor may not see it; `forbidden`.
+pub async fn lock(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
+    store::lock(conn, actor, id, action).await
 }
 
 /// Changes a team's settings.

@@ -1,6 +1,6 @@
 //! One of everything, owned by one team, and somebody of every kind to ask for it.
 
-use control::{Control, secrets, testing};
+use control::{Control, secrets, testing, tokens};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -43,12 +43,12 @@ impl Who {
 
     /// The bearer token or cookie they come with.
     pub fn secret(self) -> Option<String> {
-        (self != Self::Stranger).then(|| format!("slipway_{self:?}"))
+        (self != Self::Stranger).then(|| tokens::sealed(&format!("{self:?}")))
     }
 }
 
 pub async fn control(pool: PgPool) -> Control {
-    Control::new(pool, testing::settings()).await.unwrap()
+    testing::control(pool).await
 }
 
 /// Empties the database and fills it anew.

@@ -28,4 +28,4 @@ insert into operations (id, verb, object_kind, object_id, object_name, team_id, 
 insert into tokens (id, secret_hash, prefix, name, kind, team_id, role, created_by_name, expires_at) values
     ('00000000-0000-0000-0000-000000000090', '\x90', 'slipway_x', 'nightly', 'team', '00000000-0000-0000-0000-000000000010', 'viewer', 'x', now() + interval '1 day');
 insert into one_time_links (id, purpose, secret_hash, email, created_by_name, expires_at) values
-    ('00000000-0000-0000-0000-0000000000a0', 'invitation', '\xa0', 'new@example.com', 'x', now() + interval '1 day');
+    ('00000000-0000-0000-0000-0000000000a0', 'invitation', sha256('invited'), 'new@example.com', 'x', now() + interval '1 day');

@@ -28,6 +28,8 @@ pub enum Need {
     SignIn,
     /// Signed in oneself: a token is not enough.
     Person,
+    /// Signed in in a browser: no token is enough, not even a personal one.
+    Browser,
     See,
     Deploy,
     Predict,
@@ -69,6 +71,10 @@ impl Need {
                 Who::Stranger | Who::Garbage => Unauthenticated,
                 Who::TeamToken => Forbidden,
                 _ => Through,
+            },
+            Self::Browser => match who {
+                Who::Stranger | Who::Garbage => Unauthenticated,
+                _ => Forbidden,
             },
             Self::See => member(&[Who::Viewer, Who::Deployer, Who::Owner, Who::TeamToken], &[Who::Admin, Who::Auditor]),
             Self::Deploy | Self::Predict => member(DEPLOYERS, &[]),

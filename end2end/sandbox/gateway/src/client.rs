@@ -118,16 +118,16 @@ impl Client {
         Ok(Answer(self.http.fetch(request).await?))
     }
 
-    /// A token for a cluster, as `aws eks get-token` makes it, signed at `time`.
+    /// A token for a cluster, signed at `time`; `aws eks get-token` says that its URL `expires` in 60 seconds.
     ///
     /// # Errors
     /// When the request cannot be signed.
-    pub fn eks_token(&self, cluster: &str, time: SystemTime) -> Result<String> {
+    pub fn eks_token(&self, cluster: &str, time: SystemTime, expires: Duration) -> Result<String> {
         let host = self.gateway.to_string();
         let uri = format!("http://{host}/?Action=GetCallerIdentity&Version=2011-06-15");
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(Duration::from_secs(60));
+        settings.expires_in = Some(expires);
         let headers = [("host", host.as_str()), ("x-k8s-aws-id", cluster)];
         let signable = SignableRequest::new("GET", uri.as_str(), headers.into_iter(), SignableBody::Bytes(&[]))?;
         let identity = self.credentials().into();

@@ -38,6 +38,8 @@ pub struct ClusterRecord {
 /// A node group as the gateway drives it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeGroupRecord {
+    /// The Kubernetes version of its nodes.
+    pub version: String,
     /// Real or simulated nodes.
     pub kind: NodeKind,
     /// The instances it has now.

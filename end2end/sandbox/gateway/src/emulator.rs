@@ -45,8 +45,11 @@ impl Emulator {
             .with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
         let log = fs::File::create(&log_path).with_context(|| format!("make {}", log_path.display()))?;
 
-        let mut command = Command::new(&program);
+        // The kernel ends the emulator with the thread that starts it here, which is the program's main one: a killed sandbox leaves none.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&program)
             .args(["--addr", &address.to_string(), "--region", &options.region, "--account-id", &options.account])
             .args(["--verify-sigv4", "--iam", "strict", "--log-level", "warn"])
             .args(["--storage-mode", "persistent", "--data-path"])

@@ -18,6 +18,12 @@ struct Cli {
 enum Command {
     /// Starts a sandbox in the foreground; Ctrl-C stops it and leaves nothing running.
     Up(Box<Options>),
+    /// Ends and removes what a killed sandbox left on this machine: processes, and a real node's mounts and network.
+    Clean {
+        /// The folder it kept its state in.
+        #[arg(long)]
+        state: std::path::PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -25,7 +31,10 @@ fn main() -> ExitCode {
     let stderr = std::io::stderr();
     let colours = stderr.is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    let Command::Up(options) = Cli::parse().command;
+    let options = match Cli::parse().command {
+        Command::Up(options) => options,
+        Command::Clean { state } => return ended(planes::clean_up(&state.join("kubernetes"))),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,7 +42,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(gateway::up::up(*options)) {
+    ended(runtime.block_on(gateway::up::up(*options)))
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

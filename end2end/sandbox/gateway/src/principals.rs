@@ -24,6 +24,9 @@ pub struct Principal {
     /// Policies given with the session, each of which has to allow what it does.
     #[serde(default)]
     pub session_policies: Vec<String>,
+    /// The key's secret, where it was seen; EKS tokens are checked with it that the emulator would find too old.
+    #[serde(default)]
+    pub secret: Option<String>,
     /// When the key stops working; never for a user's.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
@@ -39,6 +42,7 @@ impl Principal {
             user_id: account.to_owned(),
             account: account.to_owned(),
             session_policies: Vec::new(),
+            secret: None,
             expires: None,
         }
     }
@@ -118,7 +122,8 @@ pub async fn learn(book: &Book, cloud: &Cloud, caller_key: &str, form: &[(String
         _ => return,
     };
     match learned {
-        Ok(Some((key, principal))) => book.change(|entries| {
+        Ok(Some((key, mut principal))) => book.change(|entries| {
+            principal.secret = xml::first(answer, "SecretAccessKey");
             entries.principals.insert(key, principal);
         }),
         Ok(None) => {}
@@ -138,7 +143,15 @@ async fn user_principal(cloud: &Cloud, user: &str) -> Result<Option<Principal>, 
         Err(error) => return Err(error),
     };
     let (Some(arn), Some(user_id)) = (xml::first(&answer, "Arn"), xml::first(&answer, "UserId")) else { return Ok(None) };
-    Ok(Some(Principal { identity_arn: arn.clone(), account: account_of(&arn), arn, user_id, session_policies: Vec::new(), expires: None }))
+    Ok(Some(Principal {
+        identity_arn: arn.clone(),
+        account: account_of(&arn),
+        arn,
+        user_id,
+        session_policies: Vec::new(),
+        secret: None,
+        expires: None,
+    }))
 }
 
 async fn assumed_role(cloud: &Cloud, form: &[(String, String)], answer: &str) -> Result<Option<(String, Principal)>, CloudError> {
@@ -155,7 +168,7 @@ async fn assumed_role(cloud: &Cloud, form: &[(String, String)], answer: &str) ->
         }
     }
     let account = account_of(&arn);
-    Ok(Some((key, Principal { arn, identity_arn: role, user_id, account, session_policies, expires: expiration(answer) })))
+    Ok(Some((key, Principal { arn, identity_arn: role, user_id, account, session_policies, secret: None, expires: expiration(answer) })))
 }
 
 /// The text of a managed policy's default version.
@@ -181,7 +194,8 @@ async fn caller(book: &Book, cloud: &Cloud, caller_key: &str, answer: &str) -> R
     else {
         return Ok(None);
     };
-    let mut principal = Principal { identity_arn: arn.clone(), arn, user_id, account, session_policies: Vec::new(), expires: None };
+    let mut principal =
+        Principal { identity_arn: arn.clone(), arn, user_id, account, session_policies: Vec::new(), secret: None, expires: None };
     if principal.arn.contains(":assumed-role/") {
         principal.identity_arn = role_arn(cloud, &principal.canonical_arn()).await?;
     }

@@ -61,6 +61,11 @@ async fn query_call(sandbox: &Arc<Sandbox>, service: &str, scope: &Scope, parts:
         return error.answer(service);
     }
     let action = action.to_owned();
+    if service == "sts"
+        && let Some(given) = instance_session(sandbox, scope, &form).await
+    {
+        return given.unwrap_or_else(|error| error.answer("sts"));
+    }
     let response = match forward_whole(sandbox, parts, body).await {
         Ok(response) => response,
         Err(error) => return error.answer(service),
@@ -81,6 +86,38 @@ async fn query_call(sandbox: &Arc<Sandbox>, service: &str, scope: &Scope, parts:
         return identity;
     }
     response.map(Body::from)
+}
+
+/// EC2 itself takes an instance's role, which the role's trust allows to `ec2.amazonaws.com` only and not to root.
+/// Root asking for such a session, named by the instance, stands for EC2.
+async fn instance_session(sandbox: &Sandbox, scope: &Scope, form: &[(String, String)]) -> Option<Result<Response<Body>, AwsError>> {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+    if field("Action") != "AssumeRole" || !principals::is_root_key(&scope.key) {
+        return None;
+    }
+    let (role, id) = (field("RoleArn"), field("RoleSessionName"));
+    let (_, group) = eks::instances::find(sandbox, id)?;
+    if group.role_arn != role {
+        return None;
+    }
+    Some(eks::instances::credentials(sandbox, id).await.map(|given| {
+        let text = |field: &str| xml::escape(given[field].as_str().unwrap_or_default());
+        let name = role.rsplit('/').next().unwrap_or_default();
+        let body = format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+             <AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken>\
+             <Expiration>{}</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>{id}:{id}</AssumedRoleId>\
+             <Arn>arn:aws:sts::{}:assumed-role/{name}/{id}</Arn></AssumedRoleUser></AssumeRoleResult>\
+             <ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></AssumeRoleResponse>",
+            text("AccessKeyId"),
+            text("SecretAccessKey"),
+            text("Token"),
+            text("Expiration"),
+            sandbox.cloud.account,
+            crate::answer::request_id()
+        );
+        Response::builder().header("content-type", "text/xml").body(Body::from(body)).expect("the header is a constant")
+    }))
 }
 
 /// AWS tells everyone who they are, even against a policy; the emulator wants it allowed.

@@ -11,9 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::cloud::Cloud;
-use crate::config::Options;
+use crate::config::{Nodes, Options};
 use crate::control;
-use crate::eks::clusters;
+use crate::eks::resume;
 use crate::emulator::Emulator;
 use crate::http_client::HttpClient;
 use crate::planes_api::ControlPlanes;
@@ -48,6 +48,9 @@ pub async fn up(options: Options) -> Result<()> {
 }
 
 async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
+    if options.nodes == Nodes::Real && !nix::unistd::geteuid().is_root() {
+        bail!("a real node needs root; use --nodes simulated, on which no model really runs");
+    }
     let listener = listen(options).await?;
     let http = HttpClient::new();
     let emulator_address = (options.listen.ip(), options.port(1)?).into();
@@ -65,7 +68,7 @@ async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
     let router = control::router(Arc::clone(&sandbox));
     parts.server = Some(tokio::spawn(async move { axum::serve(listener, router).await }));
 
-    clusters::resume(&sandbox).await.context("take up the clusters of the last run")?;
+    resume::resume(&sandbox).await.context("take up the clusters of the last run")?;
     seed::seed(options, &sandbox).await.context("put the first things in place")?;
     sandbox.set_ready();
     tracing::info!("ready: AWS answers on http://{0}, what is what on http://{0}/_sandbox/", options.listen);

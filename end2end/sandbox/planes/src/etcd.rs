@@ -62,11 +62,9 @@ impl Etcd {
             "--log-level=warn".to_owned(),
         ];
         let api = Api::new(url.clone(), authority.pem(), &client)?;
-        let part = Part::start(
-            keeper,
-            Recipe { name: "etcd".into(), program: config.programs.kube.clone(), arguments: arguments.into(), environment: Vec::new(), folder, grace: GRACE },
-        )
-        .await?;
+        let part =
+            Part::start(keeper, Recipe { name: "etcd".into(), program: config.programs.kube.clone(), arguments: arguments.into(), environment: Vec::new(), folder, grace: GRACE })
+                .await?;
         wait::until(Duration::from_secs(60), &[&part], || api.healthy("/health")).await.context("etcd did not come up")?;
         Ok(Self { part, api, store: Store { url, ca: authority.certificate(), client } })
     }

@@ -18,9 +18,7 @@ pub(crate) struct Server<'a> {
 
 /// A kubeconfig with one context, everything in it.
 pub(crate) fn with_certificate(context: &str, server: &Server<'_>, leaf: &Leaf) -> Result<String> {
-    let encoded = |path: &Path| -> Result<String> {
-        Ok(BASE64_STANDARD.encode(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?))
-    };
+    let encoded = |path: &Path| -> Result<String> { Ok(BASE64_STANDARD.encode(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?)) };
     let user = json!({
         "client-certificate-data": encoded(&leaf.certificate)?,
         "client-key-data": encoded(&leaf.key)?,

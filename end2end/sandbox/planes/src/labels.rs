@@ -61,7 +61,15 @@ impl Size {
 
 /// 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest.
 fn reserved_millicpu(vcpus: u32) -> u64 {
-    (0..vcpus).map(|core| match core { 0 => 6_000, 1 => 1_000, 2 | 3 => 500, _ => 250 }).sum::<u64>() / 100
+    (0..vcpus)
+        .map(|core| match core {
+            0 => 6_000,
+            1 => 1_000,
+            2 | 3 => 500,
+            _ => 250,
+        })
+        .sum::<u64>()
+        / 100
 }
 
 #[cfg(test)]

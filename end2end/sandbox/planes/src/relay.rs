@@ -40,6 +40,15 @@ impl Relay {
     pub(crate) fn set(&self, manner: Manner) {
         self.manner.send_replace(manner);
     }
+
+    /// Cuts every connection and gives up the port.
+    pub(crate) async fn close(&self) {
+        self.set(Manner::Down);
+        self.task.abort();
+        while !self.task.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 impl Drop for Relay {

@@ -46,11 +46,7 @@ impl Webhook {
             format!("--clusters={}", clusters.display()),
             format!("--gateway={}", config.gateway()),
         ];
-        let part = Part::start(
-            keeper,
-            Recipe { name: "webhook".into(), program: config.programs.tools.clone(), arguments, environment: Vec::new(), folder, grace: GRACE },
-        )
-        .await?;
+        let part = Part::start(keeper, Recipe { name: "webhook".into(), program: config.programs.tools.clone(), arguments, environment: Vec::new(), folder, grace: GRACE }).await?;
         let api = Api::new(url.clone(), authority.pem(), &probe)?;
         wait::until(Duration::from_secs(30), &[&part], || api.healthy("/healthz")).await.context("the webhooks did not come up")?;
         Ok(Self { part, url, ca_pem: authority.pem().to_owned(), clusters })

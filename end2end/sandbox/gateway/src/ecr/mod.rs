@@ -23,7 +23,7 @@ mod layers;
 pub mod registry;
 
 /// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
@@ -127,7 +127,7 @@ fn remember_tokens(sandbox: &Sandbox, principal: &Principal, answer: &Value) {
             time::OffsetDateTime::from_unix_timestamp(seconds).ok()
         });
         let Some(expires) = expires else { continue };
-        let given = RegistryToken { principal: principal.clone(), expires };
+        let given = RegistryToken { principal: Principal { secret: None, ..principal.clone() }, expires };
         sandbox.book.change(|entries| entries.registry_tokens.insert(registry::fingerprint(token), given));
     }
 }

@@ -92,7 +92,8 @@ pub async fn created(call: &Call<'_>, answer: &mut Value) -> Result<(), AwsError
     Ok(())
 }
 
-fn spec(sandbox: &Sandbox, name: &str, record: &ClusterRecord) -> PlaneSpec {
+/// A cluster's plane, as the Kubernetes side wants it.
+pub fn spec(sandbox: &Sandbox, name: &str, record: &ClusterRecord) -> PlaneSpec {
     PlaneSpec {
         name: name.to_owned(),
         arn: record.arn.clone(),
@@ -149,7 +150,8 @@ pub fn deleted(call: &Call<'_>, answer: &mut Value) {
     }
 }
 
-async fn finish_deletion(sandbox: Arc<Sandbox>, name: String) {
+/// Stops a control plane that is to go, and forgets it.
+pub async fn finish_deletion(sandbox: Arc<Sandbox>, name: String) {
     for attempt in 1..=DELETE_TRIES {
         // After a restart there may be nothing left to stop.
         let deleted = match sandbox.planes.status(&name) {
@@ -164,6 +166,17 @@ async fn finish_deletion(sandbox: Arc<Sandbox>, name: String) {
             Err(error) => tracing::error!(cluster = name, attempt, error = format!("{error:#}"), "the control plane could not be deleted"),
         }
         tokio::time::sleep(Duration::from_secs(u64::from(attempt))).await;
+    }
+}
+
+/// What EKS refuses in a DeleteCluster: the emulator forgets a node group at once, while its nodes still stop.
+///
+/// # Errors
+/// EKS's refusal.
+pub fn check_delete(call: &Call<'_>) -> Result<(), AwsError> {
+    match record(call) {
+        Some(record) if !record.node_groups.is_empty() => Err(AwsError::in_use("Cluster has nodegroups attached")),
+        _ => Ok(()),
     }
 }
 
@@ -302,30 +315,4 @@ pub async fn config_updated(call: &Call<'_>) -> Result<(), AwsError> {
 /// What is kept about the cluster a call is about.
 pub fn record(call: &Call<'_>) -> Option<ClusterRecord> {
     call.sandbox.book.read(|entries| entries.clusters.get(&call.route.cluster).cloned())
-}
-
-/// Takes up the control planes and nodes that an earlier run of the sandbox had.
-///
-/// # Errors
-/// When a control plane cannot be started again.
-pub async fn resume(sandbox: &Arc<Sandbox>) -> anyhow::Result<()> {
-    let records = sandbox.book.read(|entries| entries.clusters.clone());
-    for (name, record) in records {
-        if record.deleting.is_some() {
-            tokio::spawn(finish_deletion(Arc::clone(sandbox), name));
-            continue;
-        }
-        let info = sandbox.planes.create(spec(sandbox, &name, &record)).await?;
-        sandbox.book.change(|entries| {
-            if let Some(record) = entries.clusters.get_mut(&name) {
-                record.endpoint = info.endpoint;
-                record.ca_pem = info.ca_pem;
-                for progress in record.updates.values_mut().filter(|progress| **progress == Progress::InProgress) {
-                    *progress = Progress::Failed("the sandbox was stopped meanwhile".to_owned());
-                }
-            }
-        });
-        super::nodegroups::resume(sandbox, &name, &record);
-    }
-    Ok(())
 }

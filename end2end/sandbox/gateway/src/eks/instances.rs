@@ -229,6 +229,7 @@ pub async fn credentials(sandbox: &Sandbox, id: &str) -> Result<Value, AwsError>
         user_id: format!("{}:{id}", xml::first(&answer, "RoleId").unwrap_or_default()),
         account: sandbox.cloud.account.clone(),
         session_policies: Vec::new(),
+        secret: given["SecretAccessKey"].as_str().map(str::to_owned),
         expires: given["Expiration"]
             .as_str()
             .and_then(|at| time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok()),

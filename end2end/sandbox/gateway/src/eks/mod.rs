@@ -22,7 +22,10 @@ pub mod clusters;
 pub mod entries;
 pub mod instances;
 pub mod nodegroups;
+mod nodes;
+pub mod resume;
 pub mod route;
+mod signature;
 pub mod tokens;
 mod wishes;
 
@@ -85,10 +88,12 @@ async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: 
 fn before(call: &Call<'_>) -> Result<(), AwsError> {
     match call.route.action {
         "CreateCluster" => clusters::check_create(call),
+        "DeleteCluster" => clusters::check_delete(call),
         "UpdateClusterVersion" => clusters::check_update_version(call),
         "UpdateClusterConfig" => clusters::check_update_config(call),
         "CreateNodegroup" => nodegroups::check_create(call),
         "UpdateNodegroupConfig" => nodegroups::check_update(call),
+        "UpdateNodegroupVersion" => nodegroups::check_version(call),
         "DeleteNodegroup" => nodegroups::check_idle(call),
         "CreateAccessEntry"
         | "DescribeAccessEntry"
@@ -128,6 +133,7 @@ async fn after(call: &Call<'_>, response: Response<Bytes>) -> Result<Response<Bo
         "DeleteNodegroup" => nodegroups::deleted(call, &mut answer),
         "ListNodegroups" => nodegroups::complete_list(call, &mut answer),
         "UpdateNodegroupConfig" => nodegroups::updated(call, &answer).await?,
+        "UpdateNodegroupVersion" => nodegroups::version_updated(call, &answer),
         "CreateAccessEntry" | "DescribeAccessEntry" | "UpdateAccessEntry" => entries::complete(call.sandbox, &mut answer["accessEntry"]),
         _ => return Ok(response.map(Body::from)),
     }

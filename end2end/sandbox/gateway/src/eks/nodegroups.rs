@@ -5,18 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Call, clusters, entries, failed, instances};
+use super::{Call, clusters, entries, failed, instances, nodes};
 use crate::answer::AwsError;
-use crate::clusters::{ClusterRecord, GroupState, NodeGroupRecord, Progress};
+use crate::clusters::{GroupState, NodeGroupRecord, Progress};
 use crate::instance_types::capacity;
-use crate::planes_api::{Instance, NodeGroup, NodeKind, PlaneStatus, Taint};
+use crate::planes_api::{NodeKind, PlaneStatus, Taint};
 use crate::sandbox::Sandbox;
 
 /// The tag that asks for real nodes, which only one machine's worth of can run.
 pub const KIND_TAG: &str = "sandbox:nodes";
-
-/// How long nodes wait for a control plane that is still starting.
-const PLANE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// What EKS refuses in a CreateNodegroup.
 ///
@@ -95,6 +92,7 @@ pub async fn created(call: &Call<'_>, answer: &mut Value) -> Result<(), AwsError
     let Some(name) = described["nodegroupName"].as_str().map(str::to_owned) else { return Ok(()) };
     let cluster = call.route.cluster.clone();
     let group = NodeGroupRecord {
+        version: described["version"].as_str().unwrap_or_default().to_owned(),
         kind: if described["tags"][KIND_TAG] == "real" { NodeKind::Real } else { NodeKind::Simulated },
         instances: Vec::new(),
         role_arn: described["nodeRole"].as_str().unwrap_or_default().to_owned(),
@@ -121,14 +119,14 @@ pub async fn created(call: &Call<'_>, answer: &mut Value) -> Result<(), AwsError
     complete(sandbox, &mut answer["nodegroup"]);
     let sandbox = Arc::clone(sandbox);
     tokio::spawn(async move {
-        let state = match grow(&sandbox, &cluster, &name, usize::try_from(count).unwrap_or(usize::MAX)).await {
+        let state = match nodes::grow(&sandbox, &cluster, &name, usize::try_from(count).unwrap_or(usize::MAX)).await {
             Ok(()) => GroupState::Active,
             Err(error) => {
                 tracing::error!(cluster, group = name, error = format!("{error:#}"), "the node group could not be created");
                 GroupState::CreateFailed(format!("{error:#}"))
             }
         };
-        set_state(&sandbox, &cluster, &name, state);
+        nodes::set_state(&sandbox, &cluster, &name, state);
     });
     Ok(())
 }
@@ -154,25 +152,6 @@ async fn prepare(call: &Call<'_>, group: &NodeGroupRecord) -> Result<(), AwsErro
     Ok(())
 }
 
-/// Starts instances and waits until they are nodes.
-async fn grow(sandbox: &Sandbox, cluster: &str, name: &str, count: usize) -> anyhow::Result<()> {
-    let Some(group) = group(sandbox, cluster, name) else { return Ok(()) };
-    let started = instances::start(sandbox, cluster, name, &group, count).await?;
-    change(sandbox, cluster, name, |group| group.instances.extend(started.iter().cloned()));
-    sandbox.planes.add_nodes(cluster, node_group(name, &group, started)).await
-}
-
-fn node_group(name: &str, group: &NodeGroupRecord, instances: Vec<Instance>) -> NodeGroup {
-    NodeGroup {
-        name: name.to_owned(),
-        kind: group.kind,
-        instances,
-        labels: group.labels.clone(),
-        taints: group.taints.clone(),
-        role_arn: group.role_arn.clone(),
-    }
-}
-
 /// Changes the number of nodes to what the emulator just recorded.
 ///
 /// # Errors
@@ -185,44 +164,66 @@ pub async fn updated(call: &Call<'_>, answer: &Value) -> Result<(), AwsError> {
     let described = &described["nodegroup"];
     let wanted = described["scalingConfig"]["desiredSize"].as_u64().and_then(|size| usize::try_from(size).ok());
     let (labels, taints) = (labels(&name, described), taints(&described["taints"]));
-    change(call.sandbox, &cluster, &name, |group| {
+    nodes::change(call.sandbox, &cluster, &name, |group| {
         group.labels = labels;
         group.taints = taints;
         group.state = GroupState::Updating;
     });
-    clusters::set_progress(call.sandbox, &cluster, &id, Progress::InProgress);
-    let sandbox = Arc::clone(call.sandbox);
-    tokio::spawn(async move {
-        let (state, progress) = match resize(&sandbox, &cluster, &name, wanted).await {
-            Ok(()) => (GroupState::Active, Progress::Successful),
-            Err(error) => {
-                tracing::error!(cluster, group = name, error = format!("{error:#}"), "the node group could not be resized");
-                (GroupState::Degraded(format!("{error:#}")), Progress::Failed(format!("{error:#}")))
-            }
-        };
-        set_state(&sandbox, &cluster, &name, state);
-        clusters::set_progress(&sandbox, &cluster, &id, progress);
+    run_update(call.sandbox, cluster.clone(), name.clone(), id, move |sandbox| async move {
+        match wanted {
+            Some(wanted) => nodes::resize(&sandbox, &cluster, &name, wanted).await,
+            None => Ok(()),
+        }
     });
     Ok(())
 }
 
-async fn resize(sandbox: &Sandbox, cluster: &str, name: &str, wanted: Option<usize>) -> anyhow::Result<()> {
-    let (Some(group), Some(wanted)) = (group(sandbox, cluster, name), wanted) else { return Ok(()) };
-    if wanted > group.instances.len() {
-        return grow(sandbox, cluster, name, wanted - group.instances.len()).await;
+/// What EKS refuses in an UpdateNodegroupVersion.
+///
+/// # Errors
+/// EKS's refusal.
+pub fn check_version(call: &Call<'_>) -> Result<(), AwsError> {
+    check_idle(call)?;
+    let Some(record) = clusters::record(call) else { return Ok(()) };
+    match call.body["version"].as_str() {
+        Some(version) if version != record.version => Err(AwsError::invalid_parameter(format!(
+            "Requested version {version} is not the cluster's, {}; the sandbox brings node groups to the version of their cluster only",
+            record.version
+        ))),
+        _ => Ok(()),
     }
-    let surplus = group.instances[wanted..].to_vec();
-    shrink(sandbox, cluster, name, &surplus).await
 }
 
-async fn shrink(sandbox: &Sandbox, cluster: &str, name: &str, surplus: &[Instance]) -> anyhow::Result<()> {
-    if surplus.is_empty() {
-        return Ok(());
-    }
-    sandbox.planes.remove_nodes(cluster, name, surplus).await?;
-    instances::end(&sandbox.cloud, surplus).await?;
-    change(sandbox, cluster, name, |group| group.instances.retain(|instance| !surplus.contains(instance)));
-    Ok(())
+/// Replaces the nodes of a group by new ones of the cluster's version.
+pub fn version_updated(call: &Call<'_>, answer: &Value) {
+    let (cluster, name) = (call.route.cluster.clone(), call.route.item.clone());
+    let (Some(id), Some(record)) = (answer["update"]["id"].as_str().map(str::to_owned), clusters::record(call)) else { return };
+    nodes::change(call.sandbox, &cluster, &name, |group| group.state = GroupState::Updating);
+    run_update(call.sandbox, cluster.clone(), name.clone(), id, move |sandbox| async move {
+        nodes::replace(&sandbox, &cluster, &name).await?;
+        nodes::change(&sandbox, &cluster, &name, |group| group.version = record.version);
+        Ok(())
+    });
+}
+
+/// Carries an update out in the background and notes how it went.
+fn run_update<F>(sandbox: &Arc<Sandbox>, cluster: String, name: String, id: String, step: impl FnOnce(Arc<Sandbox>) -> F + Send + 'static)
+where
+    F: Future<Output = anyhow::Result<()>> + Send,
+{
+    clusters::set_progress(sandbox, &cluster, &id, Progress::InProgress);
+    let sandbox = Arc::clone(sandbox);
+    tokio::spawn(async move {
+        let (state, progress) = match step(Arc::clone(&sandbox)).await {
+            Ok(()) => (GroupState::Active, Progress::Successful),
+            Err(error) => {
+                tracing::error!(cluster, group = name, error = format!("{error:#}"), "the node group could not be updated");
+                (GroupState::Degraded(format!("{error:#}")), Progress::Failed(format!("{error:#}")))
+            }
+        };
+        nodes::set_state(&sandbox, &cluster, &name, state);
+        clusters::set_progress(&sandbox, &cluster, &id, progress);
+    });
 }
 
 /// Stops the nodes of a group that the emulator just forgot.
@@ -231,29 +232,11 @@ pub fn deleted(call: &Call<'_>, answer: &mut Value) {
     answer["nodegroup"]["status"] = "DELETING".into();
     let description = answer["nodegroup"].clone();
     let (cluster, name) = (call.route.cluster.clone(), call.route.item.clone());
-    change(call.sandbox, &cluster, &name, |group| {
+    nodes::change(call.sandbox, &cluster, &name, |group| {
         group.state = GroupState::Deleting;
         group.deleting = Some(description);
     });
-    tokio::spawn(finish_deletion(Arc::clone(call.sandbox), cluster, name));
-}
-
-async fn finish_deletion(sandbox: Arc<Sandbox>, cluster: String, name: String) {
-    let Some(group) = group(&sandbox, &cluster, &name) else { return };
-    let result = async {
-        shrink(&sandbox, &cluster, &name, &group.instances).await?;
-        instances::delete_profile(&sandbox.cloud, &group.instance_profile, &group.role_arn).await?;
-        anyhow::Ok(())
-    };
-    match result.await {
-        Ok(()) => {
-            sandbox.book.change(|entries| entries.clusters.get_mut(&cluster).and_then(|record| record.node_groups.remove(&name)));
-        }
-        Err(error) => {
-            tracing::error!(cluster, group = name, error = format!("{error:#}"), "the node group could not be deleted");
-            set_state(&sandbox, &cluster, &name, GroupState::DeleteFailed(format!("{error:#}")));
-        }
-    }
+    tokio::spawn(nodes::finish_deletion(Arc::clone(call.sandbox), cluster, name));
 }
 
 /// The description of a group that the emulator no longer has but whose nodes are still stopping.
@@ -261,7 +244,7 @@ pub fn being_deleted(call: &Call<'_>) -> Option<Value> {
     if call.route.action != "DescribeNodegroup" {
         return None;
     }
-    let group = group(call.sandbox, &call.route.cluster, &call.route.item)?;
+    let group = nodes::group(call.sandbox, &call.route.cluster, &call.route.item)?;
     let mut description = group.deleting?;
     describe_state(&group.state, &mut description);
     Some(json!({ "nodegroup": description }))
@@ -282,7 +265,8 @@ pub fn complete_list(call: &Call<'_>, answer: &mut Value) {
 /// Puts the truth about its nodes into a group's description.
 pub fn complete(sandbox: &Sandbox, described: &mut Value) {
     let text = |field: &str| described[field].as_str().unwrap_or_default().to_owned();
-    let Some(group) = group(sandbox, &text("clusterName"), &text("nodegroupName")) else { return };
+    let Some(group) = nodes::group(sandbox, &text("clusterName"), &text("nodegroupName")) else { return };
+    described["version"] = group.version.into();
     describe_state(&group.state, described);
 }
 
@@ -291,63 +275,6 @@ fn describe_state(state: &GroupState, described: &mut Value) {
     if let Some(problem) = state.problem() {
         described["health"] = json!({ "issues": [{ "code": "InternalFailure", "message": problem, "resourceIds": [] }] });
     }
-}
-
-/// Takes up the nodes that an earlier run of the sandbox had, once their control plane answers.
-pub fn resume(sandbox: &Arc<Sandbox>, cluster: &str, record: &ClusterRecord) {
-    for (name, group) in record.node_groups.clone() {
-        let (sandbox, cluster) = (Arc::clone(sandbox), cluster.to_owned());
-        tokio::spawn(async move {
-            if group.deleting.is_some() {
-                finish_deletion(sandbox, cluster, name).await;
-                return;
-            }
-            let result = async {
-                wait_for_plane(&sandbox, &cluster).await?;
-                sandbox.planes.add_nodes(&cluster, node_group(&name, &group, group.instances.clone())).await
-            };
-            let state = match result.await {
-                Ok(()) => GroupState::Active,
-                Err(error) => {
-                    tracing::error!(cluster, group = name, error = format!("{error:#}"), "the nodes could not be started again");
-                    GroupState::Degraded(format!("{error:#}"))
-                }
-            };
-            set_state(&sandbox, &cluster, &name, state);
-        });
-    }
-}
-
-async fn wait_for_plane(sandbox: &Sandbox, cluster: &str) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + PLANE_PATIENCE;
-    while sandbox.planes.status(cluster) != PlaneStatus::Active {
-        if tokio::time::Instant::now() > deadline {
-            anyhow::bail!("the control plane of {cluster} did not come up in {PLANE_PATIENCE:?}");
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    Ok(())
-}
-
-fn group(sandbox: &Sandbox, cluster: &str, name: &str) -> Option<NodeGroupRecord> {
-    sandbox.book.read(|entries| entries.clusters.get(cluster)?.node_groups.get(name).cloned())
-}
-
-fn change(sandbox: &Sandbox, cluster: &str, name: &str, change: impl FnOnce(&mut NodeGroupRecord)) {
-    sandbox.book.change(|entries| {
-        if let Some(group) = entries.clusters.get_mut(cluster).and_then(|record| record.node_groups.get_mut(name)) {
-            change(group);
-        }
-    });
-}
-
-/// Notes how far a group is, unless it is on its way out.
-fn set_state(sandbox: &Sandbox, cluster: &str, name: &str, state: GroupState) {
-    change(sandbox, cluster, name, |group| {
-        if group.deleting.is_none() || matches!(state, GroupState::DeleteFailed(_)) {
-            group.state = state;
-        }
-    });
 }
 
 /// The labels of a group's nodes: the customer's and the ones EKS sets.

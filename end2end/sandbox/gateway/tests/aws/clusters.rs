@@ -1,6 +1,6 @@
 //! Clusters and node groups, as EKS's API shows them.
 
-use crate::support::{ACCOUNT, Running, create_cluster, trust_service};
+use crate::support::{ACCOUNT, MINUTE, REGION, Running, create_cluster, trust_service};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -169,12 +169,39 @@ async fn a_node_group_has_instances_that_join_with_its_role() {
     let text = |field: &str| given[field].as_str().unwrap().to_owned();
     let node =
         running.client(gateway::client::Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey"), token: Some(text("Token")) });
-    let token = node.eks_token("fleet", std::time::SystemTime::now()).unwrap();
+    let token = node.eks_token("fleet", std::time::SystemTime::now(), MINUTE).unwrap();
     let (status, identity) = running.control("POST", "/_sandbox/eks/fleet/verify", &json!({ "token": token })).await;
     assert_eq!((status, identity["sessionName"].as_str()), (200, Some(id.as_str())), "{identity}");
     assert_eq!(identity["canonicalArn"], role);
     let asked = node.query("sts", "GetCallerIdentity", &[]).await.unwrap().success().unwrap();
     assert_eq!(asked.xml("Arn"), Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/nodes/{id}")));
+
+    // What stands for EC2 may take the role in the instance's name; nobody else's name will do.
+    let take = |session: &'static str| {
+        let (root, role) = (root.clone(), role.clone());
+        async move { root.query("sts", "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", session)]).await.unwrap() }
+    };
+    assert_eq!(take("somebody").await.error_code(), "AccessDenied");
+    let taken = take(id.clone().leak()).await.success().unwrap();
+    assert_eq!(taken.xml("Arn"), Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/nodes/{id}")));
+    let token = running.client(taken.keys().unwrap()).eks_token("fleet", std::time::SystemTime::now(), MINUTE).unwrap();
+    assert_eq!(running.control("POST", "/_sandbox/eks/fleet/verify", &json!({ "token": token })).await.0, 200);
+
+    assert_eq!(root.eks(Method::DELETE, "/clusters/fleet", None).await.unwrap().error_code(), "ResourceInUseException");
+    let newer = json!({ "version": "1.35" });
+    let refused = root.eks(Method::POST, "/clusters/fleet/node-groups/gpu/update-version", Some(&newer)).await.unwrap();
+    assert_eq!(refused.error_code(), "InvalidParameterException", "a node is never newer than its control plane");
+    root.eks(Method::POST, "/clusters/fleet/updates", Some(&newer)).await.unwrap().success().unwrap();
+    running.until_status("/clusters/fleet", "cluster", "ACTIVE").await;
+    let before = running.planes.nodes("fleet");
+    let update = root.eks(Method::POST, "/clusters/fleet/node-groups/gpu/update-version", Some(&json!({}))).await.unwrap();
+    let update = update.success().unwrap().json();
+    let path = format!("/clusters/fleet/updates/{}?nodegroupName=gpu", update["update"]["id"].as_str().unwrap());
+    running.until_status(&path, "update", "Successful").await;
+    let after = running.planes.nodes("fleet");
+    assert_eq!((after.len(), after.iter().any(|node| before.contains(node))), (4, false), "every node is a new one");
+    let group = root.eks(Method::GET, "/clusters/fleet/node-groups/gpu", None).await.unwrap().json();
+    assert_eq!(group["nodegroup"]["version"], "1.35");
 
     let smaller = json!({ "scalingConfig": { "minSize": 0, "desiredSize": 1, "maxSize": 5 } });
     let update =
@@ -215,4 +242,37 @@ async fn a_node_group_that_cannot_be_is_refused_with_the_reason() {
     assert!(attempt(json!({ "scalingConfig": { "minSize": 2, "desiredSize": 1, "maxSize": 3 } })).await.contains("min size"));
     assert_eq!(root.eks(Method::GET, "/clusters/lab/node-groups", None).await.unwrap().json()["nodegroups"], json!([]));
     running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_half_done_is_finished_or_taken_back() {
+    let running = Running::start().await;
+    let root = running.root();
+    let role = running.role("nodes", &trust_service("ec2.amazonaws.com"), None).await;
+    for name in ["kept", "deleted"] {
+        running.cluster(&root, name, "API").await;
+    }
+    let body = json!({
+        "nodegroupName": "g", "nodeRole": role, "subnets": running.subnets().await, "instanceTypes": ["m5.large"],
+        "scalingConfig": { "minSize": 1, "desiredSize": 2, "maxSize": 3 },
+    });
+    root.eks(Method::POST, "/clusters/kept/node-groups", Some(&body)).await.unwrap().success().unwrap();
+    running.until_status("/clusters/kept/node-groups/g", "nodegroup", "ACTIVE").await;
+
+    // What the emulator is told behind the gateway's back is what a killed gateway had passed on and not yet done.
+    let emulator = &running.sandbox.cloud;
+    let new = json!({ "name": "created", "roleArn": role, "resourcesVpcConfig": { "subnetIds": [] } });
+    emulator.rest("eks", REGION, Method::POST, "/clusters", Some(&new)).await.unwrap();
+    emulator.rest("eks", REGION, Method::DELETE, "/clusters/deleted", None).await.unwrap();
+    let larger = json!({ "scalingConfig": { "minSize": 1, "desiredSize": 3, "maxSize": 3 } });
+    emulator.rest("eks", REGION, Method::POST, "/clusters/kept/node-groups/g/update-config", Some(&larger)).await.unwrap();
+    let (state, planes) = running.stop().await;
+
+    let again = Running::start_on(state, planes).await;
+    again.until_status("/clusters/kept/node-groups/g", "nodegroup", "ACTIVE").await;
+    assert_eq!(again.planes.nodes("kept").len(), 3);
+    assert_eq!(again.planes.version("deleted"), None);
+    let listed = again.root().eks(Method::GET, "/clusters", None).await.unwrap().json();
+    assert_eq!(listed["clusters"], json!(["kept"]));
+    again.stop().await;
 }

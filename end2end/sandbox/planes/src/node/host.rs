@@ -18,12 +18,10 @@ pub(super) const CNI_PLUGINS: &str = "/usr/lib/cni";
 
 /// Where the node's programs insist on writing, and the folder of the node that
 /// takes each place inside its mount namespace.
-pub(super) const PLACES: [(&str, &str); 4] =
-    [("/var/lib/kubelet", "kubelet"), ("/var/lib/cni", "cni/lib"), ("/run/containerd", "containerd/run"), ("/var/log", "log")];
+pub(super) const PLACES: [(&str, &str); 4] = [("/var/lib/kubelet", "kubelet"), ("/var/lib/cni", "cni/lib"), ("/run/containerd", "containerd/run"), ("/var/log", "log")];
 
 /// Kernel settings that kubelet changes for the whole machine.
-const SETTINGS: [&str; 6] =
-    ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"];
+const SETTINGS: [&str; 6] = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"];
 
 /// The part of the VPC the node and its pods are in.
 pub(super) struct Network {

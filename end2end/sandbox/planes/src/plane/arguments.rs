@@ -88,28 +88,19 @@ impl Setting<'_> {
 
     pub(super) fn controller_manager(&self) -> Vec<String> {
         let Files { ca, ca_key, service_account, controller_manager, .. } = self.files;
-        owned(&[
-            "kube-controller-manager",
-            "--secure-port=0",
-            "--leader-elect=false",
-            "--use-service-account-credentials=true",
-            "--allocate-node-cidrs=false",
-            "--profiling=false",
-        ])
-        .chain([
-            self.emulated(),
-            path("kubeconfig", controller_manager),
-            path("root-ca-file", ca),
-            path("cluster-signing-cert-file", ca),
-            path("cluster-signing-key-file", ca_key),
-            path("service-account-private-key-file", &service_account.key),
-        ])
-        .collect()
+        owned(&["kube-controller-manager", "--secure-port=0", "--leader-elect=false", "--use-service-account-credentials=true", "--allocate-node-cidrs=false", "--profiling=false"])
+            .chain([
+                self.emulated(),
+                path("kubeconfig", controller_manager),
+                path("root-ca-file", ca),
+                path("cluster-signing-cert-file", ca),
+                path("cluster-signing-key-file", ca_key),
+                path("service-account-private-key-file", &service_account.key),
+            ])
+            .collect()
     }
 
     pub(super) fn scheduler(&self) -> Vec<String> {
-        owned(&["kube-scheduler", "--secure-port=0", "--leader-elect=false", "--profiling=false"])
-            .chain([self.emulated(), path("kubeconfig", &self.files.scheduler)])
-            .collect()
+        owned(&["kube-scheduler", "--secure-port=0", "--leader-elect=false", "--profiling=false"]).chain([self.emulated(), path("kubeconfig", &self.files.scheduler)]).collect()
     }
 }

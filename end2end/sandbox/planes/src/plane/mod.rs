@@ -197,9 +197,10 @@ impl Plane {
         done
     }
 
-    /// Stops its programs. The relay goes with the plane itself.
+    /// Stops its programs, and gives up the port clients use.
     pub(crate) async fn stop(&self) {
         self.gone.store(true, Ordering::SeqCst);
+        self.relay.close().await;
         let _turn = self.turn.lock().await;
         self.stop_parts().await;
     }
@@ -215,11 +216,9 @@ impl Plane {
         self.run("kube-controller-manager", setting.controller_manager()).await?;
         self.run("kube-scheduler", setting.scheduler()).await?;
         // Pods cannot be made in a namespace without one, which would look like a failure of ours.
-        wait::until(READY_WITHIN, &[&server], || async {
-            matches!(self.api.get("/api/v1/namespaces/default/serviceaccounts/default").await, Ok(Some(_)))
-        })
-        .await
-        .context("the controllers did not start to work")?;
+        wait::until(READY_WITHIN, &[&server], || async { matches!(self.api.get("/api/v1/namespaces/default/serviceaccounts/default").await, Ok(Some(_))) })
+            .await
+            .context("the controllers did not start to work")?;
         if self.simulates.load(Ordering::SeqCst) { self.run_simulator().await } else { Ok(()) }
     }
 

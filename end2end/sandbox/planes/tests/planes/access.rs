@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use crate::support::{Cluster, Sandbox, eventually, group, instance, namespace};
+use serde_json::{Value, json};
 
 /// Changes show within the webhooks' and the API server's caches, a second each;
 /// the rest is for a busy machine.
@@ -71,7 +71,10 @@ async fn a_node_is_only_the_instance_its_session_is_named_after() {
     let (token, role) = sandbox.gateway.role_token("node", "i-00000000000000001");
     let (stranger, _) = sandbox.gateway.role_token("node", "i-00000000000000009");
     let (person, _) = sandbox.gateway.role_token("node", "mallory");
-    sandbox.gateway.set_access(settings("API", &json!([{ "principalArn": role, "username": "system:node:{{EC2PrivateDNSName}}", "groups": ["system:nodes"], "type": "EC2_LINUX", "policies": [] }])));
+    sandbox.gateway.set_access(settings(
+        "API",
+        &json!([{ "principalArn": role, "username": "system:node:{{EC2PrivateDNSName}}", "groups": ["system:nodes"], "type": "EC2_LINUX", "policies": [] }]),
+    ));
     sandbox.planes().add_nodes("lab", group("workers", vec![instance('a', 1, 0)])).await.unwrap();
     eventually(SOON, "the node is known", async || who(&cluster, &token).is_some()).await;
     assert_eq!(who(&cluster, &token).unwrap()["username"], "system:node:ip-10-77-1-10.ec2.internal");

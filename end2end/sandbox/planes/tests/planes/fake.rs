@@ -38,16 +38,16 @@ impl Gateway {
         let app = Router::new()
             .route("/", post(aws))
             .route("/_sandbox/eks/{cluster}/verify", post(verify))
-            .route("/_sandbox/eks/{cluster}/access", get(async |State(gateway): State<Self>| Json(gateway.access.lock().unwrap().clone())))
+            .route("/_sandbox/eks/{cluster}/access", get(async |State(gateway): State<Self>| Json(gateway.access.lock().expect("no holder panics").clone())))
             .with_state(gateway.clone());
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
         tokio::spawn(async move { axum::serve(listener, app).await });
         gateway
     }
 
     /// Sets what EKS's API says about who may enter.
     pub fn set_access(&self, access: Value) {
-        *self.access.lock().unwrap() = access;
+        *self.access.lock().expect("no holder panics") = access;
     }
 
     /// A token of an IAM role's session, and the role's ARN.
@@ -59,9 +59,9 @@ impl Gateway {
     }
 
     fn remember(&self, role_arn: &str, session: &str) -> String {
-        let mut keys = self.keys.lock().unwrap();
+        let mut keys = self.keys.lock().expect("no holder panics");
         let key = format!("ASIAFAKE{:012}", keys.len());
-        let role = role_arn.rsplit('/').next().unwrap();
+        let role = role_arn.rsplit('/').next().expect("splitting gives at least one part");
         let principal = Principal { arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"), canonical: role_arn.to_owned(), session: session.to_owned() };
         keys.insert(key.clone(), principal);
         key
@@ -99,7 +99,7 @@ async fn verify(State(gateway): State<Gateway>, Json(asked): Json<Value>) -> Res
         Some(credential.split('/').next()?.to_owned())
     });
     let Some(key) = key else { return (StatusCode::UNAUTHORIZED, "no EKS token").into_response() };
-    match gateway.keys.lock().unwrap().get(&key) {
+    match gateway.keys.lock().expect("no holder panics").get(&key) {
         Some(principal) => Json(json!({
             "arn": principal.arn,
             "canonicalArn": principal.canonical,

@@ -3,9 +3,9 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::support::{Cluster, Sandbox, eventually, group, instance, namespace, spec};
 use planes::{PlaneFault, PlaneStatus};
 use serde_json::{Value, json};
-use crate::support::{Cluster, Sandbox, eventually, group, instance, namespace, spec};
 
 /// The lease of a node runs out after 40 s, and the controller looks every 5 s.
 const LOST: Duration = Duration::from_secs(90);

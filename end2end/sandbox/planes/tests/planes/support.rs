@@ -150,14 +150,11 @@ impl Answer {
 }
 
 /// Waits for something that takes a moment to show.
-#[track_caller]
-pub fn eventually<'a, F: AsyncFnMut() -> bool + 'a>(most: Duration, what: &'a str, mut done: F) -> impl Future<Output = ()> + 'a {
-    async move {
-        let deadline = Instant::now() + most;
-        while !done().await {
-            assert!(Instant::now() < deadline, "not within {} s: {what}", most.as_secs());
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
+pub async fn eventually(most: Duration, what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + most;
+    while !done().await {
+        assert!(Instant::now() < deadline, "not within {} s: {what}", most.as_secs());
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

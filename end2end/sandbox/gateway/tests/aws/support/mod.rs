@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub const ACCOUNT: &str = "111122223333";
+/// How long a token's URL says it is good for, when the AWS CLI makes it.
+pub const MINUTE: Duration = Duration::from_secs(60);
 pub const REGION: &str = "us-east-1";
 
 /// The assume-role policy of a role for `service`.
@@ -71,7 +73,7 @@ impl Running {
         let cloud = Cloud::new(http.clone(), emulator_address, ACCOUNT, REGION);
         let sandbox =
             Arc::new(Sandbox::new(gateway, state.path(), cloud, http.clone(), Arc::clone(&planes) as Arc<dyn ControlPlanes>).unwrap());
-        gateway::eks::clusters::resume(&sandbox).await.unwrap();
+        gateway::eks::resume::resume(&sandbox).await.unwrap();
         let router = control::router(Arc::clone(&sandbox));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { sandbox, planes, gateway, state, emulator: Some(emulator), server, http }

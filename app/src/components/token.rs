@@ -1,0 +1,74 @@
+//! Tokens, on the pages of whoever has them.
+
+use control::clock;
+use domain::{
+    page::Direction,
+    state::Tone,
+    token::{CreatedToken, Token, TokenKind},
+};
+use leptos::prelude::*;
+
+use super::{
+    code::CopyBlock,
+    field::Once,
+    list::{Asked, NoMatch, Pager, Search, SortBy},
+    notice::Notice,
+    status::Status,
+    table::Table,
+    when::{Ago, exact},
+};
+
+/// A new token's secret, this once.
+#[component]
+pub fn NewSecret(created: CreatedToken) -> impl IntoView {
+    let words = format!("Copy it now: it cannot be shown again. It works until {}.", exact(created.token.expires_at));
+    view! {
+        <Notice tone=Tone::Good title=format!("The token {} is ready", created.token.name)>
+            <p>{words}</p>
+            <CopyBlock id="token-secret" label="The token" text=created.secret/>
+        </Notice>
+    }
+}
+
+/// A list of tokens, each with the button that revokes it. Posts `do=revoke_token` and `token`.
+#[component]
+pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>) -> impl IntoView {
+    let rows = tokens.into_iter().map(|token| view! { <Row token/> }).collect_view();
+    let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
+    let name = view! { <SortBy asked=asked.clone() field="name" label="Name"/> };
+    let ends = view! { <SortBy asked=asked.clone() field="expires_at" label="Ends"/> };
+    let made = view! { <SortBy asked=asked.clone() field="created_at" label="Made" default=Direction::Descending first=Direction::Descending class="extra"/> };
+    view! {
+        <Search asked=asked.clone() placeholder="Search by name or first letters"/>
+        <Table label="Tokens">
+            <thead><tr>{name}<th scope="col">"May do"</th>{ends}{made}<th></th></tr></thead>
+            <tbody>{rows}{none}</tbody>
+        </Table>
+        <Pager asked next/>
+    }
+}
+
+#[component]
+fn Row(token: Token) -> impl IntoView {
+    let may = match (&token.team_name, token.role, token.kind) {
+        (Some(team), Some(role), TokenKind::Personal) => format!("what you may in {team}, as {} at most", role.as_str()),
+        (Some(team), Some(role), TokenKind::Team) => format!("{} in {team}", role.as_str()),
+        _ => "what you may".to_owned(),
+    };
+    let used = match token.last_used_at {
+        Some(at) => view! { "last used "<Ago at/> }.into_any(),
+        None => "never used".into_any(),
+    };
+    let over = token.expires_at <= clock::now();
+    let ends = if over { view! { <Status tone=Tone::Idle word="Expired"/> }.into_any() } else { exact(token.expires_at).into_any() };
+    view! {
+        <tr>
+            <td>{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span></td>
+            <td>{may}</td>
+            <td>{ends}</td>
+            <td class="extra"><Ago at=token.created_at/>" by "{token.created_by}</td>
+            <td class="act"><form method="post"><Once/><input type="hidden" name="token" value=token.id.to_string()/>
+                <button class="quiet" name="do" value="revoke_token" aria-label=format!("Revoke {}", token.name)>"Revoke"</button></form></td>
+        </tr>
+    }
+}

@@ -1,0 +1,127 @@
+//! `/deployments/{id}/change`
+
+use control::{Ctx, Error, Result, deployments, releases};
+use domain::{
+    Code, Rejected,
+    deployment::{Deployment, DeploymentChange, Finding},
+    error::Checks,
+    ids::DeploymentId,
+    model::{Release, ReleaseQuery},
+    page::{MAX_PAGE_SIZE, PageQuery},
+    size::Size,
+};
+use leptos::prelude::*;
+
+use crate::{
+    components::{
+        facts::{Fact, Facts},
+        field::{Choice, Field, Once, Seen, TextField},
+        notice::Rejection,
+        size_choice::SizeChoice,
+    },
+    form::Typed,
+    islands::recheck::Recheck,
+    page::{Nav, Page},
+    variables,
+};
+
+/// The form that makes the next revision, with what differs from the present one.
+///
+/// # Errors
+/// Those of [`deployments::get`].
+pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
+    let deployment = deployments::get(ctx, id).await?;
+    let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
+    let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many, model: Some(deployment.model) }).await?.items;
+    if !releases.iter().any(|release| release.id == deployment.release) {
+        releases.push(releases::get(ctx, deployment.release).await?);
+    }
+    let replicas = typed.filled("replicas").and_then(|text| text.parse().ok()).unwrap_or(deployment.summary.replicas);
+    let sizes = match deployments::sizes(ctx, deployment.summary.workspace, replicas, Some(id)).await {
+        Ok(sizes) => sizes,
+        Err(Error::Rejected(rejected)) if rejected.code == Code::Conflict => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let status = typed.status();
+    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes/> }).status(status).with_islands())
+}
+
+/// The request that the form stands for.
+///
+/// # Errors
+/// `invalid_input` naming what cannot be read.
+pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
+    let mut checks = Checks::new();
+    let release = typed.filled("release").and_then(|text| checks.take("release", text.parse().map_err(|_| "Choose a release.".into())));
+    let size = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
+    let replicas = checks.take("replicas", typed.text("replicas").trim().parse().map_err(|_| "Enter a whole number from 1 to 50.".into()));
+    let environment = checks.take(variables::FIELD, variables::read(typed.text(variables::FIELD)).map_err(|rejected| rejected.message));
+    checks.finish()?;
+    Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
+}
+
+const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason"];
+
+#[component]
+fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<(Size, Finding)>) -> impl IntoView {
+    let summary = deployment.summary.clone();
+    let here = format!("/deployments/{}", summary.id);
+    let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
+    let options = releases.iter().map(|release| (release.id.to_string(), format!("{} {} · {}:{}", release.model_name, release.number, release.repository, release.tag))).collect::<Vec<_>>();
+    view! {
+        <div class="head"><div>
+            <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=here.clone()>{summary.name.clone()}</a>" / Change"</div>
+            <h1>{format!("Change {}", summary.name)}</h1>
+            <p class="muted">{format!("In {} on {}. This makes revision {}.", summary.workspace_name, summary.cluster_name, summary.revision + 1)}</p>
+        </div></div>
+        {rejection.map(|rejected| view! { <Rejection rejected/> })}
+        <form class="cols" method="post" id="change">
+            <Once/><Seen version=deployment.version/>
+            <div class="stack">
+                <section class="card"><div class="in">
+                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.release.to_string() hint="Releases of the same model."/>
+                    <SizeChoice typed=typed.clone() value=summary.size sizes/>
+                    <div class="narrow"><Field name="replicas" label="Replicas" kind="number" typed=typed.clone() value=summary.replicas.to_string() autocomplete="off"/></div>
+                    <TextField name="environment" label="Environment variables" typed=typed.clone() value=variables::write(&deployment.environment) rows=5 code=true hint="One NAME=value a line. Not for secrets: whoever sees the team sees them."/>
+                    <Field name="reason" label="Why" typed=typed.clone() autocomplete="off" hint="Optional; kept with the revision and in the record."/>
+                </div></section>
+            </div>
+            <aside class="stack" aria-label="What will change"><Difference typed deployment releases/></aside>
+        </form>
+        <Recheck form="change".to_owned() parts=vec!["difference".to_owned(), "sizes".to_owned()]/>
+    }
+}
+
+/// What the next revision changes.
+#[component]
+fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>) -> impl IntoView {
+    let summary = deployment.summary;
+    let title = |id: &str| releases.iter().find(|release| release.id.to_string() == id).map(|release| format!("{} {}", release.model_name, release.number)).unwrap_or_default();
+    let present = format!("{} {}", summary.model_name, summary.release_number);
+    let size: Option<Size> = typed.filled("size").and_then(|size| size.parse().ok());
+    let environment = variables::write(&deployment.environment);
+    let rows: Vec<AnyView> = [
+        ("Release", present.clone(), typed.filled("release").map_or(present, title)),
+        ("Size", summary.size.summary(), size.unwrap_or(summary.size).summary()),
+        ("Replicas", summary.replicas.to_string(), typed.text_or("replicas", &summary.replicas.to_string())),
+        ("Environment", environment.clone(), typed.text_or("environment", &environment).replace("\r\n", "\n").trim_end().to_owned()),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(term, before, after)| {
+        let (before, after) = (Some(before).filter(|text| !text.is_empty()), Some(after).filter(|text| !text.is_empty()));
+        view! { <Fact term>{before.map(|text| view! { <del class="lines">{text}</del> })}" "{after.map(|text| view! { <ins class="lines">{text}</ins> })}</Fact> }.into_any()
+    })
+    .collect();
+    let body = if rows.is_empty() { view! { <p class="muted">"Nothing yet."</p> }.into_any() } else { view! { <Facts>{rows}</Facts> }.into_any() };
+    view! {
+        <section class="card" id="difference">
+            <header><h2>"What will change"</h2></header>
+            <div class="in">
+                {body}
+                <p class="small muted">{format!("New replicas come up one at a time; revision {} answers until they are ready, and stays when they do not come up.", summary.revision)}</p>
+                <div class="row"><button class="primary" name="do" value="change">"Roll out"</button><button class="asleep" name="do" value="check">"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
+            </div>
+        </section>
+    }
+}

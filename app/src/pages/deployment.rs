@@ -1,0 +1,203 @@
+//! `/deployments/{id}`
+
+pub mod playground;
+mod place;
+mod revisions;
+mod snippets;
+mod standing;
+mod try_it;
+
+use control::{Ctx, Error, Result, access, deployments, operations};
+use domain::{
+    Code,
+    access::{Decision, Rights, TeamAction},
+    deployment::{Deployment, DeploymentState, Revision},
+    ids::DeploymentId,
+    operation::Operation,
+};
+use leptos::prelude::*;
+use url::Url;
+
+use crate::{
+    components::{
+        confirm::Confirm,
+        facts::{Fact, Facts},
+        notice::FormRejection,
+    },
+    form::Typed,
+    islands::live::Live,
+    page::{Nav, Page, draw_part},
+};
+use place::WhereItRuns;
+use revisions::Revisions;
+use standing::{Head, Rollout};
+use try_it::TryIt;
+pub use try_it::Asked;
+
+/// What somebody may do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct May {
+    deploy: bool,
+    predict: bool,
+    delete: bool,
+}
+
+impl May {
+    fn of(rights: Rights) -> Self {
+        let may = |action| rights.on_team(action) == Decision::Allowed;
+        Self { deploy: may(TeamAction::Deploy), predict: may(TeamAction::Predict), delete: may(TeamAction::Delete) }
+    }
+}
+
+/// Everything the page shows.
+#[derive(Clone)]
+struct Loaded {
+    deployment: Deployment,
+    revisions: Vec<Revision>,
+    operation: Option<Operation>,
+    place: deployments::Place,
+    may: May,
+}
+
+async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
+    let deployment = deployments::get(ctx, id).await?;
+    let revisions = deployments::revisions(ctx, id).await?;
+    let place = deployments::place(ctx, id).await?;
+    let operation = match deployment.operation {
+        Some(operation) => Some(operations::get(ctx, operation).await?),
+        None => None,
+    };
+    let team = deployment.summary.team;
+    let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
+    let mut may = May::of(ctx.actor().rights(team, membership));
+    if deployment.summary.state == DeploymentState::Deleting {
+        may = May { deploy: false, predict: false, delete: false };
+    }
+    Ok(Loaded { deployment, revisions, operation, place, may })
+}
+
+/// One deployment, live.
+///
+/// # Errors
+/// Those of [`deployments::get`].
+pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked>) -> Result<Page> {
+    let loaded = load(ctx, id).await?;
+    let portal = ctx.control().settings.public_url.clone();
+    let status = typed.status();
+    Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
+        let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
+        view! {
+            <FormRejection typed=typed.clone()/>
+            <Live source=format!("/live/deployments/{id}")>{head}</Live>
+            <Rest loaded typed asked portal/>
+        }
+    })
+    .status(status)
+    .with_islands())
+}
+
+/// What an open page of it shows, drawn anew.
+///
+/// # Errors
+/// Those of [`deployments::get`], except that a deployment that is gone is shown as such.
+pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
+    let loaded = match load(ctx, id).await {
+        Ok(loaded) => loaded,
+        // The page is open, so it was there; whoever lost the right to see it learns nothing else from this.
+        Err(Error::Rejected(rejected)) if rejected.code == Code::NotFound => return Ok(draw_part(gone)),
+        Err(error) => return Err(error),
+    };
+    Ok(draw_part(move || {
+        let Loaded { deployment, revisions, operation, place, may } = loaded;
+        view! {
+            <Head deployment=deployment.clone() revisions operation=operation.clone() may/>
+            <WhereItRuns deployment place/>
+            <Rollout operation/>
+        }
+    }))
+}
+
+fn gone() -> impl IntoView {
+    view! {
+        <div class="stack" id="standing">
+            <div class="head"><div><h1>"It is gone"</h1><p class="muted">"This deployment was deleted, or you cannot see it any more."</p></div><a class="button" href="/deployments">"All deployments"</a></div>
+        </div>
+    }
+}
+
+#[component]
+fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl IntoView {
+    let Loaded { deployment, revisions, operation, place, may } = loaded;
+    let summary = deployment.summary.clone();
+    let logs = format!("/deployments/{}/logs", summary.id);
+    let delete = may.delete.then(|| {
+        let replicas = match summary.replicas {
+            1 => "its replica".to_owned(),
+            more => format!("its {more} replicas"),
+        };
+        let goes = vec![
+            format!("Deployment, Service, ServiceAccount and PodDisruptionBudget {} in {} on {}", summary.name, summary.workspace_name, summary.cluster_name),
+            format!("{replicas}, at once: whoever calls {} gets no answer any more", deployment.url),
+            match revisions.len() {
+                1 => "its 1 revision".to_owned(),
+                more => format!("its {more} revisions"),
+            },
+        ];
+        view! {
+            <Confirm name=summary.name.clone() title="Delete this deployment" button="Delete deployment" version=deployment.version typed=typed.clone() goes
+                note="The model, its releases and the record of what was done stay."/>
+        }
+    });
+    let try_it = may.predict.then(|| view! { <TryIt deployment=deployment.clone() typed=typed.clone() asked portal/> });
+    view! {
+        <div class="cols">
+            <div class="stack">
+                <WhereItRuns deployment=deployment.clone() place/>
+                {try_it}
+                <Revisions deployment=deployment.clone() revisions typed may/>
+                {delete}
+            </div>
+            <aside class="stack" aria-label="About it">
+                <Rollout operation/>
+                <ReachIt deployment=deployment.clone()/>
+                <Environment deployment/>
+                <section class="card"><header><h2>"Look closer"</h2></header><div class="in">
+                    <a href=logs>"Logs of every replica"</a>
+                    <a href=format!("/operations?object_id={}", summary.id)>"Its operations"</a>
+                    <a href=format!("/audit?object_id={}", summary.id)>"Its record"</a>
+                </div></section>
+            </aside>
+        </div>
+    }
+}
+
+#[component]
+fn ReachIt(deployment: Deployment) -> impl IntoView {
+    let (image, digest) = deployment.image.split_once('@').unwrap_or((&deployment.image, ""));
+    let (image, digest) = (image.to_owned(), digest.to_owned());
+    view! {
+        <section class="card"><header><h2>"Reach it"</h2></header><div class="in">
+            <Facts>
+                <Fact term="Inside"><code>{deployment.url.clone()}</code></Fact>
+                <Fact term="By">"pods of "{deployment.summary.team_name.clone()}"; everybody else through Slipway"</Fact>
+                <Fact term="Protocol">{deployment.protocol.title()}</Fact>
+                <Fact term="Image"><code>{image}</code></Fact>
+                <Fact term="Digest"><code title=digest.clone()>{short(&digest)}</code></Fact>
+            </Facts>
+        </div></section>
+    }
+}
+
+/// Enough of a digest to tell it from others; the whole is one hover away.
+fn short(digest: &str) -> String {
+    let kept = "sha256:".len() + 12;
+    if digest.len() > kept { format!("{}…", digest.chars().take(kept).collect::<String>()) } else { digest.to_owned() }
+}
+
+#[component]
+fn Environment(deployment: Deployment) -> impl IntoView {
+    (!deployment.environment.is_empty()).then(|| {
+        let rows = deployment.environment.into_iter().map(|variable| view! { <dt><code>{variable.name}</code></dt><dd><code>{variable.value}</code></dd> }).collect_view();
+        view! { <section class="card"><header><h2>"Environment"</h2></header><div class="in"><dl class="facts">{rows}</dl></div></section> }
+    })
+}

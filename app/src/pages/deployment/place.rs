@@ -1,0 +1,136 @@
+//! Where it runs: zones, nodes, replicas, and the last words of those in trouble.
+
+use std::collections::BTreeMap;
+
+use control::deployments::Place;
+use domain::{
+    deployment::{Deployment, LastExit, Pod},
+    state::Tone,
+};
+use leptos::prelude::*;
+
+use crate::components::{
+    code::CopyBlock,
+    map::{ClusterMap, MapLegend, MapNode, MapPod, PodLook},
+    status::Status,
+    table::Table,
+    when::Ago,
+};
+
+/// The map and the table of replicas.
+#[component]
+pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
+    let seen = deployment.synced_at.map(|at| view! { <span class="small muted">"seen "<Ago at/></span> });
+    let more = place.more;
+    let others = place.nodes.iter().any(|node| node.others > 0);
+    let zones: std::collections::BTreeSet<&str> = deployment.pods.iter().filter(|pod| pod.ready).filter_map(|pod| pod.zone.as_deref()).collect();
+    let spread = match zones.len() {
+        0 => None,
+        1 => Some("All replicas are in one zone: without it nobody answers."),
+        _ => Some("One zone can fail without an outage."),
+    };
+    let nodes = nodes(place, &deployment.pods);
+    let map = if nodes.is_empty() {
+        view! { <p class="muted">"No node of the cluster was seen yet."</p> }.into_any()
+    } else {
+        view! { <ClusterMap nodes/><MapLegend others/> }.into_any()
+    };
+    let more = (more > 0).then(|| view! { <p class="small muted">{format!("{more} more nodes have none of its replicas.")}</p> });
+    let rows = deployment.pods.iter().map(|pod| view! { <Row pod=pod.clone() wanted=deployment.summary.revision/> }).collect_view();
+    let table = if deployment.pods.is_empty() {
+        view! { <div class="in"><p class="muted">"No replica yet."</p></div> }.into_any()
+    } else {
+        view! {
+            <Table label="Replicas">
+                <thead><tr><th scope="col">"Replica"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Node"</th><th scope="col" class="n extra">"Restarts"</th><th scope="col">"Age"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </Table>
+        }
+        .into_any()
+    };
+    let words = deployment.pods.iter().filter(|pod| !pod.ready).filter_map(|pod| pod.last_exit.clone().map(|exit| (pod.name.clone(), exit))).next();
+    view! {
+        <section class="card" id="place">
+            <header><h2>"Where it runs"</h2>{seen}</header>
+            <div class="in">{map}{spread.map(|spread| view! { <p class="small muted">{spread}</p> })}{more}</div>
+            {table}
+            {words.map(|(pod, exit)| view! { <LastWords pod exit/> })}
+        </section>
+    }
+}
+
+fn nodes(place: Place, pods: &[Pod]) -> Vec<MapNode> {
+    let mut by_node: BTreeMap<&str, Vec<MapPod>> = BTreeMap::new();
+    for pod in pods {
+        if let Some(node) = pod.node.as_deref() {
+            by_node.entry(node).or_default().push(MapPod { name: pod.name.clone(), look: look(pod) });
+        }
+    }
+    place
+        .nodes
+        .into_iter()
+        .map(|node| {
+            let pods = by_node.remove(node.name.as_str()).unwrap_or_default();
+            MapNode { away: (!node.open).then(|| "takes no pods".into()), pods, others: node.others, name: node.name, zone: node.zone, instance_type: node.instance_type }
+        })
+        .collect()
+}
+
+fn look(pod: &Pod) -> PodLook {
+    match (pod.ready, pod.reason.is_some() || pod.restarts > 0) {
+        (true, _) => PodLook::Ready,
+        (false, true) => PodLook::Ill,
+        (false, false) => PodLook::Rising,
+    }
+}
+
+#[component]
+fn Row(pod: Pod, wanted: i32) -> impl IntoView {
+    let (tone, word) = standing(&pod);
+    let older = (pod.revision != wanted).then(|| view! { " "<span class="tag">{format!("revision {}", pod.revision)}</span> });
+    let place = match (&pod.node, &pod.zone) {
+        (Some(node), Some(zone)) => view! { {node.clone()}<br/><span class="small muted">{zone.clone()}</span> }.into_any(),
+        (Some(node), None) => view! { {node.clone()} }.into_any(),
+        (None, _) => view! { <span class="muted">"none yet"</span> }.into_any(),
+    };
+    let message = pod.message.filter(|_| !pod.ready).map(|message| view! { <br/><span class="small muted">{message}</span> });
+    view! {
+        <tr>
+            <td><code>{pod.name}</code>{older}</td>
+            <td><Status tone word/>{message}</td>
+            <td class="extra">{place}</td>
+            <td class="n extra">{pod.restarts}</td>
+            <td><Ago at=pod.created_at/></td>
+        </tr>
+    }
+}
+
+/// In the reader's words; Kubernetes' own stand where there are none.
+fn standing(pod: &Pod) -> (Tone, String) {
+    if pod.ready {
+        return (Tone::Good, "Ready".into());
+    }
+    let word = match pod.reason.as_deref() {
+        Some("CrashLoopBackOff") => "Keeps crashing",
+        Some("OOMKilled") => "Out of memory",
+        Some("ErrImagePull" | "ImagePullBackOff") => "Image cannot be pulled",
+        Some("Unschedulable") => "No node fits",
+        Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => "Cannot be started",
+        Some("ContainerCreating" | "PodInitializing") | None => return (Tone::Busy, "Starting".into()),
+        Some("Terminating") => return (Tone::Idle, "Ending".into()),
+        Some(other) => other,
+    };
+    (Tone::Bad, word.to_owned())
+}
+
+#[component]
+fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
+    let how = format!("{pod} ended with {}, exit code {}", exit.reason, exit.exit_code);
+    let words = match exit.last_words.filter(|words| !words.trim().is_empty()) {
+        Some(words) => view! { <CopyBlock id="last-words" label="the container's last words" text=words/> }.into_any(),
+        None => view! { <p class="muted">"It said nothing before that."</p> }.into_any(),
+    };
+    view! {
+        <div class="in"><h3>"Last words of the container"</h3><p class="small muted">{how}</p>{words}</div>
+    }
+}

@@ -1,0 +1,122 @@
+//! What ran before, what differs, and the way back.
+
+use domain::deployment::{Deployment, Revision, Variable};
+use leptos::prelude::*;
+
+use super::May;
+use crate::{
+    components::{
+        facts::{Fact, Facts},
+        field::{Once, Seen},
+        status::Status,
+        table::Table,
+        when::Ago,
+    },
+    form::Typed,
+};
+
+/// Revisions, newest first, each with the way back to it.
+#[component]
+pub fn Revisions(deployment: Deployment, revisions: Vec<Revision>, typed: Typed, may: May) -> impl IntoView {
+    let Some(now) = revisions.first().cloned() else { return ().into_any() };
+    let rows = revisions
+        .into_iter()
+        .map(|revision| {
+            let open = typed.text("revision") == revision.number.to_string() && typed.rejection().is_some();
+            view! { <Row revision now=now.clone() deployment=deployment.clone() typed=typed.clone() may open/> }
+        })
+        .collect_view();
+    view! {
+        <section class="card" id="revisions">
+            <header><h2>"Revisions"</h2></header>
+            <Table label="Revisions">
+                <thead><tr><th scope="col">"Revision"</th><th scope="col">"What changed"</th><th scope="col" class="extra">"By"</th><th scope="col">"When"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </Table>
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, may: May, open: bool) -> impl IntoView {
+    let newest = revision.number == now.number;
+    let status = newest.then(|| view! { " "<Status tone=deployment.summary.state.tone() word=deployment.summary.state.title()/> });
+    let changed = match (revision.rolled_back_to, revision.changes.is_empty()) {
+        (Some(to), _) => format!("back to revision {to}"),
+        (None, true) => "first".to_owned(),
+        (None, false) => revision.changes.join(" · "),
+    };
+    let reason = revision.reason.clone().map(|reason| view! { <p class="small muted">"“"{reason}"”"</p> });
+    let number = revision.number;
+    let back = (!newest).then(|| {
+        let differences = differences(&now, &revision);
+        let form = may.deploy.then(|| {
+            view! {
+                <form method="post" class="stack tight">
+                    <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=number.to_string()/>
+                    <Reason typed number/>
+                    <div class="row"><button name="do" value="roll_back">{format!("Roll back to revision {number}")}</button></div>
+                </form>
+            }
+        });
+        let summary = if may.deploy { "Compare and roll back" } else { "Compare" };
+        view! {
+            <details open=open id=format!("revision-{number}")>
+                <summary class="small">{summary}</summary>
+                <div class="stack tight"><p class="small muted">{format!("From revision {}, which is wanted now:", now.number)}</p><Facts>{differences}</Facts>{form}</div>
+            </details>
+        }
+    });
+    view! {
+        <tr class="top">
+            <td><strong>{number}</strong>{status}</td>
+            <td>{changed}{reason}{back}</td>
+            <td class="extra">{revision.created_by}</td>
+            <td><Ago at=revision.created_at/></td>
+        </tr>
+    }
+}
+
+#[component]
+fn Reason(typed: Typed, number: i32) -> impl IntoView {
+    // Ids are unlike each other although every revision has this field.
+    let typed = if typed.text("revision") == number.to_string() { typed } else { Typed::default() };
+    let why = typed.why("reason").or_else(|| typed.why("revision"));
+    let id = format!("reason-{number}");
+    let wrong = why.is_some();
+    view! {
+        <div class="field" class:wrong=wrong>
+            <label for=id.clone()>"Why "<span class="optional">"(optional)"</span></label>
+            <input id=id name="reason" value=typed.text("reason").to_owned() aria-invalid=wrong.then_some("true") autocomplete="off"/>
+            {why.map(|why| view! { <span class="why">{why}</span> })}
+        </div>
+    }
+}
+
+/// What going from one to the other would change.
+fn differences(from: &Revision, to: &Revision) -> Vec<AnyView> {
+    let title = |revision: &Revision| format!("{} {}", revision.model_name, revision.release_number);
+    let mut rows = Vec::new();
+    let mut row = |term: String, before: Option<String>, after: Option<String>| {
+        if before != after {
+            rows.push(
+                view! { <Fact term>{before.map(|text| view! { <del>{text}</del> })}" "{after.map(|text| view! { <ins>{text}</ins> })}</Fact> }.into_any(),
+            );
+        }
+    };
+    row("Release".into(), Some(title(from)), Some(title(to)));
+    row("Size".into(), Some(from.size.summary()), Some(to.size.summary()));
+    row("Replicas".into(), Some(from.replicas.to_string()), Some(to.replicas.to_string()));
+    let value = |variables: &[Variable], name: &str| variables.iter().find(|variable| variable.name == name).map(|variable| variable.value.clone());
+    let mut names: Vec<&str> = from.environment.iter().chain(&to.environment).map(|variable| variable.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        row(name.to_owned(), value(&from.environment, name), value(&to.environment, name));
+    }
+    if rows.is_empty() {
+        rows.push(view! { <Fact term="Nothing">"the two are the same"</Fact> }.into_any());
+    }
+    rows
+}

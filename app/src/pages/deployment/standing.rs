@@ -1,0 +1,108 @@
+//! How it stands, what went wrong, how the rollout goes.
+
+use control::clock;
+use domain::{
+    deployment::{Deployment, DeploymentState, Revision},
+    operation::{Operation, OperationState},
+};
+use leptos::prelude::*;
+
+use super::May;
+use crate::{
+    components::{notice::FailureNotice, status::Status, steps::OperationSteps, when::{Ago, took}},
+    pages::deployments::standing,
+};
+
+/// Name, status, what may be done; why it failed.
+#[component]
+pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, may: May) -> impl IntoView {
+    let summary = deployment.summary.clone();
+    let id = summary.id;
+    let word = match (summary.state, serving(&deployment)) {
+        (DeploymentState::Failed, _) => format!("Revision {} failed", summary.revision),
+        _ => standing(&summary),
+    };
+    let about = format!("{} {} · {} · {}", summary.model_name, summary.release_number, replicas(summary.replicas), summary.size.as_str());
+    let made = revisions.first().map(|revision| {
+        view! { " · revision "{revision.number}", "<Ago at=revision.created_at/>" by "{revision.created_by.clone()} }
+    });
+    let still = (summary.state == DeploymentState::Failed).then(|| serving(&deployment)).flatten().map(|(revision, ready)| {
+        let what = if ready == 1 { "1 replica is live".to_owned() } else { format!("{ready} replicas are live") };
+        view! { <p class="muted">{format!("Revision {revision} still serves: {what}.")}</p> }
+    });
+    let roll_back = may.deploy && revisions.len() > 1;
+    view! {
+        <div class="stack" id="standing">
+            <div class="head">
+                <div>
+                    <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=format!("/workspaces/{}", summary.workspace)>{summary.workspace_name.clone()}</a>" / "{summary.cluster_name.clone()}</div>
+                    <h1>{summary.name.clone()}<Status tone=summary.state.tone() word/></h1>
+                    <p class="muted">{about}{made}</p>
+                    {still}
+                </div>
+                <div class="row">
+                    {may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change"</a> })}
+                    {roll_back.then(|| view! { <a class="button" href="#revisions">"Roll back"</a> })}
+                    {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
+                </div>
+            </div>
+            <Trouble deployment operation may/>
+        </div>
+    }
+}
+
+fn replicas(count: i32) -> String {
+    if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
+}
+
+/// The revision before the wanted one that still answers, with its ready replicas.
+fn serving(deployment: &Deployment) -> Option<(i32, usize)> {
+    let older = deployment.pods.iter().filter(|pod| pod.ready && pod.revision < deployment.summary.revision).map(|pod| pod.revision).max()?;
+    Some((older, deployment.pods.iter().filter(|pod| pod.ready && pod.revision == older).count()))
+}
+
+/// What is the matter, and what to do.
+#[component]
+fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> impl IntoView {
+    let (state, id) = (deployment.summary.state, deployment.summary.id);
+    let failure = operation.filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure);
+    match (failure, state) {
+        (Some(failure), _) => {
+            let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
+            view! { <FailureNotice failure>{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+        }
+        (None, DeploymentState::Degraded | DeploymentState::Failed) => {
+            let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
+            message.map(|message| view! { <section class=class><p>{message}</p></section> }).into_any()
+        }
+        (None, DeploymentState::Held) => {
+            view! { <section class="notice"><p>"It is held as it is: nothing is rolled out or healed until its next change."</p></section> }.into_any()
+        }
+        _ => ().into_any(),
+    }
+}
+
+/// The steps of the newest operation.
+#[component]
+pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
+    let card = operation.map(|operation| {
+        let time = took(operation.finished_at.unwrap_or_else(clock::now).since(operation.created_at));
+        let word = match operation.state {
+            OperationState::Running | OperationState::Succeeded => time,
+            OperationState::Failed => format!("stopped after {time}"),
+            OperationState::Cancelled | OperationState::Superseded => operation.state.title().to_lowercase(),
+        };
+        let title = match operation.verb.as_str() {
+            "delete" => "Deletion",
+            "roll back" => "Rollback",
+            _ => "Rollout",
+        };
+        view! {
+            <section class="card">
+                <header><h2><a class="plain" href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
+                <div class="in"><OperationSteps operation/></div>
+            </section>
+        }
+    });
+    view! { <div id="rollout">{card}</div> }
+}

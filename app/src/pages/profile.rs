@@ -1,0 +1,153 @@
+//! `/profile`
+
+use control::{Ctx, Result, passwords::MIN_LENGTH, sessions, tokens, users};
+use domain::{
+    access::TeamRole,
+    page::PageQuery,
+    state::Tone,
+    token::CreatedToken,
+    user::{Me, Session},
+};
+use leptos::prelude::*;
+
+use super::users::platform_word;
+use crate::{
+    components::{
+        facts::{Fact, Facts},
+        field::{Choice, Field, Once},
+        list::Asked,
+        notice::FormRejection,
+        status::Status,
+        table::Table,
+        token::{NewSecret, Tokens},
+        when::Ago,
+    },
+    form::Typed,
+    page::{Nav, Page},
+};
+
+/// Oneself: name, teams, password, sessions, tokens. `session` is the secret of the one that asks; `created` is a token that was just made: its secret is shown this once.
+///
+/// # Errors
+/// `unauthenticated`.
+pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typed, created: Option<CreatedToken>) -> Result<Page> {
+    let open = sessions::list(ctx, session).await?;
+    let me = users::me(ctx).await?;
+    let own = tokens::list(ctx, &query).await?;
+    let asked = Asked::new("/profile", &query);
+    let status = typed.status();
+    let copies = created.is_some();
+    let drawn = Page::new("Profile", Nav::Profile, move || {
+        let has_tokens = !own.items.is_empty() || asked.is_narrowed();
+        let list = has_tokens.then(|| view! { <Tokens asked tokens=own.items next=own.next_page_token/> });
+        view! {
+            <div class="head"><div><h1>{me.name.clone()}</h1><p class="muted">{me.email.clone()}</p></div></div>
+            <FormRejection typed=typed.clone()/>
+            {created.map(|created| view! { <NewSecret created/> })}
+            <div class="halves">
+                <Oneself me=me.clone() typed=typed.clone()/>
+                <Password typed=typed.clone()/>
+            </div>
+            <section class="card" id="tokens">
+                <header><h2>"Your API tokens"</h2></header>
+                {list}
+                <NewToken me=me.clone() typed=typed.clone()/>
+            </section>
+            <Sessions open/>
+        }
+    })
+    .status(status);
+    Ok(if copies { drawn.with_islands() } else { drawn })
+}
+
+#[component]
+fn Oneself(me: Me, typed: Typed) -> impl IntoView {
+    let teams = me.teams.iter().map(|team| view! { <li><a href=format!("/teams/{}", team.id)>{team.name.clone()}</a>", "{team.role.as_str()}</li> }).collect_view();
+    let teams = if teams.is_empty() {
+        view! { <span class="muted">"none yet: ask an owner of your team, or a platform admin, to add you by your e-mail address"</span> }.into_any()
+    } else {
+        view! { <ul>{teams}</ul> }.into_any()
+    };
+    view! {
+        <section class="card"><header><h2>"You"</h2></header><form class="in" method="post">
+            <Facts>
+                <Fact term="On the platform">{platform_word(me.platform_role)}</Fact>
+                <Fact term="Teams">{teams}</Fact>
+            </Facts>
+            <Once/>
+            <Field name="name" label="Name" typed value=me.name autocomplete="name"/>
+            <div class="row"><button name="do" value="rename">"Save"</button></div>
+        </form></section>
+    }
+}
+
+/// Without [`Once`]: what is kept for it would be a hash of the passwords.
+#[component]
+fn Password(typed: Typed) -> impl IntoView {
+    let hint = format!("At least {MIN_LENGTH} characters. Your other sessions end.");
+    view! {
+        <section class="card"><header><h2>"Password"</h2></header><form class="in" method="post">
+            <Field name="current_password" label="Present password" kind="password" typed=typed.clone() autocomplete="current-password"/>
+            <Field name="new_password" label="New password" kind="password" typed=typed.clone() autocomplete="new-password" hint/>
+            <Field name="password_again" label="New password, again" kind="password" typed autocomplete="new-password"/>
+            <div class="row"><button name="do" value="change_password">"Change password"</button></div>
+        </form></section>
+    }
+}
+
+#[component]
+fn NewToken(me: Me, typed: Typed) -> impl IntoView {
+    let everywhere = [(String::new(), "everything you may do".to_owned())];
+    let teams = everywhere.into_iter().chain(me.teams.iter().map(|team| (team.name.clone(), format!("only in {}", team.name)))).collect();
+    let roles = [(String::new(), "—".to_owned())].into_iter().chain(TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned()))).collect();
+    view! {
+        <form class="in" method="post">
+            <h3>"New token"</h3>
+            <p class="small muted">"For scripts and other automation. A token never may more than you may at that moment."</p>
+            <Once/>
+            <div class="fields">
+                <Field name="token_name" label="What it is for" typed=typed.clone() autocomplete="off"/>
+                <Choice name="team" label="Good for" typed=typed.clone() options=teams/>
+                <Choice name="role" label="As, at most" typed=typed.clone() options=roles hint="Only with a team."/>
+                <Field name="days" label="Ends after, in days" kind="number" typed value="90" hint="1 to 365."/>
+            </div>
+            <div class="row"><button name="do" value="create_token">"Make token"</button></div>
+        </form>
+    }
+}
+
+#[component]
+fn Sessions(open: Vec<Session>) -> impl IntoView {
+    let rows = open
+        .into_iter()
+        .map(|session| {
+            let agent = if session.user_agent.is_empty() { "an unnamed browser".to_owned() } else { session.user_agent };
+            let end = if session.current {
+                view! { <Status tone=Tone::Good word="This one"/> }.into_any()
+            } else {
+                view! {
+                    <form method="post"><Once/><input type="hidden" name="session" value=session.id.to_string()/>
+                    <button class="quiet" name="do" value="revoke_session" aria-label=format!("End the session of {agent}")>"End"</button></form>
+                }
+                .into_any()
+            };
+            view! {
+                <tr>
+                    <td>{agent.clone()}</td>
+                    <td class="extra">{session.address}</td>
+                    <td><Ago at=session.last_seen_at/></td>
+                    <td class="extra"><Ago at=session.created_at/></td>
+                    <td class="act">{end}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="card"><header><h2>"Where you are signed in"</h2></header>
+            <Table label="Sessions">
+                <thead><tr><th scope="col">"Browser"</th><th scope="col" class="extra">"Address"</th><th scope="col">"Last seen"</th><th scope="col" class="extra">"Signed in"</th><th></th></tr></thead>
+                <tbody>{rows}</tbody>
+            </Table>
+        </section>
+    }
+}

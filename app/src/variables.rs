@@ -1,0 +1,82 @@
+//! Environment variables as people type them: one `NAME=value` a line. A value in double quotes is read as JSON text, so
+//! that line breaks and blanks at its ends have a way in and out.
+
+use domain::{Rejected, deployment::Variable, error::FieldError};
+
+/// The field that holds them.
+pub const FIELD: &str = "environment";
+
+/// Reads the lines; empty ones count for nothing.
+///
+/// # Errors
+/// `invalid_input` at the field, naming the first line that is no variable.
+pub fn read(text: &str) -> Result<Vec<Variable>, Rejected> {
+    let mut variables = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let (name, value) = line.split_once('=').ok_or_else(|| Rejected::field(FIELD, format!("Line {}: write NAME=value.", at + 1)))?;
+        let value = if value.starts_with('"') {
+            serde_json::from_str(value).map_err(|_| Rejected::field(FIELD, format!("Line {}: a value that begins with a quote has to end with one, as in JSON.", at + 1)))?
+        } else {
+            value.to_owned()
+        };
+        variables.push(Variable { name: name.trim().to_owned(), value });
+    }
+    Ok(variables)
+}
+
+/// Writes them so that [`read`] gives the same.
+#[must_use]
+pub fn write(variables: &[Variable]) -> String {
+    let line = |variable: &Variable| {
+        let plain = !variable.value.starts_with('"') && !variable.value.contains(['\n', '\r']);
+        if plain { format!("{}={}", variable.name, variable.value) } else { format!("{}={}", variable.name, serde_json::Value::from(variable.value.as_str())) }
+    };
+    variables.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Moves what an operation says about single variables to the one field the form has.
+#[must_use]
+pub fn gather(mut rejected: Rejected) -> Rejected {
+    let mut said = Vec::new();
+    rejected.errors.retain(|error| {
+        let Some(rest) = error.field.strip_prefix("environment.") else { return true };
+        let number = rest.split('.').next().and_then(|n| n.parse::<usize>().ok()).map_or_else(String::new, |n| format!("Variable {}: ", n + 1));
+        said.push(format!("{number}{}", error.message));
+        false
+    });
+    if !said.is_empty() {
+        rejected.errors.push(FieldError { field: FIELD.into(), message: said.join(" ") });
+    }
+    rejected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(name: &str, value: &str) -> Variable {
+        Variable { name: name.into(), value: value.into() }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let variables = [variable("A", "1"), variable("URL", "http://x/?a=b"), variable("TEXT", "two\nlines\r"), variable("QUOTED", "\"x\""), variable("BLANKS", "  a "), variable("NONE", "")];
+        assert_eq!(read(&write(&variables)), Ok(variables.to_vec()));
+    }
+
+    #[test]
+    fn a_line_that_is_no_variable_is_named() {
+        assert_eq!(read("A=1\n\nnonsense").unwrap_err().message_for(FIELD), Some("Line 3: write NAME=value."));
+        assert!(read("A=\"open").unwrap_err().message.starts_with("Line 1:"));
+    }
+
+    #[test]
+    fn errors_of_single_variables_are_gathered_at_the_field() {
+        let mut rejected = Rejected::field("environment.1.name", "1A cannot be a name.");
+        rejected.errors.push(FieldError { field: "name".into(), message: "Enter a name.".into() });
+        let gathered = gather(rejected);
+        assert_eq!(gathered.message_for(FIELD), Some("Variable 2: 1A cannot be a name."));
+        assert_eq!(gathered.message_for("name"), Some("Enter a name."));
+        assert_eq!(gathered.errors.len(), 2);
+    }
+}

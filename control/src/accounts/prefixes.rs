@@ -1,0 +1,77 @@
+//! Giving prefixes of ECR repository names to teams.
+
+use domain::{
+    Code, Rejected,
+    access::PlatformAction,
+    account::{Account, NewPrefix},
+    error::Checks,
+    ids::AccountId,
+    names::RepositoryPrefix,
+    operation::ObjectKind,
+};
+
+use super::store;
+use crate::{
+    Ctx, Result,
+    audit::{self, Event},
+    teams,
+};
+
+/// Lets a team release from repositories whose names begin with a prefix.
+///
+/// # Errors
+/// `not_found`, `forbidden`; `invalid_input` naming the field; `already_exists` when the prefix, or one that overlaps it, is a team's;
+/// `conflict` before the first check has told which AWS account it is.
+pub async fn add_prefix(ctx: &Ctx, id: AccountId, new: &NewPrefix) -> Result<Account> {
+    ctx.attempt("account.add_prefix", ObjectKind::Account, Some(id.0));
+    ctx.actor().check_platform(PlatformAction::Manage, "account")?;
+    let mut checks = Checks::new();
+    let prefix = checks.take("prefix", RepositoryPrefix::parse(&new.prefix));
+    checks.ensure(!new.team.trim().is_empty(), "team", "Choose a team.");
+    checks.finish()?;
+    let prefix = prefix.expect("a clean check has a prefix");
+    let team = match teams::get_by_name(ctx, new.team.trim()).await {
+        Err(error) if error.is(Code::NotFound) => return Err(Rejected::field("team", format!("There is no team {}.", new.team.trim())).into()),
+        other => other?,
+    };
+
+    let mut tx = ctx.begin().await?;
+    let account = store::lock(&mut tx, id).await?;
+    if account.aws_account_id.is_empty() {
+        return Err(Rejected::conflict("Check the account first: until then Slipway does not know which AWS account it is, and whether the prefix is taken there.").into());
+    }
+    store::lock_prefixes(&mut tx).await?;
+    if let Some(other) = store::overlapping(&mut tx, &account.aws_account_id, prefix.as_str(), team.id).await? {
+        let message = format!("{} overlaps {}, which is {}'s in the account {}.", prefix, other.prefix, other.team_name, other.account_name);
+        return Err(Rejected::new(Code::AlreadyExists, message).at("prefix").into());
+    }
+    if !store::insert_prefix(&mut tx, id, prefix.as_str(), team.id).await? {
+        return Err(Rejected::new(Code::AlreadyExists, format!("{} has the prefix {prefix} already.", team.name)).at("prefix").into());
+    }
+    let event =
+        Event::new("account.add_prefix", ObjectKind::Account, id.0, &account.name).of_team(team.id, &team.name).change(&format!("prefixes.{prefix}"), None::<&str>, &team.name);
+    audit::record(&mut tx, ctx, event).await?;
+    let account = store::find(&mut tx, id).await?;
+    tx.commit(account).await
+}
+
+/// Takes a prefix back. Releases that were made from it stay: they are pinned, and what runs keeps running.
+///
+/// # Errors
+/// `not_found`, `forbidden`.
+pub async fn remove_prefix(ctx: &Ctx, id: AccountId, prefix: &str) -> Result<Account> {
+    ctx.attempt("account.remove_prefix", ObjectKind::Account, Some(id.0));
+    ctx.actor().check_platform(PlatformAction::Manage, "account")?;
+    let mut tx = ctx.begin().await?;
+    let account = store::lock(&mut tx, id).await?;
+    let granted = account.prefixes.iter().find(|granted| granted.prefix == prefix).ok_or_else(|| Rejected::not_found("prefix"))?;
+    store::delete_prefix(&mut tx, id, prefix).await?;
+    let event = Event::new("account.remove_prefix", ObjectKind::Account, id.0, &account.name).of_team(granted.team, &granted.team_name).change(
+        &format!("prefixes.{prefix}"),
+        &granted.team_name,
+        None::<&str>,
+    );
+    audit::record(&mut tx, ctx, event).await?;
+    let account = store::find(&mut tx, id).await?;
+    tx.commit(account).await
+}

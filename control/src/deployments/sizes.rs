@@ -1,0 +1,32 @@
+//! Which sizes a workspace and its cluster have room for.
+
+use domain::{
+    deployment::{Finding, FindingTone},
+    ids::{DeploymentId, WorkspaceId},
+    size::Size,
+};
+
+use super::{add, preview, spec::Spec, store, usable_workspace};
+use crate::{Ctx, Result, workspaces};
+
+/// How each size stands for so many replicas in a workspace; `without` leaves out what a deployment that is to be changed asks for.
+///
+/// # Errors
+/// `not_found` for a workspace the actor may not see; `forbidden`; `conflict` while it is being deleted.
+pub async fn sizes(ctx: &Ctx, workspace: WorkspaceId, replicas: i32, without: Option<DeploymentId>) -> Result<Vec<(Size, Finding)>> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    let workspace = usable_workspace(&mut conn, ctx, workspace).await?;
+    let (rooms, used) = (preview::nodes(&mut conn, workspace.cluster).await?, store::used(&mut conn, workspace.id, without).await?);
+    let stand = |size: Size| {
+        let replicas = replicas.clamp(1, super::spec::MAX_REPLICAS);
+        let asks = Spec { release: domain::ids::ReleaseId(uuid::Uuid::nil()), size, replicas, environment: Vec::new() }.asks();
+        let short = workspaces::shortage(&workspace.quota, &add(used, asks));
+        let finding = match short.into_iter().next() {
+            Some((_, message)) => Finding { tone: FindingTone::Bad, title: "Over the quota".into(), detail: Some(message) },
+            None => preview::capacity(&rooms, size, i64::from(replicas)),
+        };
+        (size, finding)
+    };
+    Ok(Size::ALL.into_iter().map(stand).collect())
+}

@@ -1,0 +1,148 @@
+//! Named models of teams.
+
+mod store;
+#[cfg(test)]
+mod tests;
+
+use domain::{
+    Code, Rejected,
+    access::TeamAction,
+    error::Checks,
+    ids::ModelId,
+    model::{Model, ModelChange, ModelQuery, NewModel},
+    names::ModelName,
+    operation::ObjectKind,
+    page::{Direction, Page},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Actor, Ctx, Result, access,
+    audit::{self, Event},
+    error::OnConstraint as _,
+    paging::Paging,
+    teams,
+};
+
+const MAX_DESCRIPTION: usize = 2000;
+
+/// Creates a model. It is a name at first; releases make it something that runs.
+///
+/// # Errors
+/// `not_found` for a team that the actor may not see; `forbidden`; `invalid_input` naming the field; `already_exists`.
+pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
+    ctx.attempt("model.create", ObjectKind::Model, None);
+    ctx.actor().check_signed_in()?;
+    if new.team.trim().is_empty() {
+        return Err(Rejected::field("team", "Choose a team.").into());
+    }
+    let team = teams::get_by_name(ctx, new.team.trim()).await?;
+    ctx.actor().check_team(team.id, team.your_role, TeamAction::Deploy, "team")?;
+    let mut checks = Checks::new();
+    let name = checks.take("name", ModelName::parse(&new.name));
+    let description = new.description.trim();
+    check_description(&mut checks, description);
+    checks.finish()?;
+    let name = name.expect("a clean check has a name");
+
+    let mut tx = ctx.begin().await?;
+    teams::lock(&mut tx, ctx.actor(), team.id, TeamAction::Deploy).await?;
+    let id = ModelId::generate();
+    store::insert(&mut tx, id, team.id, name.as_str(), description)
+        .await
+        .on_constraint("models_name_unique", || Rejected::new(Code::AlreadyExists, format!("{} has a model {name} already. Choose another name.", team.name)).at("name"))?;
+    let event = Event::new("model.create", ObjectKind::Model, id.0, name.as_str()).of_team(team.id, &team.name).change("description", None::<&str>, description);
+    audit::record(&mut tx, ctx, event).await?;
+    let model = store::find(&mut tx, id).await?;
+    tx.commit(model).await
+}
+
+/// The models of the actor's teams.
+///
+/// # Errors
+/// `unauthenticated`; `invalid_input` for a question that cannot be.
+pub async fn list(ctx: &Ctx, query: &ModelQuery) -> Result<Page<Model>> {
+    ctx.actor().check_signed_in()?;
+    let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending), ("latest_release", Direction::Descending)];
+    let paging = Paging::read(ctx.control(), "models", &query.page, &query.team, &sorts)?;
+    let mut conn = ctx.read().await?;
+    let rows = store::list(&mut conn, ctx.actor(), query.team.as_deref().map(str::trim), &paging).await?;
+    paging.page(rows, |row| (row.key.clone(), row.model.id.0), |row| row.model)
+}
+
+/// One model.
+///
+/// # Errors
+/// `not_found` if the actor may not see it.
+pub async fn get(ctx: &Ctx, id: ModelId) -> Result<Model> {
+    let mut conn = ctx.read().await?;
+    let model = store::find(&mut conn, id).await?;
+    let role = access::membership(&mut conn, ctx.actor(), model.team).await?;
+    ctx.actor().check_team(model.team, role, TeamAction::See, "model")?;
+    Ok(model)
+}
+
+/// Loads, authorizes and locks in one step.
+///
+/// # Errors
+/// `not_found` if the actor may not see it; `forbidden`.
+pub async fn lock(conn: &mut PgConnection, actor: &Actor, id: ModelId, action: TeamAction) -> Result<Model> {
+    store::lock(conn, id).await?;
+    let model = store::find(conn, id).await?;
+    let role = access::membership(conn, actor, model.team).await?;
+    actor.check_team(model.team, role, action, "model")?;
+    Ok(model)
+}
+
+/// The number that the next release of a model gets. The model has to be locked.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn next_release(conn: &mut PgConnection, id: ModelId) -> Result<i32> {
+    store::next_release(conn, id).await
+}
+
+/// Changes a model's description.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`.
+pub async fn update(ctx: &Ctx, id: ModelId, change: &ModelChange) -> Result<Model> {
+    ctx.attempt("model.update", ObjectKind::Model, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let model = lock(&mut tx, ctx.actor(), id, TeamAction::Deploy).await?;
+    ctx.check_version(model.version)?;
+    let description = change.description.as_deref().unwrap_or(&model.description).trim();
+    let mut checks = Checks::new();
+    check_description(&mut checks, description);
+    checks.finish()?;
+    store::update(&mut tx, id, description).await?;
+    let event = Event::new("model.update", ObjectKind::Model, id.0, &model.name).of_team(model.team, &model.team_name).change("description", &model.description, description);
+    audit::record(&mut tx, ctx, event).await?;
+    let model = store::find(&mut tx, id).await?;
+    tx.commit(model).await
+}
+
+/// Deletes a model that has nothing left.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `in_use` with the list of its releases and deployments.
+pub async fn delete(ctx: &Ctx, id: ModelId) -> Result<()> {
+    ctx.attempt("model.delete", ObjectKind::Model, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let model = lock(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
+    ctx.check_version(model.version)?;
+    let blockers = store::blockers(&mut tx, id).await?;
+    if !blockers.is_empty() {
+        let mut rejected = Rejected::new(Code::InUse, format!("The model {} still has releases or deployments. Delete them first.", model.name));
+        rejected.blockers = blockers;
+        return Err(rejected.into());
+    }
+    store::delete(&mut tx, id).await?;
+    audit::record(&mut tx, ctx, Event::new("model.delete", ObjectKind::Model, id.0, &model.name).of_team(model.team, &model.team_name)).await?;
+    tx.commit(()).await
+}
+
+fn check_description(checks: &mut Checks, description: &str) {
+    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", format!("Use at most {MAX_DESCRIPTION} characters."));
+    checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
+}

@@ -1,0 +1,145 @@
+use domain::{
+    Code,
+    access::{PlatformRole, TeamRole},
+    ids::UserId,
+    page::PageQuery,
+    team::NewTeam,
+    token::NewToken,
+    user::{NewInvitation, PlatformRoleChange, UserChange, UserQuery, UserState},
+};
+use sqlx::PgPool;
+
+use crate::{
+    Ctx, links, sessions,
+    sessions::Browser,
+    teams,
+    testing::{PASSWORD, World},
+    tokens, users,
+};
+
+fn id(ctx: &Ctx) -> UserId {
+    ctx.actor().user_id().unwrap()
+}
+
+fn role(role: PlatformRoleChange) -> UserChange {
+    UserChange { platform_role: Some(role), ..UserChange::default() }
+}
+
+fn disable() -> UserChange {
+    UserChange { disabled: Some(true), ..UserChange::default() }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_last_admin_stays(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let auditor = world.user("auditor", Some(PlatformRole::Auditor)).await;
+    assert!(users::update(&admin, id(&admin), &role(PlatformRoleChange::Auditor)).await.unwrap_err().is(Code::Conflict));
+    assert!(users::update(&admin, id(&admin), &disable()).await.unwrap_err().is(Code::Conflict));
+    users::update(&admin, id(&auditor), &role(PlatformRoleChange::Admin)).await.unwrap();
+    users::update(&admin, id(&admin), &role(PlatformRoleChange::None)).await.unwrap();
+    let second = world.ctx(crate::Actor::user(id(&auditor), "auditor".into(), Some(PlatformRole::Admin)));
+    assert!(users::update(&second, id(&auditor), &role(PlatformRoleChange::None)).await.unwrap_err().is(Code::Conflict));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn two_admins_who_demote_each_other_leave_one(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (a, b) = (world.user("a", Some(PlatformRole::Admin)).await, world.user("b", Some(PlatformRole::Admin)).await);
+    let change = role(PlatformRoleChange::None);
+    let (first, second) = futures::join!(users::update(&a, id(&b), &change), users::update(&b, id(&a), &change));
+    assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|ok| **ok).count(), 1, "{first:?} {second:?}");
+    let refused = first.err().or(second.err()).unwrap();
+    assert!(refused.is(Code::Conflict), "{refused}");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn disabling_ends_everything_for_good(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let bo = world.user("bo", Some(PlatformRole::Admin)).await;
+    let session = sessions::open(&mut *bo.read().await.unwrap(), &bo, id(&bo), "").await.unwrap();
+    let token = tokens::create(&bo, &NewToken { name: "ci".into(), days: 3, ..NewToken::default() }).await.unwrap();
+    let invited = links::invite(&bo, &NewInvitation { email: "friend@example.com".into(), platform_role: Some(PlatformRole::Admin), ..NewInvitation::default() }).await.unwrap();
+
+    users::update(&admin, id(&bo), &disable()).await.unwrap();
+    users::update(&admin, id(&bo), &UserChange { disabled: Some(false), ..UserChange::default() }).await.unwrap();
+    assert!(sessions::authenticate(&world.control, &session).await.unwrap().is_none());
+    assert!(tokens::authenticate(&world.control, &token.secret).await.unwrap().is_none());
+    let secret = invited.url.rsplit('/').next().unwrap();
+    assert!(links::look(&world.control, secret).await.unwrap_err().is(Code::NotFound), "what an admin gave goes with them");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn only_admins_change_others(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let auditor = world.user("auditor", Some(PlatformRole::Auditor)).await;
+    let ada = world.user("ada", None).await;
+    let name = |name: &str| UserChange { name: Some(name.into()), ..UserChange::default() };
+    assert_eq!(users::update(&ada, id(&ada), &name("Ada </textarea><script>")).await.unwrap().name, "Ada </textarea><script>");
+    assert!(users::update(&ada, id(&ada), &name("Ada\u{202e}")).await.unwrap_err().is(Code::InvalidInput));
+    assert!(users::update(&ada, id(&ada), &role(PlatformRoleChange::Admin)).await.unwrap_err().is(Code::Forbidden));
+    assert!(users::update(&ada, id(&admin), &name("x")).await.unwrap_err().is(Code::NotFound));
+    assert!(users::update(&auditor, id(&ada), &name("x")).await.unwrap_err().is(Code::Forbidden));
+    assert!(users::get(&ada, id(&admin)).await.unwrap_err().is(Code::NotFound));
+    assert!(users::list(&ada, &UserQuery::default()).await.unwrap_err().is(Code::NotFound));
+    assert_eq!(users::list(&auditor, &UserQuery::default()).await.unwrap().items.len(), 3);
+    let seen = users::get(&admin, id(&ada)).await.unwrap();
+    users::update(&admin.seeing(seen.version), id(&ada), &name("Ada")).await.unwrap();
+    assert!(users::update(&admin.seeing(seen.version), id(&ada), &name("Bo")).await.unwrap_err().is(Code::PreconditionFailed));
+    assert!(users::update(&admin, UserId::generate(), &name("x")).await.unwrap_err().is(Code::NotFound));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_new_password_ends_the_other_sessions(pool: PgPool) {
+    let world = World::new(pool).await;
+    let ada = world.user_with_password("ada").await;
+    let here = sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
+    let elsewhere = sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
+    let wrong = users::change_password(&ada, "not my password", "eight other words in a row", Some(&here)).await.unwrap_err();
+    assert!(wrong.rejected().unwrap().message_for("current_password").is_some());
+    assert!(users::change_password(&ada, PASSWORD, "short", Some(&here)).await.unwrap_err().rejected().unwrap().message_for("new_password").is_some());
+    users::change_password(&ada, PASSWORD, "eight other words in a row", Some(&here)).await.unwrap();
+    assert!(sessions::authenticate(&world.control, &here).await.unwrap().is_some());
+    assert!(sessions::authenticate(&world.control, &elsewhere).await.unwrap().is_none());
+    assert!(sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap_err().is(Code::WrongCredentials));
+    sessions::sign_in(&world.nobody(), "ada@example.com", "eight other words in a row", Browser::default()).await.unwrap();
+
+    let token = tokens::create(&ada, &NewToken { name: "ci".into(), days: 3, ..NewToken::default() }).await.unwrap();
+    let token = world.ctx(tokens::authenticate(&world.control, &token.secret).await.unwrap().unwrap());
+    assert!(users::change_password(&token, "eight other words in a row", PASSWORD, None).await.unwrap_err().is(Code::Forbidden));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn users_are_searched_filtered_sorted_and_paged(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    for n in 0..6 {
+        world.user(&format!("person-{n}"), (n == 3).then_some(PlatformRole::Auditor)).await;
+    }
+    teams::create(&admin, &NewTeam { name: "forecasting".into(), owner: Some("person-3@example.com".into()), ..NewTeam::default() }).await.unwrap();
+    sqlx::query!("update users set disabled_at = now() where name = 'person-5'").execute(&world.control.pool).await.unwrap();
+    for sort in ["name", "email", "created_at", "last_seen_at"] {
+        let page = PageQuery { page_size: Some(2), sort: Some(sort.into()), ..PageQuery::default() };
+        let mut query = UserQuery { page, ..UserQuery::default() };
+        let mut names = Vec::new();
+        loop {
+            let page = users::list(&admin, &query).await.unwrap();
+            names.extend(page.items.into_iter().map(|user| user.name));
+            query.page.page_token = page.next_page_token;
+            if query.page.page_token.is_none() {
+                break;
+            }
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 7, "{sort}");
+    }
+    let names = async |query: UserQuery| users::list(&admin, &query).await.unwrap().items.into_iter().map(|user| user.name).collect::<Vec<_>>();
+    assert_eq!(names(UserQuery { platform_role: Some(PlatformRole::Auditor), ..UserQuery::default() }).await, ["person-3"]);
+    assert_eq!(names(UserQuery { state: Some(UserState::Disabled), ..UserQuery::default() }).await, ["person-5"]);
+    assert_eq!(names(UserQuery { page: PageQuery { search: Some("N-4@".into()), ..PageQuery::default() }, ..UserQuery::default() }).await, ["person-4"]);
+    let auditor = users::list(&admin, &UserQuery { platform_role: Some(PlatformRole::Auditor), ..UserQuery::default() }).await.unwrap().items.remove(0);
+    assert_eq!(auditor.teams.iter().map(|team| (team.name.as_str(), team.role)).collect::<Vec<_>>(), [("forecasting", TeamRole::Owner)]);
+}

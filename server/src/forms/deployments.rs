@@ -1,0 +1,97 @@
+//! `/deployments`, `/deployments/new`, `/deployments/{id}` and what is below it.
+
+use app::{form::Typed, pages, variables};
+use axum::response::IntoResponse as _;
+use control::{Ctx, OrReplay as _, deployments};
+use domain::{
+    Rejected,
+    deployment::{DeploymentQuery, Rollback},
+    ids::DeploymentId,
+};
+
+use super::{
+    posted::{Posted, confirmed},
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    rest::extract::{Id, Query},
+    session::Caller,
+};
+
+pub async fn list(Caller(ctx): Caller, Query(query): Query<DeploymentQuery>) -> PageResult {
+    Ok(pages::deployments::list(&ctx, query).await?.into())
+}
+
+/// A link may fill the form in: `?release=…&workspace=…`.
+pub async fn new(Caller(ctx): Caller, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
+    Ok(pages::deploy::show(&ctx, Typed::new(filled)).await?.into())
+}
+
+pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
+    if typed.operation() == "check" {
+        return Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response());
+    }
+    let outcome = match pages::deploy::request(&typed) {
+        Ok(new) => deployments::create(&ctx, &new).await.or_replay(),
+        Err(rejected) => Err(rejected.into()),
+    };
+    match outcome {
+        Ok(started) => Ok(see_other(&format!("/deployments/{}", started.object))),
+        Err(error) => {
+            let typed = typed.rejected(variables::gather(again(error)?));
+            Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response())
+        }
+    }
+}
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
+    Ok(pages::deployment::show(&ctx, id, Typed::default(), None).await?.into())
+}
+
+pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {
+    match act(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::deployment::show(&ctx, id, typed.rejected(rejected), None).await?).into_response())
+        }
+    }
+}
+
+/// Does what the pressed button names and gives the address to go to.
+async fn act(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
+    match typed.operation() {
+        "roll_back" => {
+            let revision = typed.text("revision").parse().map_err(|_| Rejected::field("revision", "Choose a revision."))?;
+            deployments::roll_back(ctx, id, &Rollback { revision, reason: typed.filled("reason").map(str::to_owned) }).await.or_replay()?;
+            Ok(format!("/deployments/{id}"))
+        }
+        "delete" => {
+            confirmed(typed, &deployments::get(ctx, id).await?.summary.name)?;
+            let started = deployments::delete(ctx, id).await.or_replay()?;
+            Ok(format!("/operations/{}", started.operation))
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
+    Ok(pages::change::show(&ctx, id, Typed::default()).await?.into())
+}
+
+pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {
+    if typed.operation() == "check" {
+        return Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response());
+    }
+    let outcome = match pages::change::request(&typed) {
+        Ok(change) => deployments::change(&ctx, id, &change).await.or_replay(),
+        Err(rejected) => Err(rejected.into()),
+    };
+    match outcome {
+        Ok(_) => Ok(see_other(&format!("/deployments/{id}"))),
+        Err(error) => {
+            let typed = typed.rejected(variables::gather(again(error)?));
+            Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response())
+        }
+    }
+}

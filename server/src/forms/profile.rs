@@ -1,0 +1,95 @@
+//! `/profile`
+
+use app::{form::Typed, pages};
+use axum::{extract::State, response::IntoResponse as _};
+use control::{Ctx, OrReplay as _, sessions, tokens, users};
+use domain::{
+    Rejected,
+    page::PageQuery,
+    token::{CreatedToken, NewToken, TokenKind},
+    user::UserChange,
+};
+use http::HeaderMap;
+
+use super::{
+    posted::Posted,
+    shown::{FormResult, PageResult, Shown, again, see_other},
+    users::team_role,
+};
+use crate::{
+    rest::extract::Query,
+    session::{Caller, cookie},
+    state::AppState,
+};
+
+pub async fn show(State(state): State<AppState>, headers: HeaderMap, Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageResult {
+    let session = cookie::secret(&headers, state.is_https());
+    Ok(pages::profile::show(&ctx, query, session.as_deref(), Typed::default(), None).await?.into())
+}
+
+pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx, typed): Posted) -> FormResult {
+    let session = cookie::secret(&headers, state.is_https());
+    let session = session.as_deref();
+    match change(&ctx, session, &typed).await {
+        Ok(None) => Ok(see_other("/profile")),
+        // Shown at once instead of after a redirect: the secret is kept nowhere.
+        Ok(created) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, Typed::default(), created).await?).into_response()),
+        Err(error) => {
+            let mut rejected = again(error)?;
+            if typed.operation() == "create_token" {
+                // The page has another field called name.
+                rejected.errors.iter_mut().filter(|error| error.field == "name").for_each(|error| error.field = "token_name".into());
+            }
+            Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, typed.rejected(rejected), None).await?).into_response())
+        }
+    }
+}
+
+/// Does what the pressed button names and gives the token that it made, if it did.
+async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Result<Option<CreatedToken>> {
+    match typed.operation() {
+        "rename" => {
+            let user = ctx.actor().check_person()?;
+            users::update(ctx, user, &UserChange { name: Some(typed.text("name").into()), ..UserChange::default() }).await.or_replay()?;
+            Ok(None)
+        }
+        "change_password" => {
+            if typed.text("new_password") != typed.text("password_again") {
+                return Err(Rejected::field("password_again", "The two passwords differ.").into());
+            }
+            users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), session).await.or_replay()?;
+            Ok(None)
+        }
+        "revoke_session" => {
+            let id = typed.text("session").parse().map_err(|_| Rejected::not_found("session"))?;
+            sessions::revoke(ctx, id).await.or_replay()?;
+            Ok(None)
+        }
+        "create_token" => {
+            let new = new_token(typed, "token_name", TokenKind::Personal, typed.filled("team"))?;
+            tokens::create(ctx, &new).await.or_replay().map(Some)
+        }
+        "revoke_token" => {
+            revoke_token(ctx, typed).await?;
+            Ok(None)
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+/// The token that a form asks for.
+pub(super) fn new_token(typed: &Typed, name: &str, kind: TokenKind, team: Option<&str>) -> Result<NewToken, Rejected> {
+    Ok(NewToken {
+        name: typed.text(name).into(),
+        kind,
+        team: team.map(str::to_owned),
+        role: typed.filled("role").map(|role| team_role("role", role)).transpose()?,
+        days: typed.text("days").trim().parse().map_err(|_| Rejected::field("days", "Let it end after 1 to 365 days."))?,
+    })
+}
+
+/// Revokes the token whose button was pressed.
+pub(super) async fn revoke_token(ctx: &Ctx, typed: &Typed) -> control::Result<()> {
+    let id = typed.text("token").parse().map_err(|_| Rejected::not_found("token"))?;
+    tokens::revoke(ctx, id).await.or_replay()
+}

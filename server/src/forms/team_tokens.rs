@@ -1,0 +1,52 @@
+//! `/teams/{id}/tokens`
+
+use app::{form::Typed, pages};
+use axum::response::IntoResponse as _;
+use control::{Ctx, OrReplay as _, teams, tokens};
+use domain::{
+    Rejected,
+    ids::TeamId,
+    page::PageQuery,
+    token::{CreatedToken, TokenKind},
+};
+
+use super::{
+    posted::Posted,
+    profile::{new_token, revoke_token},
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    rest::extract::{Id, Query},
+    session::Caller,
+};
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<TeamId>, Query(query): Query<PageQuery>) -> PageResult {
+    Ok(pages::team_tokens::show(&ctx, id, query, Typed::default(), None).await?.into())
+}
+
+pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult {
+    match change(&ctx, id, &typed).await {
+        Ok(None) => Ok(see_other(&format!("/teams/{id}/tokens"))),
+        // Shown at once instead of after a redirect: the secret is kept nowhere.
+        Ok(created) => Ok(Shown::from(pages::team_tokens::show(&ctx, id, PageQuery::default(), Typed::default(), created).await?).into_response()),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::team_tokens::show(&ctx, id, PageQuery::default(), typed.rejected(rejected), None).await?).into_response())
+        }
+    }
+}
+
+async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<Option<CreatedToken>> {
+    let team = teams::get(ctx, id).await?;
+    match typed.operation() {
+        "create_token" => {
+            let new = new_token(typed, "name", TokenKind::Team, Some(&team.name))?;
+            tokens::create(ctx, &new).await.or_replay().map(Some)
+        }
+        "revoke_token" => {
+            revoke_token(ctx, typed).await?;
+            Ok(None)
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}

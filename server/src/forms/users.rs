@@ -1,0 +1,102 @@
+//! `/users` and `/users/{id}`.
+
+use app::{form::Typed, pages};
+use axum::response::IntoResponse as _;
+use control::{Ctx, OrReplay as _, links, users};
+use domain::{
+    Rejected,
+    access::{PlatformRole, TeamRole},
+    ids::UserId,
+    user::{Invitation, NewInvitation, PlatformRoleChange, UserChange, UserQuery},
+};
+
+use super::{
+    posted::Posted,
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    rest::extract::{Id, Query},
+    session::Caller,
+};
+
+pub async fn list(Caller(ctx): Caller, Query(query): Query<UserQuery>) -> PageResult {
+    Ok(pages::users::list(&ctx, query, Typed::default(), None).await?.into())
+}
+
+pub async fn post(Posted(ctx, typed): Posted) -> FormResult {
+    match invite_or_revoke(&ctx, &typed).await {
+        Ok(None) => Ok(see_other("/users")),
+        // Shown at once instead of after a redirect: the link is kept nowhere.
+        Ok(Some(made)) => Ok(Shown::from(pages::users::list(&ctx, UserQuery::default(), Typed::default(), Some(made)).await?).into_response()),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::users::list(&ctx, UserQuery::default(), typed.rejected(rejected), None).await?).into_response())
+        }
+    }
+}
+
+async fn invite_or_revoke(ctx: &Ctx, typed: &Typed) -> control::Result<Option<Invitation>> {
+    match typed.operation() {
+        "invite" => {
+            let platform_role = match typed.text("platform_role") {
+                "" => None,
+                "auditor" => Some(PlatformRole::Auditor),
+                "admin" => Some(PlatformRole::Admin),
+                _ => return Err(Rejected::field("platform_role", "Choose a role.").into()),
+            };
+            let new = NewInvitation {
+                email: typed.text("email").into(),
+                platform_role,
+                team: typed.filled("team").map(str::to_owned),
+                team_role: typed.filled("team_role").map(|role| team_role("team_role", role)).transpose()?,
+            };
+            links::invite(ctx, &new).await.or_replay().map(Some)
+        }
+        "revoke_invitation" => {
+            let link = typed.text("link").parse().map_err(|_| Rejected::not_found("invitation"))?;
+            links::revoke_invitation(ctx, link).await.or_replay()?;
+            Ok(None)
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<UserId>) -> PageResult {
+    Ok(pages::user::show(&ctx, id, Typed::default()).await?.into())
+}
+
+pub async fn change(Id(id): Id<UserId>, Posted(ctx, typed): Posted) -> FormResult {
+    let change = match wanted(&typed) {
+        Ok(change) => users::update(&ctx, id, &change).await.or_replay(),
+        Err(rejected) => Err(rejected.into()),
+    };
+    match change {
+        Ok(_) => Ok(see_other(&format!("/users/{id}"))),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::user::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+fn wanted(typed: &Typed) -> Result<UserChange, Rejected> {
+    match typed.operation() {
+        "update" => {
+            let role = match typed.text("platform_role") {
+                "none" => PlatformRoleChange::None,
+                "auditor" => PlatformRoleChange::Auditor,
+                "admin" => PlatformRoleChange::Admin,
+                _ => return Err(Rejected::field("platform_role", "Choose a role.")),
+            };
+            Ok(UserChange { name: Some(typed.text("name").into()), platform_role: Some(role), disabled: None })
+        }
+        "disable" => Ok(UserChange { disabled: Some(true), ..UserChange::default() }),
+        "enable" => Ok(UserChange { disabled: Some(false), ..UserChange::default() }),
+        _ => Err(Rejected::field("do", "Press one of the buttons.")),
+    }
+}
+
+/// The team role that a form's field names.
+pub(super) fn team_role(field: &str, text: &str) -> Result<TeamRole, Rejected> {
+    TeamRole::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| Rejected::field(field, "Choose a role."))
+}
