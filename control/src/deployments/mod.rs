@@ -3,21 +3,20 @@
 pub mod diagnosis;
 mod examine;
 mod list;
-pub mod next;
+mod logs;
 pub mod manifests;
-<<<<<<< HEAD
 mod metadata;
+pub mod next;
 mod observe;
-=======
 mod place;
->>>>>>> main
+mod predict;
 mod preview;
-mod sizes;
-mod spec;
-mod store;
 mod reach;
 pub mod reconcile;
 mod record;
+mod sizes;
+mod spec;
+mod store;
 mod subject;
 mod write;
 #[cfg(test)]
@@ -47,6 +46,8 @@ use crate::{
     workspaces,
 };
 pub use place::{Place, PlaceNode, place};
+pub use logs::logs;
+pub use predict::predict;
 pub use preview::preview;
 pub use sizes::sizes;
 use spec::{Side, Spec};

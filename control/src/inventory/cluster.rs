@@ -69,7 +69,7 @@ pub struct Put {
 
 impl Owner {
     /// What an object is to us.
-    fn judge<K: Resource>(&self, object: K) -> Found<K> {
+    pub fn judge<K: Resource>(&self, object: K) -> Found<K> {
         let meta = object.meta();
         let is = |map: &Option<std::collections::BTreeMap<String, String>>, key: &str, value: &str| map.as_ref().and_then(|map| map.get(key)).is_some_and(|found| found == value);
         if !is(&meta.labels, self.label, &self.id.to_string()) || !is(&meta.annotations, labels::INSTALLATION, &self.installation.to_string()) {
