@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_the_same() {
-        let variables = [variable("A", "1"), variable("URL", "http://x/?a=b"), variable("TEXT", "two\nlines\r"), variable("QUOTED", "\"x\""), variable("BLANKS", "  a "), variable("NONE", "")];
+        let variables =
+            [variable("A", "1"), variable("URL", "http://x/?a=b"), variable("TEXT", "two\nlines\r"), variable("QUOTED", "\"x\""), variable("BLANKS", "  a "), variable("NONE", "")];
         assert_eq!(read(&write(&variables)), Ok(variables.to_vec()));
     }
 

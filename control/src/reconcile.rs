@@ -71,7 +71,7 @@ pub async fn mark(conn: &mut PgConnection, object: Uuid, kind: ObjectKind, scope
     sqlx::query!(
         "insert into reconcile (object_id, kind, scope, generation) values ($1, $2, $3, $4)
          on conflict (object_id) do update
-         set generation = greatest(reconcile.generation, excluded.generation), scope = excluded.scope, not_before = now(), attempts = 0, marked_at = now()",
+         set generation = greatest(reconcile.generation, excluded.generation), scope = excluded.scope, not_before = now(), attempts = 0, marked_at = clock_timestamp()",
         object,
         kind as ObjectKind,
         scope.key(),
@@ -82,12 +82,17 @@ pub async fn mark(conn: &mut PgConnection, object: Uuid, kind: ObjectKind, scope
     live::wake(conn).await
 }
 
-/// Makes a thing due now because something was seen of it.
+/// Makes a thing due now because something was seen of it. While it is being looked at, it becomes due again right after: the look may have been too early.
 ///
 /// # Errors
 /// A fault when the database fails.
 pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
-    let poked = sqlx::query!("update reconcile set not_before = now(), marked_at = now() where object_id = $1 and not_before > now()", object).execute(&mut *conn).await?;
+    let poked = sqlx::query!(
+        "update reconcile set not_before = least(not_before, now()), marked_at = clock_timestamp() where object_id = $1 and (not_before > now() or lease_until > now())",
+        object
+    )
+    .execute(&mut *conn)
+    .await?;
     if poked.rows_affected() > 0 {
         live::wake(conn).await?;
     }
@@ -128,7 +133,7 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>>
                for update of r skip locked
            )
            update reconcile r
-           set lease_owner = $1, lease_epoch = r.lease_epoch + 1, lease_until = now() + make_interval(secs => $4)
+           set lease_owner = $1, lease_epoch = r.lease_epoch + 1, claimed_at = clock_timestamp(), lease_until = now() + make_interval(secs => $4)
            from chosen c
            where r.object_id = c.object_id and r.not_before <= now() and (r.lease_until is null or r.lease_until <= now())
            returning r.object_id, r.kind as "kind: ObjectKind", r.generation, r.lease_epoch as epoch, r.attempts, r.scope"#,
@@ -143,9 +148,18 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>>
 
 /// Whether the claim is still ours: every write of a step is made in a transaction that asks first, which also locks the row until it commits.
 ///
+/// The thing's own row is locked before the claim's, in the order in which operations do it: they change the thing and mark it last.
+/// The other way round the two would wait for each other.
+///
 /// # Errors
 /// A fault when the database fails.
 pub async fn holds(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
+    match claim.kind {
+        ObjectKind::Cluster => drop(sqlx::query!("select id from clusters where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
+        ObjectKind::Workspace => drop(sqlx::query!("select id from workspaces where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
+        ObjectKind::Deployment => drop(sqlx::query!("select id from deployments where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
+        _ => {}
+    }
     let held = sqlx::query!("select object_id from reconcile where object_id = $1 and lease_epoch = $2 and lease_until > now() for update", claim.object_id, claim.epoch)
         .fetch_optional(conn)
         .await?;
@@ -167,7 +181,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
             sqlx::query!(
                 "update reconcile
                  set observed_generation = $3, attempts = 0, last_error = null, lease_owner = null, lease_until = null,
-                     not_before = case when generation > $3 then now() else now() + make_interval(secs => $4 * (0.9 + random() * 0.2)) end
+                     not_before = case when generation > $3 or marked_at > claimed_at then now() else now() + make_interval(secs => $4 * (0.9 + random() * 0.2)) end
                  where object_id = $1 and lease_epoch = $2",
                 object,
                 epoch,
@@ -181,7 +195,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
             sqlx::query!(
                 "update reconcile
                  set attempts = 0, last_error = null, lease_owner = null, lease_until = null,
-                     not_before = case when generation > $3 then now() else now() + make_interval(secs => $4) end
+                     not_before = case when generation > $3 or marked_at > claimed_at then now() else now() + make_interval(secs => $4) end
                  where object_id = $1 and lease_epoch = $2",
                 object,
                 epoch,

@@ -67,6 +67,12 @@ struct Roles {
 /// Runs until stopped or until one part fails, which stops the others.
 async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry::Telemetry, stop: CancellationToken, roles: Roles) -> anyhow::Result<()> {
     telemetry.serve(settings, stop.clone()).await?;
+    if roles.serve
+        && let Some(link) = control::links::ensure_first_admin(&control).await?
+    {
+        // Standard output, not the log: logs are collected, and this is a secret.
+        println!("Nobody administers this installation yet. Become its first admin, once, at\n  {link}");
+    }
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let listening = (control.clone(), stop.clone());
     parts.spawn(async move {
@@ -81,7 +87,12 @@ async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry
         let (settings, control, stop) = (settings.clone(), control.clone(), stop.clone());
         parts.spawn(async move { serve::run(&settings, control, stop).await });
     }
-    let _ = roles.work;
+    if roles.work {
+        let watching = (control.clone(), stop.clone());
+        parts.spawn(async move { control::observed::run(watching.0, watching.1).await });
+        let working = (control.clone(), stop.clone());
+        parts.spawn(async move { control::work::run(working.0, working.1).await });
+    }
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
         stop.cancel();

@@ -35,7 +35,8 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
             <div class="head"><div><h1>"Audit"</h1><p class="muted">"Who did what, through which door, and what changed. Events never change; each is sealed into a chain."</p></div></div>
         };
         if page.items.is_empty() && !asked.is_narrowed() {
-            return view! { {head}<EmptyState title="Nothing has happened yet" text="Every change that is made, and every one that is refused, is written down here."/> }.into_any();
+            return view! { {head}<EmptyState title="Nothing has happened yet" text="Every change that is made, and every one that is refused, is written down here."/> }
+                .into_any();
         }
         let about = about.map(|_| {
             let name = page.items.iter().find_map(|event| event.object_name.clone()).unwrap_or_else(|| "one thing".into());
@@ -44,7 +45,12 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
         let rows = page.items.into_iter().map(|event| view! { <Row event/> }).collect_view();
         let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="4"/> });
         let filters = vec![
-            Filter { name: "outcome", label: "Outcome", any: "Any outcome", options: Outcome::ALL.map(|outcome| (outcome.as_str().to_owned(), outcome.title().to_owned())).to_vec() },
+            Filter {
+                name: "outcome",
+                label: "Outcome",
+                any: "Any outcome",
+                options: Outcome::ALL.map(|outcome| (outcome.as_str().to_owned(), outcome.title().to_owned())).to_vec(),
+            },
             Filter { name: "object_kind", label: "Kind", any: "Any kind", options: ObjectKind::ALL.map(|kind| (kind.as_str().to_owned(), capitalized(kind.as_str()))).to_vec() },
         ];
         let when = view! { <SortBy asked=asked.clone() field="at" label="When" default=Direction::Descending first=Direction::Descending/> };
@@ -69,7 +75,8 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
 
 #[component]
 fn Row(event: AuditEvent) -> impl IntoView {
-    let AuditEvent { at, actor_name, source, action, outcome, object_kind, object_id, object_name, team, team_name, reason, changes, address, request_id, sequence, hash, .. } = event;
+    let AuditEvent { at, actor_name, source, action, outcome, object_kind, object_id, object_name, team, team_name, reason, changes, address, request_id, sequence, hash, .. } =
+        event;
     let (kind, verb) = action.split_once('.').unwrap_or(("", &action));
     let said = capitalized(&verb.replace('_', " "));
     let thing = match (object_name, object_id) {

@@ -67,7 +67,8 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
     let summary = deployment.summary.clone();
     let here = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
-    let options = releases.iter().map(|release| (release.id.to_string(), format!("{} {} · {}:{}", release.model_name, release.number, release.repository, release.tag))).collect::<Vec<_>>();
+    let options =
+        releases.iter().map(|release| (release.id.to_string(), format!("{} {} · {}:{}", release.model_name, release.number, release.repository, release.tag))).collect::<Vec<_>>();
     view! {
         <div class="head"><div>
             <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=here.clone()>{summary.name.clone()}</a>" / Change"</div>

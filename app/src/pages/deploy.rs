@@ -99,7 +99,12 @@ async fn offer(ctx: &Ctx, typed: &Typed) -> Result<Result<Offer, Page>> {
     let teams = teams::list(ctx, &many).await?;
     let may: Vec<TeamId> = teams.items.iter().filter(|team| team.your_role.is_some_and(|role| role >= TeamRole::Deployer)).map(|team| team.id).collect();
     if may.is_empty() {
-        return Ok(Err(first("Deploying is for a team's deployers", "You are in no team as a deployer or owner. Ask an owner of your team to give you the role.", "/teams", "Teams")));
+        return Ok(Err(first(
+            "Deploying is for a team's deployers",
+            "You are in no team as a deployer or owner. Ask an owner of your team to give you the role.",
+            "/teams",
+            "Teams",
+        )));
     }
     let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many.clone(), ..ReleaseQuery::default() }).await?.items;
     if let Some(id) = typed.filled("release").and_then(|id| id.parse::<ReleaseId>().ok())
@@ -113,12 +118,22 @@ async fn offer(ctx: &Ctx, typed: &Typed) -> Result<Result<Offer, Page>> {
     }
     releases.retain(|release| may.contains(&release.team));
     if releases.is_empty() {
-        return Ok(Err(first("Register a release first", "A release pins an image of your team's repository to its digest; deployments run releases.", "/models", "Register a release")));
+        return Ok(Err(first(
+            "Register a release first",
+            "A release pins an image of your team's repository to its digest; deployments run releases.",
+            "/models",
+            "Register a release",
+        )));
     }
     let mut workspaces: Vec<Workspace> = workspaces::list(ctx, &WorkspaceQuery { page: many, ..WorkspaceQuery::default() }).await?.items;
     workspaces.retain(|workspace| may.contains(&workspace.team) && workspace.state != WorkspaceState::Deleting);
     if workspaces.is_empty() {
-        return Ok(Err(first("Your team has no workspace yet", "A workspace is your team's namespace on a cluster, with its own quota. A platform admin makes it.", "/workspaces", "Workspaces")));
+        return Ok(Err(first(
+            "Your team has no workspace yet",
+            "A workspace is your team's namespace on a cluster, with its own quota. A platform admin makes it.",
+            "/workspaces",
+            "Workspaces",
+        )));
     }
     Ok(Ok(Offer { releases, workspaces }))
 }
@@ -141,9 +156,9 @@ async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Deployment
         workspace: chosen.workspace.id,
         name: typed.filled("name").map(str::to_owned),
         size: Some(typed.filled("size").and_then(|size| size.parse().ok()).unwrap_or(chosen.release.size)),
-        replicas: typed.filled("replicas").and_then(|text| {
-            text.parse().inspect_err(|_| wrong.push(bad("The number of replicas needs a change", "Enter a whole number from 1 to 50.".into()))).ok()
-        }),
+        replicas: typed
+            .filled("replicas")
+            .and_then(|text| text.parse().inspect_err(|_| wrong.push(bad("The number of replicas needs a change", "Enter a whole number from 1 to 50.".into()))).ok()),
         environment: variables::read(typed.text(variables::FIELD)).unwrap_or_else(|rejected| {
             wrong.push(bad("A variable needs a change", rejected.message));
             Vec::new()
@@ -178,9 +193,17 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<Depl
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
     let (name, size, hint) = chosen.as_ref().map_or((String::new(), Size::default(), "What will run.".to_owned()), |chosen| {
-        (chosen.release.model_name.clone(), chosen.release.size, format!("{}, port {}. What runs is {}.", chosen.release.protocol.title(), chosen.release.port, short(&chosen.release.digest)))
+        (
+            chosen.release.model_name.clone(),
+            chosen.release.size,
+            format!("{}, port {}. What runs is {}.", chosen.release.protocol.title(), chosen.release.port, short(&chosen.release.digest)),
+        )
     });
-    let releases = offer.releases.iter().map(|release| (release.id.to_string(), format!("{} {} · {}:{} · {}", release.model_name, release.number, release.repository, release.tag, release.team_name))).collect::<Vec<_>>();
+    let releases = offer
+        .releases
+        .iter()
+        .map(|release| (release.id.to_string(), format!("{} {} · {}:{} · {}", release.model_name, release.number, release.repository, release.tag, release.team_name)))
+        .collect::<Vec<_>>();
     let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace))).collect::<Vec<_>>();
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
@@ -239,7 +262,8 @@ fn Preview(preview: Option<DeploymentPreview>) -> impl IntoView {
                 let objects = preview.objects.iter().map(|object| view! { <span>{object.clone()}</span><br/> }).collect_view();
                 view! { <Facts><Fact term="Makes">{objects}</Fact><Fact term="Reachable">"inside the cluster, by your team"</Fact></Facts> }
             });
-            let manifests = (!preview.manifests.is_empty()).then(|| view! { <details><summary>"See manifests"</summary><CopyBlock id="manifests" label="the manifests" text=preview.manifests/></details> });
+            let manifests = (!preview.manifests.is_empty())
+                .then(|| view! { <details><summary>"See manifests"</summary><CopyBlock id="manifests" label="the manifests" text=preview.manifests/></details> });
             view! { <Findings findings=preview.findings/>{makes}{manifests} }.into_any()
         }
         None => view! { <p class="muted">"Choose a release and a workspace of the same team to see what will be made."</p> }.into_any(),

@@ -1,7 +1,7 @@
 //! `/deployments/{id}`
 
-pub mod playground;
 mod place;
+pub mod playground;
 mod revisions;
 mod snippets;
 mod standing;
@@ -31,8 +31,8 @@ use crate::{
 use place::WhereItRuns;
 use revisions::Revisions;
 use standing::{Head, Rollout};
-use try_it::TryIt;
 pub use try_it::Asked;
+use try_it::TryIt;
 
 /// What somebody may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,10 @@ use leptos::prelude::*;
 use crate::{
     components::{empty::EmptyState, status::Status, table::Table, when::Ago},
     page::{Nav, Page},
-    pages::{deployments::standing, operations::{Standing, title}},
+    pages::{
+        deployments::standing,
+        operations::{Standing, title},
+    },
 };
 
 const RECENT: usize = 6;

@@ -97,13 +97,9 @@ pub async fn count(pool: &PgPool, limits: &[Limit]) -> Result<()> {
 /// A fault when the database fails.
 pub async fn forgive(pool: &PgPool, limits: &[Limit]) -> Result<()> {
     let keys: Vec<String> = limits.iter().map(|limit| limit.key.clone()).collect();
-    sqlx::query!(
-        "update attempts set count = count - 1 where key = any($1) and count > 0 and window_start > now() - make_interval(secs => $2::bigint)",
-        &keys,
-        WINDOW
-    )
-    .execute(pool)
-    .await?;
+    sqlx::query!("update attempts set count = count - 1 where key = any($1) and count > 0 and window_start > now() - make_interval(secs => $2::bigint)", &keys, WINDOW)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

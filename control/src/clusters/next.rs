@@ -141,8 +141,14 @@ pub(super) fn next(desired: &Desired, observed: &Observed) -> Step {
         return Step::AddGroup(entry.groups.iter().cloned().chain([GROUP.to_owned()]).collect());
     }
     match (setup.applied, entry.is_admin) {
-        // Somebody else applied the manifest: nothing has to be borrowed.
-        (false, false) if is_whole(&observed.probe) => Step::Finish(Ok(())),
+        // Somebody else applied the manifest: nothing has to be borrowed, or not any more.
+        (false, false) if is_whole(&observed.probe) => {
+            if observed.borrowed {
+                Step::GiveBack
+            } else {
+                Step::Finish(Ok(()))
+            }
+        }
         (false, false) => Step::Borrow,
         (false, true) => Step::ApplyManifest,
         (true, _) if observed.borrowed => Step::GiveBack,

@@ -149,7 +149,7 @@ pub(super) async fn write(conn: &mut PgConnection, claim: &Claim, observed: &Obs
     };
     let before = sqlx::query!(
         r#"select state as "state: ClusterState", state_message, kubernetes_version, access as "access: Json<Vec<ClusterCheck>>", enforces_network_policies, eks_status
-           from clusters where id = $1 for update"#,
+           from clusters where id = $1"#,
         claim.object_id
     )
     .fetch_optional(&mut *conn)

@@ -283,7 +283,10 @@ mod tests {
             health_path: "/v2/health/ready".into(),
             size: Size::Small,
             replicas: 2,
-            environment: vec![Variable { name: "LOG_LEVEL".into(), value: "debug".into() }, Variable { name: "HOSTILE".into(), value: "$(HOME) $$(HOME) 5$\"\n--- </script>".into() }],
+            environment: vec![
+                Variable { name: "LOG_LEVEL".into(), value: "debug".into() },
+                Variable { name: "HOSTILE".into(), value: "$(HOME) $$(HOME) 5$\"\n--- </script>".into() },
+            ],
         }
     }
 

@@ -127,7 +127,16 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     if after == before.spec {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
     }
-    revise(tx, ctx, found, ("deployment.change", "change"), (&before.release.title(), before.spec), (&release.title(), after), Because { reason: reason.as_deref(), rolled_back_to: None }).await
+    revise(
+        tx,
+        ctx,
+        found,
+        ("deployment.change", "change"),
+        (&before.release.title(), before.spec),
+        (&release.title(), after),
+        Because { reason: reason.as_deref(), rolled_back_to: None },
+    )
+    .await
 }
 
 /// Rolls a deployment back to an earlier revision, as a new one.
@@ -327,8 +336,15 @@ async fn revise(
 
 /// Starts the operation, marks the deployment for its reconciler, and makes it so.
 async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, generation: i64, steps: &[&str], event: Event) -> Result<Started> {
-    let new =
-        operations::New { verb, object_kind: ObjectKind::Deployment, object_id: found.id.0, object_name: &found.name, team: Some((found.team, &found.team_name)), generation, steps };
+    let new = operations::New {
+        verb,
+        object_kind: ObjectKind::Deployment,
+        object_id: found.id.0,
+        object_name: &found.name,
+        team: Some((found.team, &found.team_name)),
+        generation,
+        steps,
+    };
     let operation = operations::start(&mut tx, ctx, new).await?;
     mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event.accepted()).await?;

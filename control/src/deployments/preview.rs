@@ -82,7 +82,12 @@ async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, wanted: &S
         return Ok(warn("The quota is used up with this", detail));
     }
     let free = |quota: i64, used: i64| quota - used;
-    let detail = format!("{} CPU and {} MiB stay free in {}.", workspaces::cpus(free(workspace.quota.cpu_millis, together.cpu_millis)), free(workspace.quota.memory_mib, together.memory_mib), workspace.name);
+    let detail = format!(
+        "{} CPU and {} MiB stay free in {}.",
+        workspaces::cpus(free(workspace.quota.cpu_millis, together.cpu_millis)),
+        free(workspace.quota.memory_mib, together.memory_mib),
+        workspace.name
+    );
     Ok(good("It fits into the workspace's quota", detail))
 }
 

@@ -388,7 +388,8 @@ pub(super) async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> 
 
 /// The nodes that take pods, by name, each all free.
 pub(super) async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
-    let rows = sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
+    let rows =
+        sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
     Ok(rows
         .into_iter()
         .map(|row| {

@@ -8,6 +8,7 @@ pub mod impersonate;
 pub mod labels;
 pub mod logs;
 pub mod token;
+pub mod watch;
 
 use std::{
     collections::HashMap,

@@ -67,7 +67,11 @@ async fn idle_and_old_sessions_end_and_are_swept(pool: PgPool) {
     let user = ada.actor().user_id().unwrap();
     let open = async || sessions::open(&mut *ada.read().await.unwrap(), &ada, user, "").await.unwrap();
     let (idle, old, live) = (open().await, open().await, open().await);
-    sqlx::query("update sessions set last_seen_at = now() - interval '2 hours' where secret_hash = $1").bind(&crate::secrets::hash(&idle)[..]).execute(&world.control.pool).await.unwrap();
+    sqlx::query("update sessions set last_seen_at = now() - interval '2 hours' where secret_hash = $1")
+        .bind(&crate::secrets::hash(&idle)[..])
+        .execute(&world.control.pool)
+        .await
+        .unwrap();
     sqlx::query("update sessions set expires_at = now() where secret_hash = $1").bind(&crate::secrets::hash(&old)[..]).execute(&world.control.pool).await.unwrap();
     for over in [&idle, &old] {
         assert!(sessions::authenticate(&world.control, over).await.unwrap().is_none());

@@ -27,10 +27,16 @@ impl Place {
         let (lab, arn) = (format!("{name}-lab"), format!("arn:aws:eks:us-east-1:123456789012:cluster/{name}-lab"));
         sqlx::query!("insert into teams (id, name) values ($1, $2)", team.0, name).execute(pool).await.unwrap();
         sqlx::query!("insert into accounts (id, name, external_id, regions) values ($1, $2, 'x', '{us-east-1}')", account.0, name).execute(pool).await.unwrap();
-        sqlx::query!("insert into clusters (id, name, account_id, region, eks_name, arn, state) values ($1, $2, $3, 'us-east-1', $2, $4, 'connected')", cluster.0, lab, account.0, arn)
-            .execute(pool)
-            .await
-            .unwrap();
+        sqlx::query!(
+            "insert into clusters (id, name, account_id, region, eks_name, arn, state) values ($1, $2, $3, 'us-east-1', $2, $4, 'connected')",
+            cluster.0,
+            lab,
+            account.0,
+            arn
+        )
+        .execute(pool)
+        .await
+        .unwrap();
         sqlx::query!(
             "insert into workspaces (id, name, team_id, cluster_id, cpu_millis, memory_mib, pods, state) values ($1, $2, $3, $4, 4000, 16384, 20, 'ready')",
             workspace.0,

@@ -57,11 +57,11 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     })?;
     let operation = operations::start(&mut tx, ctx, new_operation("create", id, name.as_str(), &team, 1, &PREPARE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
-    let event = event("workspace.create", id, name.as_str(), &team).accepted().change("cluster", None::<()>, &cluster.name).change("quota", None::<()>, new.quota).change(
-        "adopt",
-        None::<()>,
-        new.adopt,
-    );
+    let event = event("workspace.create", id, name.as_str(), &team)
+        .accepted()
+        .change("cluster", None::<()>, &cluster.name)
+        .change("quota", None::<()>, new.quota)
+        .change("adopt", None::<()>, new.adopt);
     audit::record(&mut tx, ctx, event).await?;
     tx.commit(Started { operation, object: id.0 }).await
 }

@@ -1,10 +1,7 @@
 //! `/links/{secret}`
 
 use app::pages;
-use axum::{
-    extract::{Path, State},
-    response::IntoResponse as _,
-};
+use axum::{extract::State, response::IntoResponse as _};
 use control::links::{self, Filled};
 use domain::Rejected;
 use http::HeaderMap;
@@ -14,13 +11,13 @@ use super::{
     shown::{FormResult, PageResult, Shown, again},
     sign_in::{signed_in, user_agent},
 };
-use crate::state::AppState;
+use crate::{rest::extract::Id, state::AppState};
 
-pub async fn show(State(state): State<AppState>, Path(secret): Path<String>) -> PageResult {
+pub async fn show(State(state): State<AppState>, Id(secret): Id<String>) -> PageResult {
     Ok(pages::link::show(&state.control, &secret, app::form::Typed::default()).await?.into())
 }
 
-pub async fn redeem(State(state): State<AppState>, Path(secret): Path<String>, headers: HeaderMap, Posted(ctx, typed): Posted) -> FormResult {
+pub async fn redeem(State(state): State<AppState>, Id(secret): Id<String>, headers: HeaderMap, Posted(ctx, typed): Posted) -> FormResult {
     let redeemed = if typed.text("password") == typed.text("password_again") {
         links::redeem(&ctx, &secret, Filled { email: typed.text("email"), name: typed.text("name"), password: typed.text("password"), user_agent: user_agent(&headers) }).await
     } else {

@@ -98,7 +98,9 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     let is_get = request.method() == http::Method::GET;
     let mut response = next.run(request).await;
     let Some(ctx) = ctx else { return response };
-    if let Some(Refused(rejected)) = response.extensions_mut().remove::<Refused>() {
+    // What an extractor turned down, a garbled id or query, was not said for a page yet.
+    let unread = response.extensions().get::<Rejected>().filter(|rejected| matches!(rejected.code, Code::NotFound | Code::MalformedRequest)).cloned();
+    if let Some(rejected) = response.extensions_mut().remove::<Refused>().map(|Refused(rejected)| rejected).or(unread) {
         if rejected.code == Code::Unauthenticated {
             let next = wanted
                 .filter(|path| is_get && path != "/")

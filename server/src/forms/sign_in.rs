@@ -98,9 +98,19 @@ mod tests {
     fn signing_in_never_leads_away() {
         let path = |next: &str| Next { next: Some(next.into()) }.path();
         assert_eq!(path("/deployments?state=failed&search=a%20b"), "/deployments?state=failed&search=a%20b");
-        for hostile in
-            ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "javascript:alert(1)", "\\\\evil.example", "http:/evil.example", "/..//evil.example", "", "/sign-out", "evil"]
-        {
+        for hostile in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "javascript:alert(1)",
+            "\\\\evil.example",
+            "http:/evil.example",
+            "/..//evil.example",
+            "",
+            "/sign-out",
+            "evil",
+        ] {
             let path = path(hostile);
             assert!(path.starts_with('/') && !path.starts_with("//") && !path.contains('\\') && path != "/sign-out", "{hostile:?} leads to {path:?}");
         }

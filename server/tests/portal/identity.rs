@@ -69,7 +69,9 @@ async fn other_sites_cannot_post_in_anyones_name(pool: PgPool) {
     let ada = world.person("ada", None).await;
     let team = world.team(&admin, "forecasting", &ada, &[(&admin, TeamRole::Viewer)]).await;
     for headers in [&[("sec-fetch-site", "cross-site")][..], &[("sec-fetch-site", "same-site")], &[("origin", "https://evil.example")], &[("origin", "null")], &[]] {
-        for (path, fields) in [("/teams", &[("do", "create"), ("name", "planted")][..]), ("/sign-out", &[]), (&format!("/teams/{team}"), &[("do", "update"), ("description", "planted")])] {
+        for (path, fields) in
+            [("/teams", &[("do", "create"), ("name", "planted")][..]), ("/sign-out", &[]), (&format!("/teams/{team}"), &[("do", "update"), ("description", "planted")])]
+        {
             let answer = world.post_from(&admin.browser, path, fields, headers).await.expect(403);
             assert!(answer.body.contains("cross_site_request") || answer.body.contains("another site"), "{}", answer.body);
         }

@@ -3,3 +3,6 @@
 
 mod common;
 mod identity;
+mod links;
+mod profile;
+mod users;

@@ -100,9 +100,7 @@ fn differences(from: &Revision, to: &Revision) -> Vec<AnyView> {
     let mut rows = Vec::new();
     let mut row = |term: String, before: Option<String>, after: Option<String>| {
         if before != after {
-            rows.push(
-                view! { <Fact term>{before.map(|text| view! { <del>{text}</del> })}" "{after.map(|text| view! { <ins>{text}</ins> })}</Fact> }.into_any(),
-            );
+            rows.push(view! { <Fact term>{before.map(|text| view! { <del>{text}</del> })}" "{after.map(|text| view! { <ins>{text}</ins> })}</Fact> }.into_any());
         }
     };
     row("Release".into(), Some(title(from)), Some(title(to)));

@@ -9,7 +9,12 @@ use leptos::prelude::*;
 
 use super::May;
 use crate::{
-    components::{notice::FailureNotice, status::Status, steps::OperationSteps, when::{Ago, took}},
+    components::{
+        notice::FailureNotice,
+        status::Status,
+        steps::OperationSteps,
+        when::{Ago, took},
+    },
     pages::deployments::standing,
 };
 

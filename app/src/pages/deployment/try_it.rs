@@ -50,7 +50,8 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             view! { <div class="fields">{fields}</div> }.into_any()
         }
         Form::Json(example) => {
-            let path = (deployment.protocol == Protocol::Http).then(|| view! { <Field name="path" label="Path" typed=typed.clone() value="/" hint="Where the model takes requests."/> });
+            let path =
+                (deployment.protocol == Protocol::Http).then(|| view! { <Field name="path" label="Path" typed=typed.clone() value="/" hint="Where the model takes requests."/> });
             view! {
                 {path}
                 <TextField name="body" label="Request" typed=typed.clone() value=example rows=8 code=true hint="JSON, as the model's protocol wants it."/>

@@ -202,7 +202,7 @@ async fn strike_cluster(sandbox: &Sandbox, fault: &Fault) -> anyhow::Result<()> 
         Kind::ApiServerDown { cluster } => (cluster, PlaneFault::ApiServerDown),
         Kind::ApiServerSlow { cluster, millis } => (cluster, PlaneFault::ApiServerSlow(*millis)),
         Kind::NodeLost { cluster, node } => (cluster, PlaneFault::NodeLost(node.clone())),
-        Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. } | Kind::RegistryDown => return Ok(()),
+        Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. } | Kind::AwsAnswerLost | Kind::RegistryDown => return Ok(()),
     };
     sandbox.planes.fault(cluster, plane_fault).await
 }

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod aws_auth;
 pub mod book;
 pub mod call;
 pub mod client;

@@ -10,6 +10,7 @@ use crate::book::Book;
 use crate::cloud::Cloud;
 use crate::ecr::blobs::Blobs;
 use crate::eks::addresses::Addresses;
+use crate::eks::replay::Answers;
 use crate::eks::tokens::KnownTokens;
 use crate::faults::Faults;
 use crate::http_client::HttpClient;
@@ -33,6 +34,8 @@ pub struct Sandbox {
     pub faults: Faults,
     /// EKS tokens verified before.
     pub tokens: KnownTokens,
+    /// Answers given to EKS requests that may be repeated.
+    pub answers: Answers,
     /// Private addresses given to instances.
     pub addresses: Addresses,
     ready: AtomicBool,
@@ -59,6 +62,7 @@ impl Sandbox {
             planes,
             faults: Faults::default(),
             tokens: KnownTokens::default(),
+            answers: Answers::default(),
             addresses: Addresses::default(),
             ready: AtomicBool::new(false),
         })

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use gateway::client::{Client, Keys};
@@ -18,12 +19,16 @@ use serde_json::{Value, json};
 const READY_LIMIT: Duration = Duration::from_secs(170);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// A port with the next 16 free as well.
+/// A port with the next 16 free as well; each call looks further on, so that tests at the same time do not meet.
 fn free_ports() -> u16 {
-    (21_000..30_000)
-        .step_by(20)
-        .find(|first| (0..16).all(|offset| TcpListener::bind(("127.0.0.1", first + offset)).is_ok()))
-        .expect("no 16 free ports in a row")
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    loop {
+        let first = NEXT.fetch_add(20, Ordering::Relaxed);
+        assert!(first < 30_000, "no 16 free ports in a row");
+        if (0..16).all(|offset| TcpListener::bind(("127.0.0.1", first + offset)).is_ok()) {
+            return first;
+        }
+    }
 }
 
 fn command(state: &Path, port: u16) -> Command {
@@ -156,6 +161,9 @@ async fn portal_may_attach(environment: &BTreeMap<String, String>, port: u16) {
     let role = environment["SLIPWAY_AWS_ROLE_ARN"].as_str();
     let cluster = lab["cluster"]["arn"].as_str().unwrap();
     assert_eq!(simulated(&slipway, role, "eks:CreateAccessEntry", cluster).await, "allowed");
+    let entries = format!("{}/*", cluster.replace(":cluster/", ":access-entry/"));
+    assert_eq!(simulated(&slipway, role, "eks:AssociateAccessPolicy", &entries).await, "allowed");
+    assert_eq!(simulated(&slipway, role, "eks:UpdateAccessEntry", &entries).await, "allowed");
     assert_eq!(simulated(&slipway, role, "eks:DeleteCluster", cluster).await, "implicitDeny");
     assert_eq!(slipway.eks(Method::DELETE, "/clusters/lab", None).await.unwrap().error_code(), "AccessDeniedException");
 
@@ -164,11 +172,17 @@ async fn portal_may_attach(environment: &BTreeMap<String, String>, port: u16) {
         "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy", "accessScope": { "type": "cluster" },
     });
     let nodes = role.replace("slipway", "eks-node");
+    let another = json!({ "principalArn": nodes.replace("eks-node", "intruder") });
+    let refused = slipway.eks(Method::POST, "/clusters/lab/access-entries", Some(&another)).await.unwrap();
+    assert_eq!(refused.error_code(), "AccessDeniedException", "nobody else's entry");
     let path = format!("/clusters/lab/access-entries/{}/access-policies", encode(&nodes));
     let refused = slipway.eks(Method::POST, &path, Some(&admin)).await.unwrap();
     assert_eq!(refused.error_code(), "AccessDeniedException", "only its own entry");
     slipway.eks(Method::POST, "/clusters/lab/access-entries", Some(&json!({ "principalArn": role }))).await.unwrap().success().unwrap();
     let path = format!("/clusters/lab/access-entries/{}/access-policies", encode(role));
+    let viewer = json!({ "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", "accessScope": { "type": "cluster" } });
+    let refused = slipway.eks(Method::POST, &path, Some(&viewer)).await.unwrap();
+    assert_eq!(refused.error_code(), "AccessDeniedException", "only the policy it needs");
     slipway.eks(Method::POST, &path, Some(&admin)).await.unwrap().success().unwrap();
 
     let token = slipway.eks_token("lab", std::time::SystemTime::now(), Duration::from_secs(60)).unwrap();
@@ -237,7 +251,7 @@ fn a_missing_program_and_a_public_address_are_refused_with_what_to_do() {
     assert!(!missing.status.success() && said.contains("set SANDBOX_FAKECLOUD"), "{said}");
 
     let mut public = Command::new(env!("CARGO_BIN_EXE_sandbox"));
-    let public = public.args(["up", "--listen", "0.0.0.0:4566", "--state"]).arg(folder.path()).output().unwrap();
+    let public = public.args(["up", "--nodes", "simulated", "--listen", "0.0.0.0:4566", "--state"]).arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&public.stderr).into_owned();
     assert!(!public.status.success() && said.contains("not a loopback address"), "{said}");
 }

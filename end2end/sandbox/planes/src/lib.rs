@@ -8,6 +8,7 @@
 mod api;
 mod aws_auth;
 mod config;
+mod egress;
 mod etcd;
 mod keeper;
 mod kubeconfig;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::aws_auth;
 use crate::config::{PlanesConfig, private_folder};
+use crate::egress::Egress;
 use crate::etcd::Etcd;
 use crate::keeper::Keeper;
 use crate::leftovers;
@@ -48,6 +49,7 @@ impl Planes {
         let lock = clean(&config.state)?;
         let keeper = Keeper::new()?;
         let authority = Authority::open(&config.folder("pki"), "sandbox")?;
+        let egress = Egress::start(config.gateway_port)?;
         let etcd = Etcd::start(&keeper, &config, &authority).await?;
         let webhook = match Webhook::start(&keeper, &config, &authority).await {
             Ok(webhook) => webhook,
@@ -56,7 +58,7 @@ impl Planes {
                 return Err(error);
             }
         };
-        let shared = Arc::new(Shared { config, keeper, etcd, webhook, closing: watch::Sender::new(false) });
+        let shared = Arc::new(Shared { config, keeper, etcd, webhook, egress, closing: watch::Sender::new(false) });
         Ok(Self { shared, planes: Mutex::default(), node: tokio::sync::Mutex::default(), turn: tokio::sync::Mutex::default(), _lock: lock })
     }
 

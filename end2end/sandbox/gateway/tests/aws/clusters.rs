@@ -53,6 +53,12 @@ async fn a_creator_can_be_left_out_and_is_hidden_where_only_the_config_map_maps(
     let (_, access) = running.control("GET", "/_sandbox/eks/old/access", &Value::Null).await;
     assert_eq!(access["creator"], format!("arn:aws:iam::{ACCOUNT}:user/admin"));
     assert_eq!(access["entries"], json!([]));
+    let role = running.role("nodes", &trust_service("ec2.amazonaws.com"), None).await;
+    let group =
+        json!({ "nodegroupName": "g", "nodeRole": role, "subnets": running.subnets().await, "scalingConfig": { "desiredSize": 1 } });
+    admin.eks(Method::POST, "/clusters/old/node-groups", Some(&group)).await.unwrap().success().unwrap();
+    running.until_status("/clusters/old/node-groups/g", "nodegroup", "ACTIVE").await;
+    assert_eq!(*running.planes.node_roles.lock().unwrap(), [("old".to_owned(), role.clone())], "nodes join by aws-auth");
     let refused = admin.eks(Method::GET, "/clusters/old/access-entries", None).await.unwrap();
     assert_eq!((refused.status(), refused.error_code().as_str()), (400, "InvalidRequestException"));
 
@@ -60,7 +66,8 @@ async fn a_creator_can_be_left_out_and_is_hidden_where_only_the_config_map_maps(
     admin.eks(Method::POST, "/clusters/old/update-config", Some(&both)).await.unwrap().success().unwrap();
     let (_, access) = running.control("GET", "/_sandbox/eks/old/access", &Value::Null).await;
     assert_eq!(access["creator"], "");
-    assert_eq!(access["entries"][0]["principalArn"], format!("arn:aws:iam::{ACCOUNT}:user/admin"));
+    let entries = access["entries"].as_array().unwrap().iter().map(|entry| entry["principalArn"].as_str().unwrap());
+    assert_eq!(entries.collect::<Vec<_>>(), [role, format!("arn:aws:iam::{ACCOUNT}:user/admin")]);
 
     let back = json!({ "accessConfig": { "authenticationMode": "CONFIG_MAP" } });
     let refused = admin.eks(Method::POST, "/clusters/old/update-config", Some(&back)).await.unwrap();

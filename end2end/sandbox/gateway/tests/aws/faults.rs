@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::Running;
+use crate::support::{ACCOUNT, Running};
 use gateway::planes_api::PlaneFault;
 use http::Method;
 use serde_json::{Value, json};
@@ -42,6 +42,32 @@ async fn aws_faults_strike_where_they_are_aimed() {
     assert_eq!(running.control("DELETE", "/_sandbox/faults", &Value::Null).await.1["ended"], 4);
     assert_eq!(root.query("sts", "GetCallerIdentity", &[]).await.unwrap().status(), 200);
     assert_eq!(running.plain("GET", "/v2/", &[], "").await.status().as_u16(), 401);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_can_be_repeated_with_its_token() {
+    let running = Running::start().await;
+    let root = running.root();
+    running.cluster(&root, "lab", "API").await;
+    running.control("POST", "/_sandbox/faults", &json!({ "kind": "aws-answer-lost", "action": "CreateAccessEntry", "times": 1 })).await;
+    let entry = |principal: &str| json!({ "principalArn": format!("arn:aws:iam::{ACCOUNT}:role/{principal}"), "clientRequestToken": "t1" });
+    let create = |body: Value| {
+        let root = root.clone();
+        async move { root.eks(Method::POST, "/clusters/lab/access-entries", Some(&body)).await.unwrap() }
+    };
+    assert_eq!(create(entry("a")).await.status(), 500);
+    let repeated = create(entry("a")).await;
+    assert_eq!((repeated.status(), &repeated.json()["accessEntry"]["type"]), (200, &json!("STANDARD")), "{}", repeated.text());
+    assert_eq!(create(entry("b")).await.error_code(), "InvalidParameterException", "the token of another request");
+    let mut other_token = entry("a");
+    other_token["clientRequestToken"] = "t2".into();
+    assert_eq!(create(other_token).await.error_code(), "ResourceInUseException");
+
+    let path = format!("/clusters/lab/access-entries/arn%3Aaws%3Aiam%3A%3A{ACCOUNT}%3Arole%2Fa");
+    root.eks(Method::DELETE, &path, None).await.unwrap().success().unwrap();
+    assert_eq!(create(entry("a")).await.status(), 200);
+    assert_eq!(root.eks(Method::GET, &path, None).await.unwrap().status(), 200, "it was made again, not only told again");
     running.stop().await;
 }
 

@@ -77,6 +77,7 @@ impl RealNode {
         host::prepare(&folder, &network).await?;
         match Self::start_on(shared, plane, group, instance, &folder, &network).await {
             Ok((namespaces, containerd, kubelet_recipe, kubelet)) => {
+                shared.egress.lead_to(Some(network.node));
                 let (shared, name) = (Arc::clone(shared), instance.private_dns_name.clone());
                 Ok(Self { shared, name, kubelet_recipe, kubelet: Some(kubelet), containerd, namespaces, _lock: lock })
             }
@@ -137,6 +138,7 @@ impl RealNode {
 
     /// Stops it and leaves nothing of it on the machine.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        self.shared.egress.lead_to(None);
         self.lose().await;
         self.containerd.stop().await;
         self.namespaces.stop().await;

@@ -37,7 +37,7 @@ impl Setting<'_> {
     }
 
     pub(super) fn api_server(&self) -> Vec<String> {
-        let Files { ca, server, kubelet_client, service_account, authenticate, authorize, audit_policy, audit_log, .. } = self.files;
+        let Files { ca, server, kubelet_client, service_account, authenticate, authorize, egress, audit_policy, audit_log, .. } = self.files;
         owned(&[
             "kube-apiserver",
             "--bind-address=127.0.0.1",
@@ -80,6 +80,7 @@ impl Setting<'_> {
             path("service-account-signing-key-file", &service_account.key),
             path("authentication-token-webhook-config-file", authenticate),
             path("authorization-webhook-config-file", authorize),
+            path("egress-selector-config-file", egress),
             path("audit-policy-file", audit_policy),
             path("audit-log-path", audit_log),
         ])

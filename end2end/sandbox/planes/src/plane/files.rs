@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::{private_file, private_folder};
 use crate::kubeconfig::{self, Server};
 use crate::pki::{Authority, Leaf, Subject};
-use crate::webhook::Webhook;
+use crate::plane::Shared;
 
 /// Where each file is.
 pub(super) struct Files {
@@ -29,6 +29,7 @@ pub(super) struct Files {
     pub(super) simulator: PathBuf,
     pub(super) authenticate: PathBuf,
     pub(super) authorize: PathBuf,
+    pub(super) egress: PathBuf,
     pub(super) audit_policy: PathBuf,
     pub(super) audit_log: PathBuf,
 }
@@ -41,7 +42,7 @@ pub(super) const AUTHENTICATOR: &str = "eks:authenticator";
 impl Files {
     /// Writes all of them. The authority and the key of service accounts stay from an
     /// earlier run; the rest is made anew.
-    pub(super) fn write(folder: &Path, authority: &Authority, ports: (u16, u16), webhook: &Webhook, cluster: &str) -> Result<Self> {
+    pub(super) fn write(folder: &Path, authority: &Authority, ports: (u16, u16), shared: &Shared, cluster: &str) -> Result<Self> {
         private_folder(folder)?;
         let (public, own) = ports;
         let (public_url, own_url) = (format!("https://127.0.0.1:{public}"), format!("https://127.0.0.1:{own}"));
@@ -58,7 +59,7 @@ impl Files {
             private_file(&path, &kubeconfig::with_certificate(cluster, server, &leaf)?)?;
             Ok(path)
         };
-        let (authenticate, authorize) = webhook.configure(folder, cluster)?;
+        let (authenticate, authorize) = shared.webhook.configure(folder, cluster)?;
         let audit_policy = folder.join("audit-policy.json");
         private_file(&audit_policy, &audit().context("writing the audit policy")?)?;
         Ok(Self {
@@ -77,6 +78,7 @@ impl Files {
             server,
             authenticate,
             authorize,
+            egress: shared.egress.configure(folder)?,
             audit_policy,
             audit_log: folder.join("audit.log"),
         })

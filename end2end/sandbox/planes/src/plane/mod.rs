@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::config::{PlanesConfig, ensure_free, private_file, private_folder};
+use crate::egress::Egress;
 use crate::etcd::Etcd;
 use crate::keeper::Keeper;
 use crate::kubeconfig::{self, Server};
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) etcd: Etcd,
     pub(crate) webhook: Webhook,
+    pub(crate) egress: Egress,
     /// Becomes true when everything is to stop.
     pub(crate) closing: tokio::sync::watch::Sender<bool>,
 }
@@ -124,7 +126,7 @@ impl Plane {
         let ports = shared.config.plane_ports(record.slot);
         ensure_free(ports.1, "an API server")?;
         let authority = Authority::open(&folder.join("pki"), &record.spec.name)?;
-        let files = Files::write(&folder, &authority, ports, &shared.webhook, &record.spec.name)?;
+        let files = Files::write(&folder, &authority, ports, &shared, &record.spec.name)?;
         let api = Api::new(format!("https://127.0.0.1:{}", ports.1), authority.pem(), &files.admin)?;
         let relay = Relay::start(ports.0, ports.1).await?;
         Ok(Self {

@@ -88,6 +88,10 @@ async fn simulated_nodes_take_pods_by_zone_and_gpu_and_can_be_lost() {
     })
     .await;
 
+    let asked = Instant::now();
+    let logs = cluster.admin(&["logs", "deploy/web"]);
+    assert!(logs.err.contains("simulated") && asked.elapsed() < Duration::from_secs(5), "nothing runs there, and that is said at once: {logs:?}");
+
     let second = instance('b', 2, 0);
     sandbox.planes().fault("fleet", PlaneFault::NodeLost(second.private_dns_name.clone())).await.unwrap();
     eventually(LOST, "the lost node is noticed", async || ready(&cluster, &second.private_dns_name).as_deref() == Some("Unknown")).await;

@@ -5,4 +5,5 @@
 mod access;
 mod fake;
 mod lifecycle;
+mod real;
 mod support;

@@ -38,9 +38,13 @@ impl Sandbox {
         Self { planes, gateway, folder, port, programs, _turn: turn }
     }
 
+    pub async fn stop(&mut self) {
+        self.planes.take().unwrap().shutdown().await;
+    }
+
     /// Stops everything and starts again from the same folder.
     pub async fn restart(&mut self) {
-        self.planes.take().unwrap().shutdown().await;
+        self.stop().await;
         self.planes = Some(open(self.folder.path(), self.port, &self.programs).await);
     }
 

@@ -1,0 +1,143 @@
+//! Watching one cluster for as long as its lease is held.
+
+use std::{fmt::Debug, future::pending, sync::Arc, time::Duration};
+
+use domain::{access::TeamRole, ids::ClusterId};
+use futures::future::try_join3;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, Pod},
+};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    batch::Batch,
+    rows::{self, DeploymentRow, NodeRow, PodRow},
+    store::{self, Ended, Kept, Lease},
+};
+use crate::{
+    Control, Result,
+    k8s::{
+        self,
+        labels::{MODEL_CONTAINER, SELECTOR},
+        logs::{self, Container},
+        watch::Watch,
+    },
+};
+
+/// The most changes that are written together.
+const MAX_BATCH: usize = 500;
+/// How long to leave a cluster alone after errors in a row.
+const BACKOFF: [Duration; 6] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
+/// Last words are fetched for so many containers at once.
+const WORDS_AT_ONCE: usize = 4;
+const MAX_WORDS: usize = 4096;
+
+/// Watches until the lease is lost.
+///
+/// # Errors
+/// Faults of the database; what the cluster says is waited out.
+pub(super) async fn watch(control: &Control, lease: Lease) -> Result<()> {
+    let words = Words { control: control.clone(), lease, limit: Arc::new(Semaphore::new(WORDS_AT_ONCE)), tasks: TaskTracker::new() };
+    let nodes = follow::<Node, NodeRow>(control, lease, None, |node| Some(rows::node(node)), |_| {});
+    let deployments = follow::<Deployment, DeploymentRow>(control, lease, Some(SELECTOR), rows::deployment, |_| {});
+    let pods = follow::<Pod, PodRow>(control, lease, Some(SELECTOR), rows::pod, |batch| words.fetch(batch));
+    try_join3(nodes, deployments, pods).await?;
+    Ok(())
+}
+
+/// Watches one kind.
+async fn follow<K, R>(control: &Control, lease: Lease, selector: Option<&str>, row: impl Fn(&K) -> Option<R>, written: impl Fn(&Batch<R>)) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    R: Kept,
+{
+    let key = |object: &K| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let mut watch: Option<Watch<K>> = None;
+    let mut failures = 0;
+    loop {
+        let seen = match &mut watch {
+            Some(watch) => watch.next().await,
+            None => match control.k8s.own(control, lease.cluster).await {
+                Ok(client) => watch.insert(Watch::new(Api::all(client), selector)).next().await,
+                Err(error) => Err(error),
+            },
+        };
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                watch = if error.is_passing() { watch } else { None };
+                stumble(control, lease.cluster, R::KIND, &error, failures).await?;
+                failures += 1;
+                continue;
+            }
+        };
+        if failures > 0 {
+            failures = 0;
+            store::poke_scope(&control.pool, lease.cluster).await?;
+        }
+        let mut batch = Batch::new(seen, key, &row);
+        while batch.len() < MAX_BATCH
+            && let Some(Ok(Some(seen))) = watch.as_mut().map(Watch::ready)
+        {
+            batch.add(seen, key, &row);
+        }
+        metrics::counter!("slipway_watch_changes_total", "kind" => R::KIND).increment(batch.len() as u64);
+        if !store::write(&control.pool, lease, &batch).await? {
+            tracing::debug!(cluster = %lease.cluster, kind = R::KIND, "the lease was lost");
+            return pending().await;
+        }
+        written(&batch);
+    }
+}
+
+/// An error of the cluster: the reconciler is told at once, so that the page says so; then the cluster is left alone for a while.
+async fn stumble(control: &Control, cluster: ClusterId, kind: &'static str, error: &k8s::Error, failures: usize) -> Result<()> {
+    metrics::counter!("slipway_watch_errors_total", "kind" => kind).increment(1);
+    tracing::debug!(%cluster, kind, %error, failures, "a watch stopped");
+    if failures == 0 {
+        store::poke_cluster(&control.pool, cluster).await?;
+    }
+    tokio::time::sleep(BACKOFF[failures.min(BACKOFF.len() - 1)]).await;
+    Ok(())
+}
+
+/// Fetches the last words of containers whose pod does not carry them itself.
+struct Words {
+    control: Control,
+    lease: Lease,
+    limit: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Words {
+    fn fetch(&self, batch: &Batch<PodRow>) {
+        for row in batch.rows() {
+            let Some(exit) = row.last_exit.as_ref().filter(|exit| exit.last_words.is_none()) else { continue };
+            let (control, lease, limit) = (self.control.clone(), self.lease, Arc::clone(&self.limit));
+            let (namespace, name, deployment, finished_at, from) = (row.namespace.clone(), row.name.clone(), row.deployment_id, exit.finished_at, row.words_from);
+            self.tasks.spawn(async move {
+                let Ok(_permit) = limit.acquire().await else { return };
+                let ended = Ended { namespace: &namespace, name: &name, deployment, finished_at };
+                if let Err(error) = fetch(&control, lease, &ended, from).await {
+                    tracing::debug!(%error, namespace, name, "no last words");
+                }
+            });
+        }
+    }
+}
+
+/// Reads them as the team's viewer: Slipway itself may read nobody's logs.
+async fn fetch(control: &Control, lease: Lease, ended: &Ended<'_>, from: Container) -> Result<()> {
+    let Some(team) = store::team_of(&control.pool, ended.deployment).await? else { return Ok(()) };
+    let client = control.k8s.as_team(control, lease.cluster, team, TeamRole::Viewer, "slipway-worker").await?;
+    let pods: Api<Pod> = Api::namespaced(client, ended.namespace);
+    if let Some(words) = logs::last_words(&pods, ended.name, MODEL_CONTAINER, from, MAX_WORDS).await? {
+        store::write_last_words(&control.pool, lease, ended, &words).await?;
+    }
+    Ok(())
+}

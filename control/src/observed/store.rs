@@ -1,0 +1,259 @@
+//! The SQL of what is seen. Every write asks first whether the cluster's lease is still held under the epoch it was taken with.
+
+use std::time::Duration;
+
+use domain::{Timestamp, ids::ClusterId};
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{
+    batch::Batch,
+    lease_name,
+    rows::{DeploymentRow, NodeRow, PodRow},
+};
+use crate::{
+    Result, leases, live,
+    reconcile::{self, Scope},
+};
+
+/// Under which lease a cluster is watched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
+    pub cluster: ClusterId,
+    pub epoch: i64,
+}
+
+/// A kind of object that is kept.
+pub(super) trait Kept: Serialize + Sized + Send + Sync + 'static {
+    const KIND: &'static str;
+    /// Whether a change is a reason to look at the thing again.
+    const POKES: bool;
+
+    /// Namespace and name.
+    fn key(&self) -> String;
+
+    /// Writes rows and removes `gone`; with `whole`, everything else too. Gives the ids of the things that changed.
+    fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> impl Future<Output = Result<Vec<Uuid>>> + Send;
+}
+
+/// Writes a batch. False when the lease was lost: then nothing was written.
+pub(super) async fn write<R: Kept>(pool: &PgPool, lease: Lease, batch: &Batch<R>) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    if !leases::holds(&mut tx, &lease_name(lease.cluster), lease.epoch).await? {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "insert into observed_sync (cluster_id, kind, synced_at, lease_epoch) values ($1, $2, now(), $3)
+         on conflict (cluster_id, kind) do update set synced_at = now(), lease_epoch = $3",
+        lease.cluster.0,
+        R::KIND,
+        lease.epoch
+    )
+    .execute(&mut *tx)
+    .await?;
+    if !batch.is_quiet() {
+        let rows = serde_json::to_value(batch.rows().collect::<Vec<_>>())?;
+        let mut changed = R::put(&mut tx, lease.cluster, rows, &batch.gone(), batch.is_whole()).await?;
+        // Always in the same order, so that the watches of two kinds never wait for each other.
+        changed.sort_unstable();
+        changed.dedup();
+        for changed in changed {
+            if R::POKES {
+                reconcile::poke(&mut tx, changed).await?;
+            }
+            live::changed(&mut tx, changed).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Has the reconciler look at the cluster now: its API server just came back, or just went away.
+pub(super) async fn poke_cluster(pool: &PgPool, cluster: ClusterId) -> Result<()> {
+    let mut tx = pool.begin().await?;
+    reconcile::poke(&mut tx, cluster.0).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The same, and everything that waits for the cluster.
+pub(super) async fn poke_scope(pool: &PgPool, cluster: ClusterId) -> Result<()> {
+    let mut tx = pool.begin().await?;
+    reconcile::poke(&mut tx, cluster.0).await?;
+    reconcile::poke_scope(&mut tx, Scope::Cluster(cluster.0)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The clusters there are to watch.
+pub(super) async fn clusters(pool: &PgPool) -> Result<Vec<ClusterId>> {
+    Ok(sqlx::query_scalar!(r#"select id as "id: ClusterId" from clusters where state <> 'gone' and endpoint is not null order by id"#).fetch_all(pool).await?)
+}
+
+/// Takes or renews the lease of a cluster.
+pub(super) async fn acquire(pool: &PgPool, cluster: ClusterId, owner: &str, lifetime: Duration) -> Result<Option<i64>> {
+    leases::acquire(pool, &lease_name(cluster), owner, lifetime).await
+}
+
+/// The team that a pod's last words belong to; none when the deployment is not one of ours.
+pub(super) async fn team_of(pool: &PgPool, deployment: Uuid) -> Result<Option<domain::ids::TeamId>> {
+    Ok(sqlx::query_scalar!(r#"select w.team_id as "team: domain::ids::TeamId" from deployments d join workspaces w on w.id = d.workspace_id where d.id = $1"#, deployment)
+        .fetch_optional(pool)
+        .await?)
+}
+
+/// A pod whose container ended.
+pub(super) struct Ended<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub deployment: Uuid,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Keeps the last words of a container, unless it was started and ended again meanwhile.
+pub(super) async fn write_last_words(pool: &PgPool, lease: Lease, ended: &Ended<'_>, words: &str) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    if !leases::holds(&mut tx, &lease_name(lease.cluster), lease.epoch).await? {
+        return Ok(false);
+    }
+    let finished_at = serde_json::to_value(ended.finished_at)?;
+    let written = sqlx::query!(
+        "update observed_pods set last_exit = jsonb_set(last_exit, '{last_words}', to_jsonb($4::text))
+         where cluster_id = $1 and namespace = $2 and name = $3 and last_exit -> 'finished_at' = $5 and last_exit ->> 'last_words' is null",
+        lease.cluster.0,
+        ended.namespace,
+        ended.name,
+        words,
+        finished_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    if written.rows_affected() > 0 {
+        reconcile::poke(&mut tx, ended.deployment).await?;
+        live::changed(&mut tx, ended.deployment).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+impl Kept for NodeRow {
+    const KIND: &'static str = "nodes";
+    const POKES: bool = false;
+
+    fn key(&self) -> String {
+        format!("/{}", self.name)
+    }
+
+    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
+        let changed = sqlx::query_scalar!(
+            r#"with fresh as (
+                   select * from jsonb_to_recordset($2) as r (name text, zone text, instance_type text, node_group text, ready boolean, schedulable boolean, message text,
+                       cpu_millis bigint, memory_mib bigint, gpus bigint, pods bigint, kubelet_version text, created_at timestamptz)
+               ), removed as (
+                   delete from observed_nodes o where cluster_id = $1 and ('/' || o.name = any($3) or ($4 and o.name not in (select name from fresh))) returning 1
+               ), put as (
+                   insert into observed_nodes as o (cluster_id, name, zone, instance_type, node_group, ready, schedulable, message, cpu_millis, memory_mib, gpus, pods, kubelet_version, created_at)
+                   select $1, name, zone, instance_type, node_group, ready, schedulable, message, cpu_millis, memory_mib, gpus, pods, kubelet_version, created_at from fresh
+                   on conflict (cluster_id, name) do update
+                   set zone = excluded.zone, instance_type = excluded.instance_type, node_group = excluded.node_group, ready = excluded.ready, schedulable = excluded.schedulable,
+                       message = excluded.message, cpu_millis = excluded.cpu_millis, memory_mib = excluded.memory_mib, gpus = excluded.gpus, pods = excluded.pods,
+                       kubelet_version = excluded.kubelet_version, created_at = excluded.created_at
+                   where o is distinct from excluded
+                   returning 1
+               )
+               select exists (select from removed) or exists (select from put) as "changed!""#,
+            cluster.0,
+            rows,
+            gone,
+            whole
+        )
+        .fetch_one(conn)
+        .await?;
+        Ok(if changed { vec![cluster.0] } else { Vec::new() })
+    }
+}
+
+impl Kept for DeploymentRow {
+    const KIND: &'static str = "deployments";
+    const POKES: bool = true;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar!(
+            r#"with fresh as (
+                   select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
+                       revision integer, observed_by_controller boolean, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text)
+               ), removed as (
+                   delete from observed_deployments o
+                   where cluster_id = $1 and (o.namespace || '/' || o.name = any($3) or ($4 and (o.namespace, o.name) not in (select namespace, name from fresh)))
+                   returning deployment_id
+               ), put as (
+                   insert into observed_deployments as o (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
+                       observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled)
+                   select $1, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
+                       observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled from fresh
+                   on conflict (cluster_id, namespace, name) do update
+                   set deployment_id = excluded.deployment_id, uid = excluded.uid, resource_version = excluded.resource_version, installation = excluded.installation,
+                       slipway_generation = excluded.slipway_generation, revision = excluded.revision, observed_by_controller = excluded.observed_by_controller,
+                       replicas = excluded.replicas, updated_replicas = excluded.updated_replicas, ready_replicas = excluded.ready_replicas,
+                       available_replicas = excluded.available_replicas, stalled = excluded.stalled
+                   where o is distinct from excluded
+                   returning deployment_id
+               )
+               select deployment_id as "id!" from removed union select deployment_id from put"#,
+            cluster.0,
+            rows,
+            gone,
+            whole
+        )
+        .fetch_all(conn)
+        .await?)
+    }
+}
+
+impl Kept for PodRow {
+    const KIND: &'static str = "pods";
+    const POKES: bool = true;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Last words that were fetched stay for as long as the row is about the same end of the container.
+    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar!(
+            r#"with fresh as (
+                   select r.namespace, r.name, r.uid, r.deployment_id, r.revision, r.node, r.phase, r.ready, r.terminating, r.restarts, r.reason, r.message, r.created_at,
+                       case when r.last_exit ->> 'last_words' is null and o.uid = r.uid and o.last_exit -> 'finished_at' = r.last_exit -> 'finished_at' then o.last_exit
+                            else nullif(r.last_exit, 'null') end as last_exit
+                   from jsonb_to_recordset($2) as r (namespace text, name text, uid text, deployment_id uuid, revision integer, node text, phase text, ready boolean,
+                       terminating boolean, restarts integer, reason text, message text, last_exit jsonb, created_at timestamptz)
+                   left join observed_pods o on o.cluster_id = $1 and o.namespace = r.namespace and o.name = r.name
+               ), removed as (
+                   delete from observed_pods o
+                   where cluster_id = $1 and (o.namespace || '/' || o.name = any($3) or ($4 and (o.namespace, o.name) not in (select namespace, name from fresh)))
+                   returning deployment_id
+               ), put as (
+                   insert into observed_pods as o (cluster_id, namespace, name, uid, deployment_id, revision, node, phase, ready, terminating, restarts, reason, message, last_exit, created_at)
+                   select $1, namespace, name, uid, deployment_id, revision, node, phase, ready, terminating, restarts, reason, message, last_exit, created_at from fresh
+                   on conflict (cluster_id, namespace, name) do update
+                   set uid = excluded.uid, deployment_id = excluded.deployment_id, revision = excluded.revision, node = excluded.node, phase = excluded.phase, ready = excluded.ready,
+                       terminating = excluded.terminating, restarts = excluded.restarts, reason = excluded.reason, message = excluded.message, last_exit = excluded.last_exit,
+                       created_at = excluded.created_at
+                   where o is distinct from excluded
+                   returning deployment_id
+               )
+               select deployment_id as "id!" from removed union select deployment_id from put"#,
+            cluster.0,
+            rows,
+            gone,
+            whole
+        )
+        .fetch_all(conn)
+        .await?)
+    }
+}

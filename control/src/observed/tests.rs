@@ -1,0 +1,207 @@
+use domain::ids::{AccountId, ClusterId, DeploymentId};
+use serde_json::json;
+use sqlx::PgPool;
+use std::time::Duration;
+use uuid::Uuid;
+
+use super::{
+    batch::Batch,
+    rows::{self, DeploymentRow, LastExit, NodeRow, PodRow},
+    store::{self, Ended, Lease},
+};
+use crate::{
+    k8s::{logs::Container, watch::Seen},
+    live::Change,
+    reconcile::{self, Scope},
+    testing::World,
+};
+
+async fn a_cluster(world: &World) -> Lease {
+    let (account, cluster) = (AccountId::generate(), ClusterId::generate());
+    let pool = &world.control.pool;
+    sqlx::query!("insert into accounts (id, name, external_id, regions) values ($1, $2, 'x', '{eu-west-1}')", account.0, account.to_string()).execute(pool).await.unwrap();
+    sqlx::query!(
+        "insert into clusters (id, name, account_id, region, eks_name, arn, endpoint, certificate_authority) values ($1, $2, $3, 'eu-west-1', 'lab', $2, 'https://127.0.0.1:9', 'none')",
+        cluster.0,
+        cluster.to_string(),
+        account.0
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let epoch = store::acquire(pool, cluster, "me", Duration::from_secs(20)).await.unwrap().expect("a free lease");
+    Lease { cluster, epoch }
+}
+
+fn a_node(name: &str) -> NodeRow {
+    let object =
+        serde_json::from_value(json!({"metadata": {"name": name, "creationTimestamp": "2026-01-02T03:04:05Z"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}))
+            .unwrap();
+    rows::node(&object)
+}
+
+fn a_pod(name: &str, deployment: Uuid) -> PodRow {
+    let object = serde_json::from_value(json!({
+        "metadata": {"name": name, "namespace": "forecasting", "uid": "u", "creationTimestamp": "2026-01-02T03:04:05Z", "labels": {"slipway.dev/deployment": deployment, "slipway.dev/revision": "1"}}
+    }))
+    .unwrap();
+    rows::pod(&object).expect("one of ours")
+}
+
+fn ended(row: PodRow, words: Option<&str>) -> PodRow {
+    let finished_at = Some(domain::Timestamp(time::macros::datetime!(2026-01-02 03:05 UTC)));
+    PodRow { last_exit: Some(LastExit { reason: "Error".into(), exit_code: 1, last_words: words.map(str::to_owned), finished_at }), words_from: Container::Before, ..row }
+}
+
+/// A batch of ready-made rows.
+fn batch<R: store::Kept + Clone>(seen: Seen<R>) -> Batch<R> {
+    Batch::new(seen, R::key, |row: &R| Some(row.clone()))
+}
+
+async fn node_names(pool: &PgPool, lease: Lease) -> Vec<String> {
+    sqlx::query_scalar!("select name from observed_nodes where cluster_id = $1 order by name", lease.cluster.0).fetch_all(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_list_replaces_what_was_there_and_changes_add_to_it(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    let other = a_cluster(&world).await;
+    assert!(store::write(&pool, other, &batch(Seen::All(vec![a_node("elsewhere")]))).await.unwrap());
+    assert!(store::write(&pool, lease, &batch(Seen::All(vec![a_node("a"), a_node("b")]))).await.unwrap());
+    let mut changes = batch(Seen::Applied(a_node("c")));
+    changes.add(Seen::Deleted(a_node("a")), store::Kept::key, |row: &NodeRow| Some(row.clone()));
+    assert!(store::write(&pool, lease, &changes).await.unwrap());
+    assert_eq!(node_names(&pool, lease).await, ["b", "c"]);
+    assert!(store::write(&pool, lease, &batch(Seen::<NodeRow>::All(Vec::new()))).await.unwrap());
+    assert!(node_names(&pool, lease).await.is_empty());
+    assert_eq!(node_names(&pool, other).await, ["elsewhere"]);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_lost_the_lease_writes_nothing(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    sqlx::query!("update leases set until = now()").execute(&pool).await.unwrap();
+    let next = store::acquire(&pool, lease.cluster, "somebody else", Duration::from_secs(20)).await.unwrap().expect("it ran out");
+    assert!(next > lease.epoch);
+    assert!(!store::write(&pool, lease, &batch(Seen::All(vec![a_node("stale")]))).await.unwrap());
+    assert!(node_names(&pool, lease).await.is_empty());
+    assert_eq!(sqlx::query_scalar!("select count(*) from observed_sync").fetch_one(&pool).await.unwrap(), Some(0));
+    assert!(store::write(&pool, Lease { epoch: next, ..lease }, &batch(Seen::All(vec![a_node("fresh")]))).await.unwrap());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_quiet_cluster_is_not_taken_for_a_stale_one(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    assert!(store::write(&pool, lease, &batch(Seen::All(vec![a_node("a")]))).await.unwrap());
+    sqlx::query!("update observed_sync set synced_at = now() - interval '1 hour'").execute(&pool).await.unwrap();
+    assert!(store::write(&pool, lease, &batch(Seen::<NodeRow>::Quiet)).await.unwrap());
+    let age = sqlx::query_scalar!(r#"select (now() - synced_at < interval '1 minute') as "fresh!" from observed_sync"#).fetch_one(&pool).await.unwrap();
+    assert!(age);
+    assert_eq!(node_names(&pool, lease).await, ["a"], "a bookmark removes nothing");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn only_what_changed_is_looked_at_again(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    let deployment = DeploymentId::generate().0;
+    let mut conn = pool.acquire().await.unwrap();
+    reconcile::mark(&mut conn, deployment, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+    let sleeping = async || {
+        sqlx::query!("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
+    };
+    let due = async || sqlx::query_scalar!(r#"select not_before <= now() as "due!" from reconcile"#).fetch_one(&pool).await.unwrap();
+    sleeping().await;
+    store::write(&pool, lease, &batch(Seen::Applied(a_pod("iris-1", deployment)))).await.unwrap();
+    assert!(due().await);
+    sleeping().await;
+    store::write(&pool, lease, &batch(Seen::Applied(a_pod("iris-1", deployment)))).await.unwrap();
+    assert!(!due().await, "nothing changed");
+    store::write(&pool, lease, &batch(Seen::Deleted(a_pod("iris-1", deployment)))).await.unwrap();
+    assert!(due().await);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn last_words_that_were_fetched_stay_until_the_container_ends_again(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    let row = ended(a_pod("iris-1", Uuid::now_v7()), None);
+    store::write(&pool, lease, &batch(Seen::Applied(row.clone()))).await.unwrap();
+    let exit = row.last_exit.clone().expect("it ended");
+    let about = Ended { namespace: "forecasting", name: "iris-1", deployment: row.deployment_id, finished_at: exit.finished_at };
+    assert!(store::write_last_words(&pool, lease, &about, "out of\nmemory").await.unwrap());
+    let words = async || sqlx::query_scalar!("select last_exit ->> 'last_words' from observed_pods").fetch_one(&pool).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(PodRow { restarts: 7, ..row.clone() }))).await.unwrap();
+    assert_eq!(words().await.as_deref(), Some("out of\nmemory"));
+    let later = Some(domain::Timestamp(time::macros::datetime!(2026-01-02 04:05 UTC)));
+    store::write(&pool, lease, &batch(Seen::Applied(PodRow { last_exit: Some(LastExit { finished_at: later, ..exit }), ..row.clone() }))).await.unwrap();
+    assert_eq!(words().await, None, "these are not the words of this end");
+    assert!(store::write_last_words(&pool, lease, &about, "too late").await.unwrap());
+    assert_eq!(words().await, None);
+    store::write(&pool, lease, &batch(Seen::Applied(PodRow { last_exit: None, ..row }))).await.unwrap();
+    assert_eq!(sqlx::query_scalar!(r#"select last_exit is null as "none!" from observed_pods"#).fetch_one(&pool).await.unwrap(), true);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    let ids: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
+    let mut conn = pool.acquire().await.unwrap();
+    for id in &ids {
+        reconcile::mark(&mut conn, *id, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+    }
+    let deployments = |n: usize| {
+        let row = |id: &Uuid| DeploymentRow {
+            namespace: "forecasting".into(),
+            name: id.to_string(),
+            deployment_id: *id,
+            uid: n.to_string(),
+            resource_version: n.to_string(),
+            installation: String::new(),
+            slipway_generation: 1,
+            revision: 1,
+            observed_by_controller: true,
+            replicas: 1,
+            updated_replicas: 1,
+            ready_replicas: 1,
+            available_replicas: 1,
+            stalled: None,
+        };
+        batch(Seen::All(ids.iter().rev().map(row).collect()))
+    };
+    let pods = |n: i32| batch(Seen::All(ids.iter().map(|id| PodRow { restarts: n, ..a_pod(&id.to_string(), *id) }).collect()));
+    for n in 0..10 {
+        let sleep = sqlx::query!("update reconcile set not_before = now() + interval '1 hour'").execute(&pool);
+        sleep.await.unwrap();
+        let (deployments, pods) = (deployments(n), pods(i32::try_from(n).unwrap()));
+        let (a, b) = tokio::join!(store::write(&pool, lease, &deployments), store::write(&pool, lease, &pods));
+        assert!(a.unwrap() && b.unwrap());
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_watches_a_page_is_told(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let lease = a_cluster(&world).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (control, token) = (world.control.clone(), stop.clone());
+    let listening = tokio::spawn(async move { control.live.run(&control.pool, token).await });
+    let mut changes = world.control.live.subscribe();
+    let deployment = Uuid::now_v7();
+    let heard = async {
+        loop {
+            // Written until it is heard: the listener may not listen yet.
+            store::write(&pool, lease, &batch(Seen::Applied(PodRow { restarts: rand::random::<u16>().into(), ..a_pod("iris-1", deployment) }))).await.unwrap();
+            if let Ok(Ok(Change::Object(id))) = tokio::time::timeout(Duration::from_millis(200), changes.recv()).await {
+                return id;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap(), deployment);
+    stop.cancel();
+    listening.await.unwrap();
+}
