@@ -20,6 +20,7 @@ pub mod db;
 pub mod deployments;
 pub mod error;
 pub mod idempotency;
+pub mod inventory;
 pub mod k8s;
 pub mod leases;
 pub mod links;
@@ -37,6 +38,7 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+pub mod work;
 pub mod users;
 pub mod workspaces;
 

@@ -58,6 +58,8 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::deployments::get, rest::deployments::change, rest::deployments::delete))
         .routes(routes!(rest::deployments::revisions))
         .routes(routes!(rest::deployments::roll_back))
+        .routes(routes!(rest::deployments::predict))
+        .routes(routes!(rest::deployments::logs))
         .routes(routes!(rest::operations::list))
         .routes(routes!(rest::operations::get))
         .routes(routes!(rest::operations::cancel))
