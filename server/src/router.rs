@@ -75,6 +75,7 @@ pub fn pages() -> Router<AppState> {
         .route("/deployments", get(forms::deployments::list))
         .route("/deployments/new", get(forms::deployments::new).post(forms::deployments::create))
         .route("/deployments/{id}", get(forms::deployments::show).post(forms::deployments::post))
+        .route("/deployments/{id}/logs", get(forms::deployments::logs))
         .route("/deployments/{id}/change", get(forms::deployments::change).post(forms::deployments::post_change))
         .route("/operations", get(forms::operations::list))
         .route("/operations/{id}", get(forms::operations::show).post(forms::operations::post))
