@@ -38,8 +38,8 @@ pub mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
-pub mod work;
 pub mod users;
+pub mod work;
 pub mod workspaces;
 
 use std::{ops::Deref, sync::Arc, time::Duration};

@@ -86,10 +86,7 @@ async fn checks(client: &Client) -> Result<Vec<ClusterCheck>> {
     for (place, need) in NEEDS.iter().enumerate() {
         questions.extend(need.verbs.iter().map(|verb| ask(client, place, need, verb).boxed()));
     }
-    let answers: Vec<(usize, &str, bool)> = stream::iter(questions)
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let answers: Vec<(usize, &str, bool)> = stream::iter(questions).buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(NEEDS.iter().enumerate().map(|(place, need)| check(need, |verb| answers.iter().any(|(at, asked, allowed)| *at == place && *asked == verb && *allowed))).collect())
 }
 

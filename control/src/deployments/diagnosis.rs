@@ -162,7 +162,12 @@ fn unschedulable(evidence: &Evidence, pod: &Replica, message: &str) -> Verdict {
 fn cannot_start(pod: &Replica, message: &str) -> Failure {
     let raw = format!("pod {}: {message}", pod.name);
     if message.contains("runAsNonRoot") || message.contains("will run as root") {
-        return failure("runs_as_root", "The image wants to run as root, which is not allowed.".into(), "Give the image a user of its own (USER 65532) and register a new release.", &raw);
+        return failure(
+            "runs_as_root",
+            "The image wants to run as root, which is not allowed.".into(),
+            "Give the image a user of its own (USER 65532) and register a new release.",
+            &raw,
+        );
     }
     failure("cannot_start", "The container could not be started from this image.".into(), "Check the image's command and files, then register a new release.", &raw)
 }
@@ -225,7 +230,12 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
         );
     }
     if answer.contains("statuscode: 404") {
-        return failure("wrong_health_path", format!("The model has no {path}: it answers 404."), "Register a release with the path at which the model says that it is ready.", &said);
+        return failure(
+            "wrong_health_path",
+            format!("The model has no {path}: it answers 404."),
+            "Register a release with the path at which the model says that it is ready.",
+            &said,
+        );
     }
     failure(
         "never_ready",
@@ -238,7 +248,9 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
 fn loading(evidence: &Evidence, pod: &Replica) -> Verdict {
     let Some(seconds) = pod.running else {
         return match &pod.waiting {
-            Some((reason, _)) if reason == "ContainerCreating" && pod.age > 3 => Verdict::Passing(format!("A node pulls the image and starts the container, {} s so far.", pod.age)),
+            Some((reason, _)) if reason == "ContainerCreating" && pod.age > 3 => {
+                Verdict::Passing(format!("A node pulls the image and starts the container, {} s so far.", pod.age))
+            }
             _ => Verdict::Nothing,
         };
     };

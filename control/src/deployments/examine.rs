@@ -35,8 +35,7 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
     let (deployment, all) = tokio::try_join!(apply::find(&deployments, &subject.blueprint.name), observe::list_pods(&pods, subject))?;
     let conditions = deployment.and_then(|deployment| deployment.status).and_then(|status| status.conditions).unwrap_or_default();
     let condition = |kind: &str, status: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == status);
-    let wanted: Vec<&Pod> =
-        all.iter().filter(|pod| observe::revision(pod) == subject.desired.template_revision && pod.metadata.deletion_timestamp.is_none()).collect();
+    let wanted: Vec<&Pod> = all.iter().filter(|pod| observe::revision(pod) == subject.desired.template_revision && pod.metadata.deletion_timestamp.is_none()).collect();
 
     let mut replicas = Vec::new();
     let mut unready: Vec<&&Pod> = wanted.iter().filter(|pod| !observe::is_ready(pod)).collect();
@@ -73,8 +72,13 @@ fn replica(pod: &Pod) -> Replica {
         .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
         .map(|condition| condition.message.clone().unwrap_or_else(|| condition.reason.clone().unwrap_or_default()));
     let container = status.container_statuses.iter().flatten().find(|container| container.name == labels::MODEL_CONTAINER);
-    let mut replica =
-        Replica { name: pod.name_any(), age: pod.creation_timestamp().map_or(0, |since| seconds_since(&since)), ready: observe::is_ready(pod), unschedulable, ..Replica::default() };
+    let mut replica = Replica {
+        name: pod.name_any(),
+        age: pod.creation_timestamp().map_or(0, |since| seconds_since(&since)),
+        ready: observe::is_ready(pod),
+        unschedulable,
+        ..Replica::default()
+    };
     if let Some(container) = container {
         read_container(&mut replica, container);
     }

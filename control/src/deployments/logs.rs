@@ -54,7 +54,8 @@ pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl 
     }
     drop(conn);
     let client = ctx.control().k8s.as_team(ctx.control(), found.cluster, found.team, TeamRole::Viewer, &ctx.actor().kubernetes_name()).await?;
-    let reader = Reader { ctx: ctx.clone(), id, only, pods: Api::namespaced(client, &found.workspace_name), then: if query.follow == Some(true) { Then::Follow } else { Then::End } };
+    let reader =
+        Reader { ctx: ctx.clone(), id, only, pods: Api::namespaced(client, &found.workspace_name), then: if query.follow == Some(true) { Then::Follow } else { Then::End } };
     let (sender, receiver) = mpsc::channel(BACKLOG);
     // Ends when the receiver is dropped: every send fails from then on.
     tokio::spawn(async move {

@@ -18,9 +18,9 @@ mod sizes;
 mod spec;
 mod store;
 mod subject;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use domain::{
     Code, Rejected, Timestamp,
@@ -45,8 +45,8 @@ use crate::{
     reconcile::{Scope, mark},
     workspaces,
 };
-pub use place::{Place, PlaceNode, place};
 pub use logs::logs;
+pub use place::{Place, PlaceNode, place};
 pub use predict::predict;
 pub use preview::preview;
 pub use sizes::sizes;

@@ -1,9 +1,6 @@
 //! What is seen of a deployment: in the rows of the watches while they are fresh, in the cluster itself otherwise.
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::Pod,
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{Api, api::ListParams};
 
 use super::{

@@ -6,7 +6,7 @@ use domain::{
     ids::DeploymentId,
     names::HttpPath,
     operation::ObjectKind,
-    serving::{Prediction, PredictRequest, Protocol},
+    serving::{PredictRequest, Prediction, Protocol},
 };
 use http::Method;
 use hyper::body::Bytes;

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Code, Rejected, access::TeamRole, ids::{ClusterId, TeamId}};
+use domain::{
+    Code, Rejected,
+    access::TeamRole,
+    ids::{ClusterId, TeamId},
+};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1};

@@ -13,8 +13,7 @@ use super::{
     diagnosis::{self, Verdict},
     examine, metadata,
     next::{Dead, Intent, Observed, Progress, Step, next},
-    observe,
-    record,
+    observe, record,
     subject::{self, Subject},
     write,
 };

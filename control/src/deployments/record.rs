@@ -8,7 +8,8 @@ use domain::{
 use sqlx::{Postgres, Transaction};
 
 use super::{
-    diagnosis, next::Progress,
+    diagnosis,
+    next::Progress,
     reconcile::{Halt, note},
     store,
     subject::Subject,
@@ -199,7 +200,9 @@ pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject,
     }
     let message = match found {
         DeploymentState::Degraded => Some(format!("{ready} of {} replicas answer", subject.desired.replicas)),
-        DeploymentState::Failed => sqlx::query_scalar!("select state_message from deployments where id = $1 and state = 'failed'", subject.id.0).fetch_optional(&mut *tx).await?.flatten(),
+        DeploymentState::Failed => {
+            sqlx::query_scalar!("select state_message from deployments where id = $1 and state = 'failed'", subject.id.0).fetch_optional(&mut *tx).await?.flatten()
+        }
         _ => None,
     };
     state(&mut tx, subject, found, message.as_deref(), ready).await?;
@@ -230,7 +233,9 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         return Ok(());
     }
     let mut tx = begin(control, claim).await?;
-    let serving = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0).fetch_one(&mut *tx).await?;
+    let serving = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0)
+        .fetch_one(&mut *tx)
+        .await?;
     let mut failure = failure.clone();
     if let Some(live) = subject.live_revision.filter(|live| *live != subject.desired.revision && serving > 0) {
         failure.cause = format!("{} Revision {live} still serves.", failure.cause);

@@ -32,11 +32,8 @@ pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> R
     let (accounts, services, budgets): (Api<ServiceAccount>, Api<Service>, Api<PodDisruptionBudget>) =
         (Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace));
     let deployments: Api<Deployment> = Api::namespaced(client, namespace);
-    let (account, service, budget) = tokio::try_join!(
-        owner.put(&accounts, objects.service_account, when),
-        owner.put(&services, objects.service, when),
-        owner.put(&budgets, objects.disruption_budget, when)
-    )?;
+    let (account, service, budget) =
+        tokio::try_join!(owner.put(&accounts, objects.service_account, when), owner.put(&services, objects.service, when), owner.put(&budgets, objects.disruption_budget, when))?;
     points::reached("deployment.half_applied").await;
     let deployment = owner.put(&deployments, objects.deployment, when).await?;
     Ok(vec![account, service, budget, deployment])

@@ -171,7 +171,11 @@ mod tests {
     #[test]
     fn the_manifests_are_these() {
         let blueprint = blueprint();
-        let mut documents = vec![serde_norway::to_string(&blueprint.namespace()).unwrap(), serde_norway::to_string(&blueprint.quota()).unwrap(), serde_norway::to_string(&blueprint.limits()).unwrap()];
+        let mut documents = vec![
+            serde_norway::to_string(&blueprint.namespace()).unwrap(),
+            serde_norway::to_string(&blueprint.quota()).unwrap(),
+            serde_norway::to_string(&blueprint.limits()).unwrap(),
+        ];
         documents.extend(blueprint.policies().iter().map(|policy| serde_norway::to_string(policy).unwrap()));
         documents.extend(blueprint.accounts().iter().map(|account| serde_norway::to_string(account).unwrap()));
         documents.extend(blueprint.bindings().iter().map(|binding| serde_norway::to_string(binding).unwrap()));

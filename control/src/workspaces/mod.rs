@@ -6,9 +6,9 @@ pub mod manifests;
 pub mod next;
 pub mod reconcile;
 mod store;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use domain::{
     Code, Rejected,

@@ -80,7 +80,9 @@ pub enum Step {
     /// There is a namespace of this name, and nobody allowed to take it over.
     RefuseTheirs,
     RefuseTaken,
-    Older { there: i64 },
+    Older {
+        there: i64,
+    },
     GiveUp,
     /// Take away what is ours, the namespace included.
     Remove,

@@ -180,7 +180,9 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
             format!("The cluster has a namespace {name} already, which Slipway did not make."),
             "Choose another name, or make the workspace again and allow it to take over the existing namespace.",
         ))),
-        Step::RefuseTaken => Err(Halt::Failed(failure("namespace_taken", format!("The namespace {name} belongs to another workspace or another Slipway."), "Choose another name."))),
+        Step::RefuseTaken => {
+            Err(Halt::Failed(failure("namespace_taken", format!("The namespace {name} belongs to another workspace or another Slipway."), "Choose another name.")))
+        }
         Step::Older { there } => Err(Halt::Failed(older(there))),
         Step::GiveUp => Err(Halt::Failed(cluster_gone(subject))),
         Step::Remove => remove(control, claim, subject, &client).await,
@@ -219,7 +221,11 @@ async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
     if actor.is_some_and(|actor| actor.check_platform(PlatformAction::Manage, "workspace").is_ok()) {
         return Ok(());
     }
-    Err(Halt::Failed(failure("right_lost", format!("{} is no platform admin any more, so this was stopped where it was.", running.actor_name), "A platform admin can start it again.")))
+    Err(Halt::Failed(failure(
+        "right_lost",
+        format!("{} is no platform admin any more, so this was stopped where it was.", running.actor_name),
+        "A platform admin can start it again.",
+    )))
 }
 
 async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Client, when: When) -> Result<Next, Halt> {
@@ -362,7 +368,12 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
                     lost_is_fine(wait(control, claim, subject, &format!("{sentence} Slipway keeps trying.")).await)?;
                     return Ok(Next::Failed { error: raw, scope_is_down });
                 }
-                None => Failure { code: "cluster_denied".into(), cause: sentence, next: "Look at the cluster's page, which shows what Slipway may do there, then try again.".into(), raw: Some(raw) },
+                None => Failure {
+                    code: "cluster_denied".into(),
+                    cause: sentence,
+                    next: "Look at the cluster's page, which shows what Slipway may do there, then try again.".into(),
+                    raw: Some(raw),
+                },
             }
         }
     };

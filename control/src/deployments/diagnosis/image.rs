@@ -20,12 +20,22 @@ pub(super) fn judge(evidence: &Evidence, pod: &Replica, message: &str) -> Verdic
         return Verdict::Fatal(failure("image_not_found", "The image's name is not one.".into(), "Register the release again.", &raw));
     }
     if says(&["no match for platform", "exec format error", "unsupported architecture"]) {
-        return Verdict::Fatal(failure("wrong_platform", "The image was not built for the nodes of this cluster.".into(), "Build it for the nodes' architecture and register a new release.", &raw));
+        return Verdict::Fatal(failure(
+            "wrong_platform",
+            "The image was not built for the nodes of this cluster.".into(),
+            "Build it for the nodes' architecture and register a new release.",
+            &raw,
+        ));
     }
     if pod.age < MAY_WAIT_FOR_THE_REGISTRY {
         return Verdict::Passing("The image could not be pulled yet; the node tries again.".into());
     }
-    Verdict::Fatal(failure("image_pull_failed", "The node could not pull the image.".into(), "Ask a platform admin whether the nodes reach the registry. The rollout goes on by itself when they do.", &raw))
+    Verdict::Fatal(failure(
+        "image_pull_failed",
+        "The node could not pull the image.".into(),
+        "Ask a platform admin whether the nodes reach the registry. The rollout goes on by itself when they do.",
+        &raw,
+    ))
 }
 
 /// `iris@sha256:103f9107…` of a whole reference.

@@ -70,7 +70,8 @@ fn a_crash_carries_its_last_words() {
 
 #[test]
 fn images_that_are_gone_denied_or_late() {
-    let waiting = |message: &str, age| Replica { waiting: Some(("ImagePullBackOff".into(), "Back-off pulling image".into())), events: vec![event("Failed", message)], age, ..pod() };
+    let waiting =
+        |message: &str, age| Replica { waiting: Some(("ImagePullBackOff".into(), "Back-off pulling image".into())), events: vec![event("Failed", message)], age, ..pod() };
     let gone = r#"Failed to pull image "127.0.0.1:4566/forecasting/iris@sha256:abab": rpc error: code = NotFound desc = failed to resolve: not found"#;
     let failure = fatal(&evidence(vec![waiting(gone, 2)]));
     assert_eq!((failure.code.as_str(), failure.cause.as_str()), ("image_not_found", "The image forecasting/iris@sha256:abababab… is not in its registry any more."));
@@ -144,9 +145,22 @@ fn a_passed_deadline_is_fatal_even_without_a_cause() {
 fn replicas() -> impl Strategy<Value = Replica> {
     let text = || "[ -~]{0,40}";
     let reason = prop_oneof![Just("OOMKilled".to_owned()), Just("Error".to_owned()), Just("Completed".to_owned()), Just("StartError".to_owned()), text().prop_map(String::from)];
-    let waiting = proptest::option::of((prop_oneof![Just("ImagePullBackOff".to_owned()), Just("CrashLoopBackOff".to_owned()), Just("ContainerCreating".to_owned()), text().prop_map(String::from)], text()));
+    let waiting = proptest::option::of((
+        prop_oneof![Just("ImagePullBackOff".to_owned()), Just("CrashLoopBackOff".to_owned()), Just("ContainerCreating".to_owned()), text().prop_map(String::from)],
+        text(),
+    ));
     let events = proptest::collection::vec((text(), text()).prop_map(|(reason, message)| Happening { reason, message }), 0..4);
-    (0..1000i64, any::<bool>(), proptest::option::of(text()), waiting, proptest::option::of(0..500i64), proptest::option::of((reason, 0..256i32)), 0..6i32, events, proptest::option::of(text()))
+    (
+        0..1000i64,
+        any::<bool>(),
+        proptest::option::of(text()),
+        waiting,
+        proptest::option::of(0..500i64),
+        proptest::option::of((reason, 0..256i32)),
+        0..6i32,
+        events,
+        proptest::option::of(text()),
+    )
         .prop_map(|(age, ready, unschedulable, waiting, running, exit, exits, events, last_words)| Replica {
             name: "pod".into(),
             age,

@@ -297,8 +297,7 @@ fn taints(taints: &Value) -> Vec<Taint> {
     };
     let text = |taint: &Value, field: &str| taint[field].as_str().unwrap_or_default().to_owned();
     let all = taints.as_array().into_iter().flatten();
-    all.map(|taint| Taint { key: text(taint, "key"), value: text(taint, "value"), effect: effect(&text(taint, "effect")).to_owned() })
-        .collect()
+    all.map(|taint| Taint { key: text(taint, "key"), value: text(taint, "value"), effect: effect(&text(taint, "effect")).to_owned() }).collect()
 }
 
 fn strings(list: &Value) -> Vec<String> {

@@ -92,9 +92,7 @@ impl ControlPlanes for PaperPlanes {
     async fn add_nodes(&self, cluster: &str, group: NodeGroup) -> Result<()> {
         tokio::time::sleep(MOMENT).await;
         let added = self.with(cluster, |plane| {
-            plane
-                .nodes
-                .extend(group.instances.into_iter().map(|instance| (instance.private_dns_name.clone(), (group.name.clone(), instance))));
+            plane.nodes.extend(group.instances.into_iter().map(|instance| (instance.private_dns_name.clone(), (group.name.clone(), instance))));
         });
         match added {
             Some(()) => Ok(()),
