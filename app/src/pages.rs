@@ -4,6 +4,8 @@ pub mod account;
 pub mod accounts;
 pub mod audit;
 pub mod change;
+pub mod cluster;
+pub mod clusters;
 pub mod deploy;
 pub mod deployment;
 pub mod deployments;

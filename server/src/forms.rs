@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod clusters;
 pub mod deployments;
 pub mod home;
 pub mod links;

@@ -1,5 +1,6 @@
 //! `/deployments/{id}`
 
+pub mod logs;
 mod place;
 pub mod playground;
 mod revisions;
@@ -87,7 +88,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
         let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
         view! {
-            <FormRejection typed=typed.clone()/>
+            {(typed.operation() != "predict").then(|| view! { <FormRejection typed=typed.clone()/> })}
             <Live source=format!("/live/deployments/{id}")>{head}</Live>
             <Rest loaded typed asked portal/>
         }
@@ -150,7 +151,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
     });
     let try_it = may.predict.then(|| view! { <TryIt deployment=deployment.clone() typed=typed.clone() asked portal/> });
     view! {
-        <div class="cols">
+        <div class="cols weave">
             <div class="stack">
                 <WhereItRuns deployment=deployment.clone() place/>
                 {try_it}

@@ -19,6 +19,7 @@ use crate::{
         facts::{Fact, Facts},
         field::{Field, TextField},
         meter::Meter,
+        notice::Rejection,
     },
     form::Typed,
 };
@@ -37,6 +38,12 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
     let id = deployment.summary.id;
     // Without replicas nobody answers.
     let ready = deployment.pods.iter().any(|pod| pod.ready);
+    if !ready && asked.is_none() {
+        return view! {
+            <section class="card" id="try"><header><h2>"Try it"</h2></header><div class="in"><p class="muted">"As soon as a replica is ready, you can send it a request here."</p></div></section>
+        }
+        .into_any();
+    }
     let fields = match form(deployment.protocol, deployment.metadata.as_ref()) {
         Form::Features(features) => {
             let fields = features
@@ -59,23 +66,24 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             .into_any()
         }
     };
+    let refused = typed.rejection().filter(|rejected| rejected.errors.is_empty() && typed.operation() == "predict").cloned().map(|rejected| view! { <Rejection rejected/> });
     let said = asked.as_ref().map(|asked| format!("revision {} answered in {:.1} ms", asked.answer.revision, asked.answer.latency_ms));
     let answer = asked.map(|asked| {
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);
         view! { <Answer asked read portal id/> }
     });
-    let waits = (!ready).then(|| view! { <p class="muted">"No replica is ready yet: requests are answered as soon as one is."</p> });
     view! {
         <section class="card" id="try">
             <header><h2>"Try it"</h2>{said.map(|said| view! { <span class="small muted">{said}</span> })}</header>
             <form class="in" method="post" action="#try">
                 {fields}
-                {waits}
+                {refused}
                 <div class="row"><button class="primary" name="do" value="predict">"Predict"</button></div>
                 {answer}
             </form>
         </section>
     }
+    .into_any()
 }
 
 #[component]
