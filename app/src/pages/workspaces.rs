@@ -144,7 +144,8 @@ pub fn quota(typed: &Typed) -> Result<Quota, Rejected> {
         // Rounded to the unit that is kept, a thousandth of a CPU or a MiB; in range, so nothing is cut off.
         checks.take(field, number.map(|number| (number * scale).round() as i64).ok_or_else(|| "Enter a number.".to_owned())).unwrap_or_default()
     };
-    let quota = Quota { cpu_millis: scaled("quota.cpu_millis", 1000.0), memory_mib: scaled("quota.memory_mib", 1024.0), gpus: scaled("quota.gpus", 1.0), pods: scaled("quota.pods", 1.0) };
+    let quota =
+        Quota { cpu_millis: scaled("quota.cpu_millis", 1000.0), memory_mib: scaled("quota.memory_mib", 1024.0), gpus: scaled("quota.gpus", 1.0), pods: scaled("quota.pods", 1.0) };
     checks.finish()?;
     Ok(quota)
 }

@@ -259,7 +259,8 @@ pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject
         None => finish_or_start(&mut tx, subject).await?,
         Some(left) => {
             note(&mut tx, subject, steps::REMOVE, StepState::Done, None).await?;
-            let detail = format!("{} objects and {} replicas are still there", left.objects, left.pods);
+            let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+            let detail = format!("{} and {} still there", count(left.objects, "object"), count(left.pods, "replica"));
             note(&mut tx, subject, steps::GONE, StepState::Running, Some(&detail)).await?;
         }
     }
