@@ -68,7 +68,7 @@ struct Roles {
 async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry::Telemetry, stop: CancellationToken, roles: Roles) -> anyhow::Result<()> {
     telemetry.serve(settings, stop.clone()).await?;
     if roles.serve
-        && let Some(link) = control::links::ensure_first_admin(&control).await?
+        && let Some(link) = links::ensure_first_admin(&control).await?
     {
         // Standard output, not the log: logs are collected, and this is a secret.
         println!("Nobody administers this installation yet. Become its first admin, once, at\n  {link}");
