@@ -35,14 +35,13 @@ impl Emulator {
     /// When its program is missing, its port is taken, or it stops or stays silent; its log says why.
     pub async fn start(options: &Options, address: SocketAddr, http: &HttpClient) -> Result<Self> {
         let program = options.fakecloud_program()?;
-        let data = options.state.join("fakecloud");
+        let data = data_folder(&options.state);
         let log_path = options.state.join("logs/fakecloud.log");
-        let pid_file = options.state.join("fakecloud.pid");
+        let pid_file = pid_file(&options.state);
         fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
         fs::create_dir_all(options.state.join("logs")).context("make the log folder")?;
-        end_left_over(&pid_file, &data).await?;
-        TcpListener::bind(address)
-            .with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
+        Self::end_left_over(&options.state).await?;
+        TcpListener::bind(address).with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
         let log = fs::File::create(&log_path).with_context(|| format!("make {}", log_path.display()))?;
 
         // The kernel ends the emulator with the thread that starts it here, which is the program's main one: a killed sandbox leaves none.
@@ -59,13 +58,40 @@ impl Emulator {
             .stderr(log)
             // Ctrl-C goes to a whole process group: the emulator is stopped by us, after its clients.
             .process_group(0);
-        let mut child =
-            tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("start {}", program.display()))?;
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("start {}", program.display()))?;
         if let Some(pid) = child.id() {
             fs::write(&pid_file, pid.to_string()).with_context(|| format!("write {}", pid_file.display()))?;
         }
         wait_until_healthy(&mut child, address, http, &log_path).await?;
         Ok(Self { child, pid_file })
+    }
+
+    /// Ends an emulator that a killed sandbox left behind on the same state folder; it would hold the port and the data.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub async fn end_left_over(state: &Path) -> Result<()> {
+        let data = data_folder(state);
+        let Ok(text) = fs::read_to_string(pid_file(state)) else { return Ok(()) };
+        let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
+        let is_ours = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()));
+        if !is_ours() {
+            return Ok(());
+        }
+        tracing::warn!(pid, "ending the AWS emulator that an earlier sandbox left behind");
+        signal(pid, Signal::SIGTERM);
+        let deadline = Instant::now() + STOP_LIMIT;
+        while is_ours() {
+            if Instant::now() > deadline {
+                signal(pid, Signal::SIGKILL);
+                sleep(Duration::from_millis(200)).await;
+                if is_ours() {
+                    bail!("the AWS emulator of an earlier sandbox (process {pid}) cannot be ended");
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// Waits until the emulator ends by itself, which it never should.
@@ -96,10 +122,8 @@ async fn wait_until_healthy(child: &mut Child, address: SocketAddr, http: &HttpC
         if let Some(status) = child.try_wait().context("look after the AWS emulator")? {
             bail!("the AWS emulator ended at its start ({status}); its log is {}", log.display());
         }
-        let request = Request::get(format!("http://{address}/_fakecloud/health"))
-            .header("host", address.to_string())
-            .body(Body::empty())
-            .context("ask for the emulator's health")?;
+        let request =
+            Request::get(format!("http://{address}/_fakecloud/health")).header("host", address.to_string()).body(Body::empty()).context("ask for the emulator's health")?;
         if http.fetch(request).await.is_ok_and(|response| response.status().is_success()) {
             return Ok(());
         }
@@ -110,31 +134,12 @@ async fn wait_until_healthy(child: &mut Child, address: SocketAddr, http: &HttpC
     }
 }
 
-/// Ends an emulator that a killed sandbox left behind on the same state folder; it would hold the port and the data.
-async fn end_left_over(pid_file: &Path, data: &Path) -> Result<()> {
-    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(()) };
-    let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
-    let is_ours = || {
-        fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()))
-    };
-    if !is_ours() {
-        return Ok(());
-    }
-    tracing::warn!(pid, "ending the AWS emulator that an earlier sandbox left behind");
-    signal(pid, Signal::SIGTERM);
-    let deadline = Instant::now() + STOP_LIMIT;
-    while is_ours() {
-        if Instant::now() > deadline {
-            signal(pid, Signal::SIGKILL);
-            sleep(Duration::from_millis(200)).await;
-            if is_ours() {
-                bail!("the AWS emulator of an earlier sandbox (process {pid}) cannot be ended");
-            }
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+fn data_folder(state: &Path) -> PathBuf {
+    state.join("fakecloud")
+}
+
+fn pid_file(state: &Path) -> PathBuf {
+    state.join("fakecloud.pid")
 }
 
 fn signal(pid: u32, signal: Signal) {

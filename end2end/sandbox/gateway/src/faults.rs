@@ -26,6 +26,8 @@ pub enum Kind {
         /// Milliseconds before the answer.
         millis: u64,
     },
+    /// An EKS call takes effect and its answer is lost: the caller sees a 500.
+    AwsAnswerLost,
     /// The image registry answers 503.
     RegistryDown,
     /// A cluster's API server refuses connections.
@@ -78,7 +80,7 @@ impl Fault {
     pub fn cluster(&self) -> Option<&str> {
         match &self.kind {
             Kind::ApiServerDown { cluster } | Kind::ApiServerSlow { cluster, .. } | Kind::NodeLost { cluster, .. } => Some(cluster),
-            Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. } | Kind::RegistryDown => None,
+            Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. } | Kind::AwsAnswerLost | Kind::RegistryDown => None,
         }
     }
 
@@ -128,20 +130,22 @@ impl Faults {
 
     /// Waits as long as latency faults say, and returns the error a call has to fail with.
     pub async fn strike(&self, service: &str, action: &str) -> Option<AwsError> {
-        let struck = self.take(
-            |fault| fault.strikes(service, action),
-            |kind| matches!(kind, Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. }),
-        );
+        let struck = self.take(|fault| fault.strikes(service, action), |kind| matches!(kind, Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. }));
         let mut error = None;
         for kind in struck {
             match kind {
                 Kind::AwsLatency { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
                 Kind::AwsThrottle => error = Some(throttled(service)),
                 Kind::AwsError { status } => error = Some(failed(service, status)),
-                Kind::RegistryDown | Kind::ApiServerDown { .. } | Kind::ApiServerSlow { .. } | Kind::NodeLost { .. } => {}
+                Kind::AwsAnswerLost | Kind::RegistryDown | Kind::ApiServerDown { .. } | Kind::ApiServerSlow { .. } | Kind::NodeLost { .. } => {}
             }
         }
         error
+    }
+
+    /// Whether the answer to a call that has taken effect is lost.
+    pub fn loses_answer(&self, service: &str, action: &str) -> bool {
+        !self.take(|fault| fault.strikes(service, action), |kind| *kind == Kind::AwsAnswerLost).is_empty()
     }
 
     /// Whether the registry is down for this request.

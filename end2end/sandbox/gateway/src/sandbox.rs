@@ -10,6 +10,7 @@ use crate::book::Book;
 use crate::cloud::Cloud;
 use crate::ecr::blobs::Blobs;
 use crate::eks::addresses::Addresses;
+use crate::eks::replay::Answers;
 use crate::eks::tokens::KnownTokens;
 use crate::faults::Faults;
 use crate::http_client::HttpClient;
@@ -33,6 +34,8 @@ pub struct Sandbox {
     pub faults: Faults,
     /// EKS tokens verified before.
     pub tokens: KnownTokens,
+    /// Answers given to EKS requests that may be repeated.
+    pub answers: Answers,
     /// Private addresses given to instances.
     pub addresses: Addresses,
     ready: AtomicBool,
@@ -43,13 +46,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the state folder's book or registry cannot be read.
-    pub fn new(
-        listen: SocketAddr,
-        state: &std::path::Path,
-        cloud: Cloud,
-        http: HttpClient,
-        planes: Arc<dyn ControlPlanes>,
-    ) -> Result<Self> {
+    pub fn new(listen: SocketAddr, state: &std::path::Path, cloud: Cloud, http: HttpClient, planes: Arc<dyn ControlPlanes>) -> Result<Self> {
         Ok(Self {
             listen,
             cloud,
@@ -59,6 +56,7 @@ impl Sandbox {
             planes,
             faults: Faults::default(),
             tokens: KnownTokens::default(),
+            answers: Answers::default(),
             addresses: Addresses::default(),
             ready: AtomicBool::new(false),
         })

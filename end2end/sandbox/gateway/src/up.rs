@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -42,9 +43,24 @@ pub async fn up(options: Options) -> Result<()> {
     };
     tracing::info!("stopping");
     parts.stop().await;
-    remove(&options, "env");
-    remove(&options, "kubeconfig");
+    remove(&options.state, "env");
+    remove(&options.state, "kubeconfig");
     result
+}
+
+/// Removes the processes, network devices and mounts that a killed sandbox left.
+///
+/// # Errors
+/// When a sandbox runs on this state folder, or something will not go.
+pub async fn clean(state: &Path) -> Result<()> {
+    if state.is_dir() {
+        let _lock = lock(state)?;
+        Emulator::end_left_over(state).await?;
+        for name in ["env", "kubeconfig"] {
+            remove(state, name);
+        }
+    }
+    planes::clean_up(&state.join("kubernetes"))
 }
 
 async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
@@ -57,8 +73,7 @@ async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
     parts.emulator = Some(Emulator::start(options, emulator_address, &http).await?);
     tracing::info!("the AWS emulator answers");
 
-    let config =
-        PlanesConfig { state: options.state.join("kubernetes"), gateway_port: options.listen.port(), programs: options.programs()? };
+    let config = PlanesConfig { state: options.state.join("kubernetes"), gateway_port: options.listen.port(), programs: options.programs()? };
     let planes = Arc::new(Planes::start(config).await.context("start the Kubernetes side")?);
     parts.planes = Some(Arc::clone(&planes));
     tracing::info!("etcd and the webhooks answer");
@@ -101,6 +116,10 @@ impl Parts {
 fn prepare_state(options: &Options) -> Result<File> {
     let state = &options.state;
     DirBuilder::new().recursive(true).mode(0o700).create(state).with_context(|| format!("make the state folder {}", state.display()))?;
+    lock(state)
+}
+
+fn lock(state: &Path) -> Result<File> {
     let path = state.join("lock");
     let lock = File::create(&path).with_context(|| format!("make {}", path.display()))?;
     if lock.try_lock().is_err() {
@@ -117,14 +136,12 @@ async fn listen(options: &Options) -> Result<TcpListener> {
     if !options.listen.ip().is_loopback() {
         bail!("--listen {} is not a loopback address: the sandbox lets anyone who reaches it in", options.listen);
     }
-    TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("port {} is busy; choose another --listen (the ports after it are used too)", options.listen.port()))
+    TcpListener::bind(options.listen).await.with_context(|| format!("port {} is busy; choose another --listen (the ports after it are used too)", options.listen.port()))
 }
 
 /// Removes a file of keys that no longer open anything.
-fn remove(options: &Options, name: &str) {
-    let path = options.state.join(name);
+fn remove(state: &Path, name: &str) {
+    let path = state.join(name);
     match fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -140,10 +157,7 @@ struct StopSignals {
 
 impl StopSignals {
     fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?, terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")? })
     }
 
     async fn received(&mut self) {

@@ -132,12 +132,7 @@ async fn slipway(environment: &BTreeMap<String, String>, port: u16) -> Client {
     let role = environment["SLIPWAY_AWS_ROLE_ARN"].as_str();
     let without_id = user.query("sts", "AssumeRole", &[("RoleArn", role), ("RoleSessionName", "portal")]).await.unwrap();
     assert_eq!(without_id.error_code(), "AccessDenied", "the role wants its external id");
-    let parameters = [
-        ("RoleArn", role),
-        ("RoleSessionName", "portal"),
-        ("ExternalId", environment["SLIPWAY_AWS_EXTERNAL_ID"].as_str()),
-        ("SourceIdentity", "somebody"),
-    ];
+    let parameters = [("RoleArn", role), ("RoleSessionName", "portal"), ("ExternalId", environment["SLIPWAY_AWS_EXTERNAL_ID"].as_str()), ("SourceIdentity", "somebody")];
     let taken = user.query("sts", "AssumeRole", &parameters).await.unwrap().success().unwrap();
     user.with_keys(taken.keys().unwrap())
 }
@@ -221,6 +216,10 @@ async fn a_sandbox_starts_survives_a_kill_and_leaves_nothing() {
     drop(running);
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(processes_of(&state), Vec::<String>::new(), "left by a killed sandbox");
+    assert!(state.join("env").exists());
+    let cleaned = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["clean", "--state"]).arg(&state).output().unwrap();
+    assert!(cleaned.status.success(), "{cleaned:?}");
+    assert!(!state.join("env").exists(), "keys that open nothing");
 
     let mut running = Running::start(&state, port);
     let second = environment(&state);

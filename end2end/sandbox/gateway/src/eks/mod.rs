@@ -23,6 +23,7 @@ pub mod entries;
 pub mod instances;
 pub mod nodegroups;
 mod nodes;
+pub mod replay;
 pub mod resume;
 pub mod route;
 mod signature;
@@ -43,8 +44,6 @@ pub struct Call<'a> {
     pub principal: Principal,
     /// Its body; null when it has none.
     pub body: Value,
-    /// Its query string.
-    pub query: String,
 }
 
 /// Answers an EKS request.
@@ -56,32 +55,32 @@ pub async fn answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, body: B
 }
 
 async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: Bytes) -> Result<Response<Body>, AwsError> {
-    let route = Route::of(&parts.method, parts.uri.path()).ok_or_else(|| {
-        AwsError::new(
-            StatusCode::NOT_FOUND,
-            "UnknownOperationException",
-            format!("{} {} is no EKS call of the sandbox", parts.method, parts.uri.path()),
-        )
-    })?;
+    let route = Route::of(&parts.method, parts.uri.path())
+        .ok_or_else(|| AwsError::new(StatusCode::NOT_FOUND, "UnknownOperationException", format!("{} {} is no EKS call of the sandbox", parts.method, parts.uri.path())))?;
     if let Some(error) = sandbox.faults.strike("eks", route.action).await {
         return Err(error);
     }
     let principal = principal_of(sandbox, &scope.key).await?;
     let body = match bytes.is_empty() {
         true => Value::Null,
-        false => serde_json::from_slice(&bytes)
-            .map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
+        false => serde_json::from_slice(&bytes).map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
     };
-    let query = parts.uri.query().unwrap_or_default().to_owned();
-    let call = Call { sandbox, route, region: scope.region.clone(), principal, body, query };
+    let call = Call { sandbox, route, region: scope.region.clone(), principal, body };
     for wish in wishes::of(&call).await? {
         if let Verdict::Denied(sentence) = authorize(&sandbox.cloud, &call.principal, &wish).await.map_err(failed)? {
             return Err(AwsError::denied("eks", sentence));
         }
     }
+    if let Some(earlier) = sandbox.answers.earlier(&call)? {
+        return Ok(crate::answer::json_answer(StatusCode::OK, &earlier));
+    }
     before(&call)?;
     let response = proxy::forward_whole(sandbox, parts, bytes).await?;
-    after(&call, response).await
+    let response = after(&call, response).await?;
+    if sandbox.faults.loses_answer("eks", call.route.action) {
+        return Err(AwsError::internal("the answer was lost (a fault that was switched on)"));
+    }
+    Ok(response)
 }
 
 /// Refusals of EKS that the emulator does not know.
@@ -135,8 +134,12 @@ async fn after(call: &Call<'_>, response: Response<Bytes>) -> Result<Response<Bo
         "UpdateNodegroupConfig" => nodegroups::updated(call, &answer).await?,
         "UpdateNodegroupVersion" => nodegroups::version_updated(call, &answer),
         "CreateAccessEntry" | "DescribeAccessEntry" | "UpdateAccessEntry" => entries::complete(call.sandbox, &mut answer["accessEntry"]),
-        _ => return Ok(response.map(Body::from)),
+        _ => {}
     }
+    if call.route.action.starts_with("Delete") || call.route.action.starts_with("Disassociate") {
+        call.sandbox.answers.forget(&call.route.cluster);
+    }
+    call.sandbox.answers.remember(call, &answer);
     Ok(proxy::with_body(response, answer.to_string().into()))
 }
 
