@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod change;
+pub mod cluster;
+pub mod clusters;
 pub mod deploy;
 pub mod deployment;
 pub mod deployments;

@@ -2,6 +2,7 @@
 //! failure draws the page again (422) with what was typed and the error at its field.
 
 pub mod audit;
+pub mod clusters;
 pub mod deployments;
 pub mod home;
 pub mod links;

@@ -90,6 +90,8 @@ async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry
     if roles.work {
         let watching = (control.clone(), stop.clone());
         parts.spawn(async move { control::observed::run(watching.0, watching.1).await });
+        let working = (control.clone(), stop.clone());
+        parts.spawn(async move { control::work::run(working.0, working.1).await });
     }
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
