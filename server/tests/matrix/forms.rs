@@ -40,7 +40,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/users", "invite", "email=newer@example.com", Need::PlatformManage),
     ("/users", "revoke_invitation", "link={link}", Need::PlatformManage),
     ("/users/{user}", "update", "name=x&platform_role=none", Need::PlatformManage),
-    ("/users/{user}", "disable", "", Need::PlatformManage),
+    ("/users/{user}", "disable", "confirm=somebody@example.com", Need::PlatformManage),
     ("/users/{user}", "enable", "", Need::PlatformManage),
     ("/teams/{team}/tokens", "create_token", "name=x&role=viewer&days=3", Need::ManageTokens),
     ("/teams/{team}/tokens", "revoke_token", "token={token}", Need::ManageTokens),
