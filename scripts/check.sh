@@ -49,7 +49,8 @@ queries() {
   local url
   url=$(scripts/postgres.sh start check)
   "$(tool sqlx)" migrate run --source migrations --database-url "$url"
-  DATABASE_URL=$url "$(tool cargo-sqlx)" sqlx prepare --workspace --check -- --all-targets
+  # The subcommand works only when cargo calls it.
+  PATH=$(dirname "$(tool cargo-sqlx)"):$PATH DATABASE_URL=$url cargo sqlx prepare --workspace --check -- --all-targets
 }
 
 policy() {

@@ -32,6 +32,18 @@ impl Size {
         }
     }
 
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Tiny => "Tiny",
+            Self::Small => "Small",
+            Self::Medium => "Medium",
+            Self::Large => "Large",
+            Self::Gpu => "GPU",
+        }
+    }
+
     /// Thousandths of a CPU.
     #[must_use]
     pub fn cpu_millis(self) -> i64 {

@@ -1,7 +1,6 @@
 //! The frame around every page: brand, navigation, who is signed in.
 
 use control::Actor;
-use domain::access::PlatformRole;
 use leptos::prelude::*;
 
 use crate::page::Nav;
@@ -16,7 +15,7 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
     };
     let aside = signed_in.then(|| {
         view! {
-            <aside class="side">
+            <header class="side"><div>
                 <Brand/>
                 <nav aria-label="Main">
                     {link("/", "Home", Nav::Home)}
@@ -36,10 +35,10 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
                 </nav>
                 <div class="who">
                     <a href="/profile" aria-current=(nav == Nav::Profile).then_some("page")>{actor.name().to_owned()}</a>
-                    <div class="small muted">{match platform { Some(PlatformRole::Admin) => "platform admin", Some(PlatformRole::Auditor) => "auditor", None => "signed in" }}</div>
+                    {platform.map(|role| view! { <span class="small muted">{format!("platform {}", role.as_str())}</span> })}
                     <form method="post" action="/sign-out"><button class="quiet small">"Sign out"</button></form>
                 </div>
-            </aside>
+            </div></header>
         }
     });
     view! {

@@ -109,17 +109,18 @@ fn OneNode(node: MapNode) -> impl IntoView {
         more => format!("{more} replicas"),
     };
     let (kind, short) = (node.instance_type.clone().unwrap_or_default(), short_name(&node.name));
-    let away = node.away.is_some();
+    let (away, width) = (node.away.is_some(), PER_ROW * 15 - 2);
     view! {
         <li class="node" class:away=away>
             <div title=node.name.clone()><span>{short}</span><span>{kind}</span></div>
-            <svg viewBox=format!("-1 -1 {} {}", PER_ROW * 15 - 2, rows * 15 - 2) role="img" aria-label=says>{ours}{rest}</svg>
+            <svg width=width.to_string() viewBox=format!("-1 -1 {width} {}", rows * 15 - 2) role="img" aria-label=says>{ours}{rest}</svg>
             {node.away.map(|why| view! { <span class="muted">{why}</span> })}
         </li>
     }
 }
 
 /// `ip-10-0-1-7.ec2.internal` is told apart by its first label.
-fn short_name(name: &str) -> String {
+#[must_use]
+pub fn short_name(name: &str) -> String {
     name.split('.').next().unwrap_or(name).to_owned()
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{status::Status, steps::finding_tone, thing::capitalized};
+use super::{status::Status, steps::finding_tone};
 use crate::form::Typed;
 
 /// One choice for each size. What does not fit can be chosen all the same: the reason then stands in the preview.
@@ -19,7 +19,7 @@ pub fn SizeChoice(typed: Typed, value: Size, sizes: Vec<(Size, Finding)>) -> imp
         .into_iter()
         .map(|size| {
             let finding = sizes.iter().find(|(known, _)| *known == size).map(|(_, finding)| finding.clone());
-            let (checked, name) = (chosen == size.as_str(), capitalized(size.as_str()));
+            let (checked, name) = (chosen == size.as_str(), size.title());
             let room = finding.map(|finding| {
                 let word = if finding.tone == FindingTone::Good { "Fits now".to_owned() } else { finding.title };
                 view! { <Status tone=finding_tone(finding.tone) word/> }

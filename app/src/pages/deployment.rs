@@ -150,7 +150,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
     });
     let try_it = may.predict.then(|| view! { <TryIt deployment=deployment.clone() typed=typed.clone() asked portal/> });
     view! {
-        <div class="cols">
+        <div class="cols weave">
             <div class="stack">
                 <WhereItRuns deployment=deployment.clone() place/>
                 {try_it}

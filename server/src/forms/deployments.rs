@@ -1,7 +1,7 @@
 //! `/deployments`, `/deployments/new`, `/deployments/{id}` and what is below it.
 
 use app::{form::Typed, pages, variables};
-use axum::response::IntoResponse as _;
+use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, deployments};
 use domain::{
     Rejected,
@@ -14,8 +14,13 @@ use super::{
     shown::{FormResult, PageResult, Shown, again, see_other},
 };
 use crate::{
-    rest::extract::{Id, Query},
-    session::Caller,
+    live,
+    rest::{
+        error::RestError,
+        extract::{Id, Query},
+    },
+    session::{Caller, Watcher},
+    state::AppState,
 };
 
 pub async fn list(Caller(ctx): Caller, Query(query): Query<DeploymentQuery>) -> PageResult {
@@ -94,4 +99,9 @@ pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -
             Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response())
         }
     }
+}
+
+/// How it stands, as it changes.
+pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<DeploymentId>) -> Result<impl IntoResponse, RestError> {
+    live::stream(state, watcher, id.0, move |ctx| async move { pages::deployment::part(&ctx, id).await }).await
 }

@@ -1,7 +1,7 @@
 //! `/operations` and `/operations/{id}`.
 
 use app::pages;
-use axum::response::IntoResponse as _;
+use axum::{extract::State, response::IntoResponse};
 use control::{OrReplay as _, operations};
 use domain::{Rejected, ids::OperationId, operation::OperationQuery};
 
@@ -10,8 +10,13 @@ use super::{
     shown::{FormResult, PageResult, Shown, again, see_other},
 };
 use crate::{
-    rest::extract::{Id, Query},
-    session::Caller,
+    live,
+    rest::{
+        error::RestError,
+        extract::{Id, Query},
+    },
+    session::{Caller, Watcher},
+    state::AppState,
 };
 
 pub async fn list(Caller(ctx): Caller, Query(query): Query<OperationQuery>) -> PageResult {
@@ -31,4 +36,9 @@ pub async fn post(Id(id): Id<OperationId>, Posted(ctx, typed): Posted) -> FormRe
         Ok(_) => Ok(see_other(&format!("/operations/{id}"))),
         Err(error) => Ok(Shown::from(pages::operations::show(&ctx, id, typed.rejected(again(error)?)).await?).into_response()),
     }
+}
+
+/// Its steps, as they go.
+pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<OperationId>) -> Result<impl IntoResponse, RestError> {
+    live::stream(state, watcher, id.0, move |ctx| async move { pages::operations::part(&ctx, id).await }).await
 }

@@ -1,6 +1,6 @@
 //! Where it runs: zones, nodes, replicas, and the last words of those in trouble.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::deployments::Place;
 use domain::{
@@ -11,7 +11,7 @@ use leptos::prelude::*;
 
 use crate::components::{
     code::CopyBlock,
-    map::{ClusterMap, MapLegend, MapNode, MapPod, PodLook},
+    map::{ClusterMap, MapLegend, MapNode, MapPod, PodLook, short_name},
     status::Status,
     table::Table,
     when::Ago,
@@ -23,12 +23,7 @@ pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
     let seen = deployment.synced_at.map(|at| view! { <span class="small muted">"seen "<Ago at/></span> });
     let more = place.more;
     let others = place.nodes.iter().any(|node| node.others > 0);
-    let zones: std::collections::BTreeSet<&str> = deployment.pods.iter().filter(|pod| pod.ready).filter_map(|pod| pod.zone.as_deref()).collect();
-    let spread = match zones.len() {
-        0 => None,
-        1 => Some("All replicas are in one zone: without it nobody answers."),
-        _ => Some("One zone can fail without an outage."),
-    };
+    let spread = spread(&deployment.pods);
     let nodes = nodes(place, &deployment.pods);
     let map = if nodes.is_empty() {
         view! { <p class="muted">"No node of the cluster was seen yet."</p> }.into_any()
@@ -56,6 +51,18 @@ pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
             {table}
             {words.map(|(pod, exit)| view! { <LastWords pod exit/> })}
         </section>
+    }
+}
+
+/// What an outage of a zone would mean.
+fn spread(pods: &[Pod]) -> Option<&'static str> {
+    let ready: Vec<&Pod> = pods.iter().filter(|pod| pod.ready).collect();
+    let zones: BTreeSet<&str> = ready.iter().filter_map(|pod| pod.zone.as_deref()).collect();
+    match (ready.len(), zones.len()) {
+        (0, _) => None,
+        (1, _) => Some("One replica answers: while it is away, nobody does."),
+        (_, 0 | 1) => Some("All replicas that answer are in one zone: without it, nobody does."),
+        _ => Some("One zone can fail without an outage."),
     }
 }
 
@@ -89,8 +96,8 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
     let (tone, word) = standing(&pod);
     let older = (pod.revision != wanted).then(|| view! { " "<span class="tag">{format!("revision {}", pod.revision)}</span> });
     let place = match (&pod.node, &pod.zone) {
-        (Some(node), Some(zone)) => view! { {node.clone()}<br/><span class="small muted">{zone.clone()}</span> }.into_any(),
-        (Some(node), None) => view! { {node.clone()} }.into_any(),
+        (Some(node), Some(zone)) => view! { <span title=node.clone()>{short_name(node)}</span><br/><span class="small muted">{zone.clone()}</span> }.into_any(),
+        (Some(node), None) => view! { <span title=node.clone()>{short_name(node)}</span> }.into_any(),
         (None, _) => view! { <span class="muted">"none yet"</span> }.into_any(),
     };
     let message = pod.message.filter(|_| !pod.ready).map(|message| view! { <br/><span class="small muted">{message}</span> });

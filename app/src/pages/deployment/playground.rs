@@ -38,7 +38,10 @@ pub struct Feature {
 /// The form for what the model says about itself.
 #[must_use]
 pub fn form(protocol: Protocol, metadata: Option<&ModelMetadata>) -> Form {
-    let Some(metadata) = metadata.filter(|_| protocol == Protocol::OpenInferenceV2) else { return Form::Json("{}".into()) };
+    let Some(metadata) = metadata.filter(|_| protocol == Protocol::OpenInferenceV2) else {
+        let empty = if protocol == Protocol::OpenInferenceV2 { "{\n  \"inputs\": []\n}" } else { "{}" };
+        return Form::Json(empty.into());
+    };
     let features: Option<Vec<Vec<Feature>>> = metadata.inputs.iter().enumerate().map(|(at, input)| of_input(at, input)).collect();
     match features.map(|features| features.concat()) {
         Some(features) if !features.is_empty() && features.len() <= MOST_FIELDS => Form::Features(features),

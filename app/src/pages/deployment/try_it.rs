@@ -37,6 +37,12 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
     let id = deployment.summary.id;
     // Without replicas nobody answers.
     let ready = deployment.pods.iter().any(|pod| pod.ready);
+    if !ready && asked.is_none() {
+        return view! {
+            <section class="card" id="try"><header><h2>"Try it"</h2></header><div class="in"><p class="muted">"As soon as a replica is ready, you can send it a request here."</p></div></section>
+        }
+        .into_any();
+    }
     let fields = match form(deployment.protocol, deployment.metadata.as_ref()) {
         Form::Features(features) => {
             let fields = features
@@ -64,18 +70,17 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);
         view! { <Answer asked read portal id/> }
     });
-    let waits = (!ready).then(|| view! { <p class="muted">"No replica is ready yet: requests are answered as soon as one is."</p> });
     view! {
         <section class="card" id="try">
             <header><h2>"Try it"</h2>{said.map(|said| view! { <span class="small muted">{said}</span> })}</header>
             <form class="in" method="post" action="#try">
                 {fields}
-                {waits}
                 <div class="row"><button class="primary" name="do" value="predict">"Predict"</button></div>
                 {answer}
             </form>
         </section>
     }
+    .into_any()
 }
 
 #[component]

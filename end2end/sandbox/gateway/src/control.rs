@@ -1,5 +1,6 @@
 //! `/_sandbox`: what the sandbox itself answers, to the Kubernetes side, to tests and to people.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::answer::{AwsError, json_answer};
+use crate::call;
 use crate::ecr::registry;
 use crate::eks::tokens::{self, TokenError};
 use crate::eks::{entries, instances};
@@ -53,7 +55,7 @@ async fn aws(State(sandbox): State<Arc<Sandbox>>, request: Request<Body>) -> Res
 
 async fn image_registry(State(sandbox): State<Arc<Sandbox>>, request: Request<Body>) -> Response<Body> {
     // API Gateway's own paths begin the same; those calls are signed.
-    if crate::call::scope_of(&request).is_some() {
+    if call::scope_of(&request).is_some() {
         return proxy::answer(&sandbox, request).await;
     }
     registry::answer(&sandbox, request).await
@@ -63,17 +65,24 @@ async fn nothing_here() -> Response<Body> {
     AwsError::not_found("there is nothing here; see /_sandbox/").answer("eks")
 }
 
-/// The control API has no password, so a page of another site in a browser on this machine must not reach it.
+/// The control API has no password, so a page of another site in a browser on this machine must not reach it,
+/// not even under a name that its owner lets point to this machine.
 async fn refuse_other_sites(headers: HeaderMap, request: Request<Body>, next: Next) -> Response<Body> {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    let from_elsewhere = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let host = headers.get("host").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let origin = headers.get("origin").and_then(|value| value.to_str().ok());
-    let other_origin = origin.is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host));
-    if from_elsewhere || other_origin {
+    let host = call::header(&headers, "host").unwrap_or_default();
+    let from_elsewhere = call::header(&headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let other_origin = call::header(&headers, "origin").is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host));
+    if !is_this_machine(host) || from_elsewhere || other_origin {
         return (StatusCode::FORBIDDEN, "only pages of the sandbox itself may ask this\n").into_response();
     }
     next.run(request).await
+}
+
+/// Whether a `Host` header names the loopback interface by address, or as `localhost`.
+fn is_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 async fn ready(State(sandbox): State<Arc<Sandbox>>) -> (StatusCode, &'static str) {

@@ -35,12 +35,12 @@ impl Emulator {
     /// When its program is missing, its port is taken, or it stops or stays silent; its log says why.
     pub async fn start(options: &Options, address: SocketAddr, http: &HttpClient) -> Result<Self> {
         let program = options.fakecloud_program()?;
-        let data = options.state.join("fakecloud");
+        let data = data_folder(&options.state);
         let log_path = options.state.join("logs/fakecloud.log");
-        let pid_file = options.state.join("fakecloud.pid");
+        let pid_file = pid_file(&options.state);
         fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
         fs::create_dir_all(options.state.join("logs")).context("make the log folder")?;
-        end_left_over(&pid_file, &data).await?;
+        Self::end_left_over(&options.state).await?;
         TcpListener::bind(address)
             .with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
         let log = fs::File::create(&log_path).with_context(|| format!("make {}", log_path.display()))?;
@@ -66,6 +66,37 @@ impl Emulator {
         }
         wait_until_healthy(&mut child, address, http, &log_path).await?;
         Ok(Self { child, pid_file })
+    }
+
+    /// Ends an emulator that a killed sandbox left behind on the same state folder; it would hold the port and the data.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub async fn end_left_over(state: &Path) -> Result<()> {
+        let data = data_folder(state);
+        let Ok(text) = fs::read_to_string(pid_file(state)) else { return Ok(()) };
+        let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
+        let is_ours = || {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()))
+        };
+        if !is_ours() {
+            return Ok(());
+        }
+        tracing::warn!(pid, "ending the AWS emulator that an earlier sandbox left behind");
+        signal(pid, Signal::SIGTERM);
+        let deadline = Instant::now() + STOP_LIMIT;
+        while is_ours() {
+            if Instant::now() > deadline {
+                signal(pid, Signal::SIGKILL);
+                sleep(Duration::from_millis(200)).await;
+                if is_ours() {
+                    bail!("the AWS emulator of an earlier sandbox (process {pid}) cannot be ended");
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// Waits until the emulator ends by itself, which it never should.
@@ -110,31 +141,12 @@ async fn wait_until_healthy(child: &mut Child, address: SocketAddr, http: &HttpC
     }
 }
 
-/// Ends an emulator that a killed sandbox left behind on the same state folder; it would hold the port and the data.
-async fn end_left_over(pid_file: &Path, data: &Path) -> Result<()> {
-    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(()) };
-    let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
-    let is_ours = || {
-        fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()))
-    };
-    if !is_ours() {
-        return Ok(());
-    }
-    tracing::warn!(pid, "ending the AWS emulator that an earlier sandbox left behind");
-    signal(pid, Signal::SIGTERM);
-    let deadline = Instant::now() + STOP_LIMIT;
-    while is_ours() {
-        if Instant::now() > deadline {
-            signal(pid, Signal::SIGKILL);
-            sleep(Duration::from_millis(200)).await;
-            if is_ours() {
-                bail!("the AWS emulator of an earlier sandbox (process {pid}) cannot be ended");
-            }
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+fn data_folder(state: &Path) -> PathBuf {
+    state.join("fakecloud")
+}
+
+fn pid_file(state: &Path) -> PathBuf {
+    state.join("fakecloud.pid")
 }
 
 fn signal(pid: u32, signal: Signal) {

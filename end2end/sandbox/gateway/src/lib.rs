@@ -5,7 +5,6 @@
 
 pub mod answer;
 pub mod authorize;
-pub mod aws_auth;
 pub mod book;
 pub mod call;
 pub mod client;

@@ -1,6 +1,7 @@
 //! `sandbox`: an AWS with real Kubernetes behind it, on one machine.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +23,7 @@ enum Command {
     Clean {
         /// The folder it kept its state in.
         #[arg(long)]
-        state: std::path::PathBuf,
+        state: PathBuf,
     },
 }
 
@@ -31,10 +32,7 @@ fn main() -> ExitCode {
     let stderr = std::io::stderr();
     let colours = stderr.is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    let options = match Cli::parse().command {
-        Command::Up(options) => options,
-        Command::Clean { state } => return ended(planes::clean_up(&state.join("kubernetes"))),
-    };
+    let command = Cli::parse().command;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -42,10 +40,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    ended(runtime.block_on(gateway::up::up(*options)))
-}
-
-fn ended(result: anyhow::Result<()>) -> ExitCode {
+    let result = match command {
+        Command::Up(options) => runtime.block_on(gateway::up::up(*options)),
+        Command::Clean { state } => runtime.block_on(gateway::up::clean(&state)),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,8 +19,6 @@ pub trait ControlPlanes: Send + Sync {
     async fn add_nodes(&self, cluster: &str, group: NodeGroup) -> Result<()>;
     /// Stops some of a group's nodes and removes them from the cluster.
     async fn remove_nodes(&self, cluster: &str, group: &str, instances: &[Instance]) -> Result<()>;
-    /// Lets nodes with this role join a cluster that maps by `aws-auth` only.
-    async fn map_node_role(&self, cluster: &str, role_arn: &str) -> Result<()>;
     /// A kubeconfig, in JSON, with a break-glass administrator's certificate.
     fn kubeconfig(&self, name: &str) -> Result<String>;
     /// Makes something go wrong, or everything well again.
@@ -53,10 +51,6 @@ impl ControlPlanes for planes::Planes {
 
     async fn remove_nodes(&self, cluster: &str, group: &str, instances: &[Instance]) -> Result<()> {
         self.remove_nodes(cluster, group, instances).await
-    }
-
-    async fn map_node_role(&self, cluster: &str, role_arn: &str) -> Result<()> {
-        crate::aws_auth::add_node_role(&self.kubeconfig(cluster)?, role_arn).await
     }
 
     fn kubeconfig(&self, name: &str) -> Result<String> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -42,9 +43,24 @@ pub async fn up(options: Options) -> Result<()> {
     };
     tracing::info!("stopping");
     parts.stop().await;
-    remove(&options, "env");
-    remove(&options, "kubeconfig");
+    remove(&options.state, "env");
+    remove(&options.state, "kubeconfig");
     result
+}
+
+/// Removes the processes, network devices and mounts that a killed sandbox left.
+///
+/// # Errors
+/// When a sandbox runs on this state folder, or something will not go.
+pub async fn clean(state: &Path) -> Result<()> {
+    if state.is_dir() {
+        let _lock = lock(state)?;
+        Emulator::end_left_over(state).await?;
+        for name in ["env", "kubeconfig"] {
+            remove(state, name);
+        }
+    }
+    planes::clean_up(&state.join("kubernetes"))
 }
 
 async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
@@ -101,6 +117,10 @@ impl Parts {
 fn prepare_state(options: &Options) -> Result<File> {
     let state = &options.state;
     DirBuilder::new().recursive(true).mode(0o700).create(state).with_context(|| format!("make the state folder {}", state.display()))?;
+    lock(state)
+}
+
+fn lock(state: &Path) -> Result<File> {
     let path = state.join("lock");
     let lock = File::create(&path).with_context(|| format!("make {}", path.display()))?;
     if lock.try_lock().is_err() {
@@ -123,8 +143,8 @@ async fn listen(options: &Options) -> Result<TcpListener> {
 }
 
 /// Removes a file of keys that no longer open anything.
-fn remove(options: &Options, name: &str) {
-    let path = options.state.join(name);
+fn remove(state: &Path, name: &str) {
+    let path = state.join(name);
     match fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

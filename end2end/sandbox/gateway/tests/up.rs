@@ -221,6 +221,10 @@ async fn a_sandbox_starts_survives_a_kill_and_leaves_nothing() {
     drop(running);
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(processes_of(&state), Vec::<String>::new(), "left by a killed sandbox");
+    assert!(state.join("env").exists());
+    let cleaned = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["clean", "--state"]).arg(&state).output().unwrap();
+    assert!(cleaned.status.success(), "{cleaned:?}");
+    assert!(!state.join("env").exists(), "keys that open nothing");
 
     let mut running = Running::start(&state, port);
     let second = environment(&state);

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,17 +45,23 @@ type cluster struct {
 type clusters struct {
 	folder string
 
-	mutex   sync.Mutex
-	mappers map[string]running
+	mutex sync.Mutex
+	known map[string]*mapping
 }
 
-type running struct {
-	awsAuth *configmap.ConfigMapMapper
-	stop    chan struct{}
+// mapping is the mapper of one cluster. Its own lock lets a cluster that is slow to
+// answer keep only its own reviews waiting.
+type mapping struct {
+	mutex sync.Mutex
+	// kubeconfig is what the mapper was started with. A cluster that was deleted and
+	// made again has another one.
+	kubeconfig []byte
+	awsAuth    *configmap.ConfigMapMapper
+	stop       chan struct{}
 }
 
 func newClusters(folder string) *clusters {
-	return &clusters{folder: folder, mappers: map[string]running{}}
+	return &clusters{folder: folder, known: map[string]*mapping{}}
 }
 
 // follow starts and stops mappers as clusters come and go, so that aws-auth is
@@ -91,10 +98,10 @@ func (c *clusters) look() error {
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	for name, gone := range c.mappers {
+	for name, gone := range c.known {
 		if !there[name] {
-			close(gone.stop)
-			delete(c.mappers, name)
+			gone.end()
+			delete(c.known, name)
 		}
 	}
 	return errors.Join(failed...)
@@ -114,16 +121,52 @@ func (c *clusters) get(name string) (cluster, error) {
 		return cluster{}, fmt.Errorf("reading the settings of cluster %s: %w", name, err)
 	}
 	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if _, started := c.mappers[name]; !started {
-		stop := make(chan struct{})
-		awsAuth, err := startMapper(said.Kubeconfig, stop)
-		if err != nil {
-			return cluster{}, fmt.Errorf("reading aws-auth of cluster %s: %w", name, err)
-		}
-		c.mappers[name] = running{awsAuth, stop}
+	m, found := c.known[name]
+	if !found {
+		m = &mapping{}
+		c.known[name] = m
 	}
-	return cluster{name, said.Instances, c.mappers[name].awsAuth}, nil
+	c.mutex.Unlock()
+	awsAuth, err := m.mapper(said.Kubeconfig)
+	if err != nil {
+		return cluster{}, fmt.Errorf("reading aws-auth of cluster %s: %w", name, err)
+	}
+	return cluster{name, said.Instances, awsAuth}, nil
+}
+
+// mapper gives the running mapper, starting it for a kubeconfig that is new.
+func (m *mapping) mapper(path string) (*configmap.ConfigMapMapper, error) {
+	kubeconfig, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.awsAuth != nil && bytes.Equal(m.kubeconfig, kubeconfig) {
+		return m.awsAuth, nil
+	}
+	m.endLocked()
+	stop := make(chan struct{})
+	started, err := startMapper(path, stop)
+	if err != nil {
+		close(stop)
+		return nil, err
+	}
+	m.kubeconfig, m.awsAuth, m.stop = kubeconfig, started, stop
+	return started, nil
+}
+
+func (m *mapping) end() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.endLocked()
+}
+
+func (m *mapping) endLocked() {
+	if m.awsAuth != nil {
+		close(m.stop)
+		m.awsAuth = nil
+	}
 }
 
 // startMapper starts upstream's mapper and waits until it has read what aws-auth
@@ -148,7 +191,6 @@ func startMapper(kubeconfig string, stop chan struct{}) (*configmap.ConfigMapMap
 	deadline := time.Now().Add(5 * time.Second)
 	for !hasRead(mapper, users, roles) {
 		if time.Now().After(deadline) {
-			close(stop)
 			return nil, errors.New("the mapper did not read aws-auth in time")
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -220,6 +220,40 @@ func TestABrokenPartOfAwsAuthLeavesTheOther(t *testing.T) {
 	}
 }
 
+func TestAClusterMadeAgainIsReadAgain(t *testing.T) {
+	folder := t.TempDir()
+	write := func(kubeconfig string) {
+		file, _ := json.Marshal(settings{Kubeconfig: kubeconfig})
+		if err := os.WriteFile(filepath.Join(folder, "lab.json"), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := newClusters(folder)
+	mapped := func(user string) bool {
+		c, err := known.get("lab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.awsAuth.UserMapping("arn:aws:iam::123456789012:user/" + user)
+		return err == nil
+	}
+	for _, user := range []string{"first", "second"} {
+		write(apiServer(t, map[string]string{"mapUsers": "- userarn: arn:aws:iam::123456789012:user/" + user + "\n  username: x\n"}))
+		if !mapped(user) {
+			t.Errorf("%s is not mapped", user)
+		}
+	}
+	if mapped("first") {
+		t.Error("what the cluster before said still counts")
+	}
+	if err := os.Remove(filepath.Join(folder, "lab.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.look(); err != nil || len(known.known) != 0 {
+		t.Errorf("a deleted cluster is still followed: %v, %v", known.known, err)
+	}
+}
+
 func TestPoliciesAllowWhatTheyListInTheirScope(t *testing.T) {
 	type asked = authorization.ResourceAttributes
 	in := func(namespace, verb, group, resource, sub string) *asked {

@@ -144,12 +144,12 @@ async fn prepare(call: &Call<'_>, group: &NodeGroupRecord) -> Result<(), AwsErro
     instances::create_profile(cloud, &group.instance_profile, &group.role_arn)
         .await
         .map_err(|error| AwsError::invalid_parameter(format!("The role with name {} cannot be used: {error}", group.role_arn)))?;
-    let Some(record) = clusters::record(call) else { return Ok(()) };
-    if record.authentication_mode == "CONFIG_MAP" {
-        let mapped = call.sandbox.planes.map_node_role(&call.route.cluster, &group.role_arn).await;
-        return mapped.map_err(|error| AwsError::internal(format!("the node role could not be mapped: {error:#}")));
+    // Without access entries the role goes into aws-auth, which the Kubernetes side writes as the nodes join.
+    if let Some(record) = clusters::record(call)
+        && record.authentication_mode != "CONFIG_MAP"
+    {
+        entries::add_node_role(call.sandbox, &call.route.cluster, &record, &group.role_arn).await.map_err(failed)?;
     }
-    entries::add_node_role(call.sandbox, &call.route.cluster, &record, &group.role_arn).await.map_err(failed)?;
     Ok(())
 }
 

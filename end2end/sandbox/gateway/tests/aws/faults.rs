@@ -100,6 +100,8 @@ async fn the_control_api_is_for_this_machine_only() {
     for part in ["Real", "Simulated", "Only recorded", "network policies"] {
         assert!(text.contains(part), "{part}");
     }
+    let rebound = running.request("POST", "/_sandbox/faults", "rebound.example", r#"{"kind":"registry-down"}"#).await;
+    assert_eq!(rebound.status().as_u16(), 403);
     for headers in [[("origin", "https://elsewhere.example")], [("sec-fetch-site", "cross-site")]] {
         let refused = running.plain("POST", "/_sandbox/faults", &headers, r#"{"kind":"registry-down"}"#).await;
         assert_eq!(refused.status().as_u16(), 403);

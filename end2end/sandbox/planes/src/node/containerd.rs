@@ -22,7 +22,8 @@ pub(super) fn configure(folder: &Path, network: &Network) -> Result<()> {
     private_folder(Path::new(RUN))?;
     private_folder(&networks)?;
     let root = folder.join("containerd/root");
-    // Debian's containerd is 1.6: no capability to lower scores below its own, and cgroups by hand.
+    // Debian's containerd is 1.6. Not every machine lets it lower scores below its own, and an
+    // AppArmor profile that it loads would stay in the kernel when the node is gone.
     let config = format!(
         r#"version = 2
 root = {root:?}
@@ -35,6 +36,7 @@ address = "{socket}"
 sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
+disable_apparmor = true
 stream_server_address = "127.0.0.1"
 stream_server_port = "0"
 

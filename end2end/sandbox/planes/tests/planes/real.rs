@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use planes::NodeKind;
+use planes::{NodeKind, PlaneFault};
 use serde_json::{Value, json};
 
 use crate::support::{Sandbox, eventually, group, instance, namespace};
@@ -64,9 +64,16 @@ async fn a_real_node_runs_restricted_pods_and_leaves_nothing() {
     cluster.apply(&namespace("team"));
     cluster.admin(&["label", "namespace", "team", "pod-security.kubernetes.io/enforce=restricted"]).expect_ok();
     cluster.apply(&paused());
-    let running = async || cluster.get(&["pods", "-n", "team"])["items"].as_array().unwrap().iter().filter(|pod| pod["status"]["phase"] == "Running").count() == 2;
-    eventually(SOON, "both pods run", running).await;
+    let mut running = async || cluster.get(&["pods", "-n", "team"])["items"].as_array().unwrap().iter().filter(|pod| pod["status"]["phase"] == "Running").count() == 2;
+    eventually(SOON, "both pods run", &mut running).await;
     cluster.admin(&["logs", "-n", "team", "deploy/paused"]).expect_ok();
+
+    sandbox.planes().fault("lab", PlaneFault::NodeLost("ip-10-77-1-10.ec2.internal".into())).await.unwrap();
+    assert!(!cluster.admin(&["logs", "-n", "team", "deploy/paused"]).ok, "a lost node still gives logs");
+    sandbox.planes().fault("lab", PlaneFault::None).await.unwrap();
+    eventually(SOON, "the node is found again", async || cluster.admin(&["logs", "-n", "team", "deploy/paused"]).ok).await;
+    assert!(running().await, "pods go on while their node is silent");
+
     assert!(Path::new("/sys/class/net/slipway0").exists());
     assert!(!processes(sandbox.folder.path()).is_empty());
 

@@ -156,6 +156,12 @@ impl Running {
         self.http.fetch(request.body(Body::from(body.into())).unwrap()).await.unwrap()
     }
 
+    /// A request under another host's name.
+    pub async fn request(&self, method: &str, path: &str, host: &str, body: &'static str) -> Response<Bytes> {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.gateway)).header("host", host);
+        self.http.fetch(request.body(Body::from(body)).unwrap()).await.unwrap()
+    }
+
     /// A request to the control API.
     pub async fn control(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -23,8 +23,6 @@ struct Plane {
 #[derive(Default)]
 pub struct PaperPlanes {
     planes: Mutex<BTreeMap<String, Plane>>,
-    /// Clusters and the node roles written into their `aws-auth`.
-    pub node_roles: Mutex<Vec<(String, String)>>,
     /// The version that no plane can be started or restarted as.
     pub broken_version: Mutex<Option<String>>,
 }
@@ -107,11 +105,6 @@ impl ControlPlanes for PaperPlanes {
     async fn remove_nodes(&self, cluster: &str, group: &str, instances: &[Instance]) -> Result<()> {
         tokio::time::sleep(MOMENT).await;
         self.with(cluster, |plane| plane.nodes.retain(|_, (of, instance)| of != group || !instances.contains(instance)));
-        Ok(())
-    }
-
-    async fn map_node_role(&self, cluster: &str, role_arn: &str) -> Result<()> {
-        self.node_roles.lock().unwrap().push((cluster.to_owned(), role_arn.to_owned()));
         Ok(())
     }
 
