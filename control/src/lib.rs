@@ -20,6 +20,7 @@ pub mod db;
 pub mod deployments;
 pub mod error;
 pub mod idempotency;
+pub mod inventory;
 pub mod k8s;
 pub mod leases;
 pub mod links;
@@ -38,6 +39,7 @@ pub mod teams;
 pub mod testing;
 pub mod tokens;
 pub mod users;
+pub mod work;
 pub mod workspaces;
 
 use std::{ops::Deref, sync::Arc, time::Duration};

@@ -68,7 +68,7 @@ struct Roles {
 async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry::Telemetry, stop: CancellationToken, roles: Roles) -> anyhow::Result<()> {
     telemetry.serve(settings, stop.clone()).await?;
     if roles.serve
-        && let Some(link) = control::links::ensure_first_admin(&control).await?
+        && let Some(link) = links::ensure_first_admin(&control).await?
     {
         // Standard output, not the log: logs are collected, and this is a secret.
         println!("Nobody administers this installation yet. Become its first admin, once, at\n  {link}");
@@ -90,6 +90,8 @@ async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry
     if roles.work {
         let watching = (control.clone(), stop.clone());
         parts.spawn(async move { control::observed::run(watching.0, watching.1).await });
+        let working = (control.clone(), stop.clone());
+        parts.spawn(async move { control::work::run(working.0, working.1).await });
     }
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {

@@ -31,5 +31,6 @@ fn start(source: String, place: &web_sys::HtmlElement) {
         let document = document.clone();
         move |html: String| super::morph::put(&document, &place, &html)
     };
-    super::stream::follow(&document, source, || {}, told);
+    let follower = super::stream::Follower { event: "message", opened: Box::new(|| {}), told: Box::new(told), ended: Box::new(|_| {}) };
+    super::stream::follow(&document, source, follower);
 }

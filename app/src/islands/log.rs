@@ -38,22 +38,34 @@ mod lines {
             move || fresh.set(true)
         };
         let told = {
-            let document = document.clone();
+            let (document, place) = (document.clone(), place.clone());
             move |data: String| {
                 let Ok(line) = serde_json::from_str::<LogLine>(&data) else { return };
                 if fresh.replace(false) {
                     place.set_text_content(None);
                 }
-                append(&document, &place, &line);
+                if let Some(row) = draw(&document, &line) {
+                    append(&place, &row);
+                }
             }
         };
-        crate::islands::stream::follow(&document, source, opened, told);
+        let ended = {
+            let document = document.clone();
+            move |why: String| {
+                if let Ok(said) = document.create_element("p") {
+                    said.set_class_name("said");
+                    said.set_text_content(Some(if why.is_empty() { "That was all." } else { &why }));
+                    append(&place, &said);
+                }
+            }
+        };
+        let follower = crate::islands::stream::Follower { event: "line", opened: Box::new(opened), told: Box::new(told), ended: Box::new(ended) };
+        crate::islands::stream::follow(&document, source, follower);
     }
 
-    fn append(document: &Document, place: &Element, line: &LogLine) {
+    fn append(place: &Element, row: &web_sys::Node) {
         let stays = place.scroll_top() + place.client_height() + 40 < place.scroll_height();
-        let Some(row) = draw(document, line) else { return };
-        let _ = place.append_child(&row);
+        let _ = place.append_child(row);
         while place.child_element_count() > KEPT
             && let Some(oldest) = place.first_element_child()
         {

@@ -1,17 +1,30 @@
 //! An event stream that is open exactly while the tab is seen.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Document, EventSource, MessageEvent, VisibilityState};
 
-/// Follows the stream at `source`: `opened` each time it opens, `told` with the data of every message.
-///
-/// The server says that nothing more will come with an event named `end`; the stream then stays closed.
-pub fn follow(document: &Document, source: String, opened: impl Fn() + 'static, told: impl Fn(String) + 'static) {
+/// What is done with a stream.
+pub struct Follower {
+    /// The events that carry something: `message` for those without a name.
+    pub event: &'static str,
+    /// Each time it opens.
+    pub opened: Box<dyn Fn()>,
+    /// With the data of every event.
+    pub told: Box<dyn Fn(String)>,
+    /// When the server says, with an event named `end`, that nothing more will come; the stream then stays closed.
+    pub ended: Box<dyn Fn(String)>,
+}
+
+/// Follows the stream at `source`.
+pub fn follow(document: &Document, source: String, follower: Follower) {
     let current: Rc<RefCell<Option<EventSource>>> = Rc::default();
-    let ended = Rc::new(std::cell::Cell::new(false));
-    let told: Rc<dyn Fn(String)> = Rc::new(told);
+    let over = Rc::new(Cell::new(false));
+    let follower = Rc::new(follower);
     let turn = {
         let document = document.clone();
         move || {
@@ -19,9 +32,9 @@ pub fn follow(document: &Document, source: String, opened: impl Fn() + 'static, 
                 if let Some(stream) = current.borrow_mut().take() {
                     stream.close();
                 }
-            } else if current.borrow().is_none() && !ended.get() {
-                opened();
-                *current.borrow_mut() = open(&source, Rc::clone(&told), Rc::clone(&ended));
+            } else if current.borrow().is_none() && !over.get() {
+                (follower.opened)();
+                *current.borrow_mut() = open(&source, &follower, Rc::clone(&over));
             }
         }
     };
@@ -32,23 +45,25 @@ pub fn follow(document: &Document, source: String, opened: impl Fn() + 'static, 
     on_turn.forget();
 }
 
-fn open(source: &str, told: Rc<dyn Fn(String)>, ended: Rc<std::cell::Cell<bool>>) -> Option<EventSource> {
+fn open(source: &str, follower: &Rc<Follower>, over: Rc<Cell<bool>>) -> Option<EventSource> {
     let stream = EventSource::new(source).ok()?;
-    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+    let told = Rc::clone(follower);
+    listen(&stream, follower.event, move |data| (told.told)(data));
+    let (ending, closing) = (Rc::clone(follower), stream.clone());
+    listen(&stream, "end", move |data| {
+        over.set(true);
+        closing.close();
+        (ending.ended)(data);
+    });
+    Some(stream)
+}
+
+fn listen(stream: &EventSource, event: &str, then: impl Fn(String) + 'static) {
+    let on_event = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
         if let Some(data) = message.data().as_string() {
-            told(data);
+            then(data);
         }
     });
-    stream.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-    on_message.forget();
-    let on_end = {
-        let stream = stream.clone();
-        Closure::<dyn FnMut()>::new(move || {
-            ended.set(true);
-            stream.close();
-        })
-    };
-    let _ = stream.add_event_listener_with_callback("end", on_end.as_ref().unchecked_ref());
-    on_end.forget();
-    Some(stream)
+    let _ = stream.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
+    on_event.forget();
 }

@@ -1,5 +1,6 @@
 //! `/deployments/{id}`
 
+pub mod logs;
 mod place;
 pub mod playground;
 mod revisions;
@@ -87,7 +88,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
         let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
         view! {
-            <FormRejection typed=typed.clone()/>
+            {(typed.operation() != "predict").then(|| view! { <FormRejection typed=typed.clone()/> })}
             <Live source=format!("/live/deployments/{id}")>{head}</Live>
             <Rest loaded typed asked portal/>
         }

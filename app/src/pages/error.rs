@@ -1,22 +1,36 @@
 //! What is shown instead of a page.
 
-use domain::Rejected;
+use domain::{Code, Rejected, state::Tone};
 use leptos::prelude::*;
 
-use crate::page::{Nav, Page};
+use crate::{
+    components::{code::Raw, status::Status},
+    page::{Nav, Page},
+};
 
 /// Something the reader can act on.
 #[must_use]
 pub fn rejected(rejected: &Rejected) -> Page {
-    let (title, message, status) = (rejected.code.title(), rejected.message.clone(), rejected.code.status());
-    let raw = rejected.raw.clone();
-    Page::new(title, Nav::None, move || {
+    let (code, message, status) = (rejected.code, rejected.message.clone(), rejected.code.status());
+    let (raw, blockers) = (rejected.raw.clone(), rejected.blockers.clone());
+    Page::new(code.title(), Nav::None, move || {
+        let blockers = blockers.into_iter().map(|blocker| view! { <li>{blocker.kind}" "<a href=blocker.path>{blocker.name}</a></li> }).collect_view();
+        let next = match code {
+            Code::NotFound => "Perhaps it was deleted, or the address was copied in part.",
+            Code::Forbidden => "Whoever owns it can give you the role you need.",
+            Code::RateLimited => "Wait a moment, then try again.",
+            _ if status >= 500 => "It may be over in a moment: try again.",
+            _ => "Go back, change what is named above, and try again.",
+        };
+        let (tone, word) = if status >= 500 { (Tone::Bad, "Failed") } else { (Tone::Warn, "Turned down") };
         view! {
-            <div class="head"><h1>{title}</h1></div>
+            <div class="head"><div><h1>{code.title()}<Status tone word/></h1></div></div>
             <section class="card"><div class="in">
                 <p>{message}</p>
-                {raw.map(|raw| view! { <details><summary class="small">"What was said"</summary><pre>{raw}</pre></details> })}
-                <div class="row"><a class="button" href="/">"Go to the start page"</a></div>
+                {(!blockers.is_empty()).then(|| view! { <ul>{blockers}</ul> })}
+                <p class="muted">{next}</p>
+                {raw.map(|raw| view! { <Raw title="What was said" text=raw/> })}
+                <div class="row"><a class="button primary" href="/">"Go to the start page"</a></div>
             </div></section>
         }
     })
@@ -29,11 +43,11 @@ pub fn fault(request: &str) -> Page {
     let request = request.to_owned();
     Page::new("Something went wrong", Nav::None, move || {
         view! {
-            <div class="head"><h1>"Something went wrong on our side"</h1></div>
+            <div class="head"><div><h1>"Something went wrong on our side"<Status tone=Tone::Bad word="Failed"/></h1></div></div>
             <section class="card"><div class="in">
-                <p>"Nothing was changed. Try again; if it stays, tell your platform admin the number of this request."</p>
+                <p>"Try again. If it stays, tell your platform admin the number of this request:"</p>
                 <pre>{request}</pre>
-                <div class="row"><a class="button" href="/">"Go to the start page"</a></div>
+                <div class="row"><a class="button primary" href="/">"Go to the start page"</a></div>
             </div></section>
         }
     })

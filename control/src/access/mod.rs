@@ -110,11 +110,7 @@ impl Actor {
     /// The name that Kubernetes' audit log gets in the extra `slipway-user`.
     #[must_use]
     pub fn kubernetes_name(&self) -> String {
-        match (self.kind, self.id) {
-            (ActorKind::Token, Some(id)) => format!("token-{id}"),
-            (_, Some(id)) => id.to_string(),
-            (_, None) => "slipway-worker".into(),
-        }
+        kubernetes_name(self.kind, self.id)
     }
 
     /// What the actor holds in `team`, of which they are a member as `membership`.
@@ -193,6 +189,19 @@ impl Actor {
             (None, Some(limit)) => Visible { all: true, user: None, team: Some(limit.team.0) },
             (user, limit) => Visible { all: self.platform_role().is_some(), user: user.map(|id| id.0), team: limit.map(|limit| limit.team.0) },
         }
+    }
+}
+
+/// The name that Kubernetes' audit log gets for what nobody in particular started: heals and schedules.
+pub const WORKER: &str = "slipway-worker";
+
+/// The name that Kubernetes' audit log gets for an actor in the extra `slipway-user`.
+#[must_use]
+pub fn kubernetes_name(kind: ActorKind, id: Option<Uuid>) -> String {
+    match (kind, id) {
+        (ActorKind::Token, Some(id)) => format!("token-{id}"),
+        (_, Some(id)) => id.to_string(),
+        (_, None) => WORKER.into(),
     }
 }
 

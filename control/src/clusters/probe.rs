@@ -82,11 +82,11 @@ fn short(major: &str, minor: &str, emulated_major: Option<&str>, emulated_minor:
 
 /// Asks for each verb of each need; EKS answers these also from access policies, which listings of rules leave out.
 async fn checks(client: &Client) -> Result<Vec<ClusterCheck>> {
-    let questions = NEEDS.iter().enumerate().flat_map(|(place, need)| need.verbs.iter().map(move |verb| (place, need, *verb)));
-    let answers: Vec<(usize, &str, bool)> = stream::iter(questions.map(|(place, need, verb)| async move { Ok::<_, Error>((place, verb, allowed(client, need, verb).await?)) }))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let mut questions = Vec::new();
+    for (place, need) in NEEDS.iter().enumerate() {
+        questions.extend(need.verbs.iter().map(|verb| ask(client.clone(), place, need, verb)));
+    }
+    let answers: Vec<(usize, &str, bool)> = stream::iter(questions).buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(NEEDS.iter().enumerate().map(|(place, need)| check(need, |verb| answers.iter().any(|(at, asked, allowed)| *at == place && *asked == verb && *allowed))).collect())
 }
 
@@ -94,6 +94,10 @@ fn check(need: &Need, allowed: impl Fn(&str) -> bool) -> ClusterCheck {
     let missing: Vec<&str> = need.verbs.iter().copied().filter(|verb| !allowed(verb)).collect();
     let right = need.words(if missing.is_empty() { need.verbs } else { &missing });
     ClusterCheck { right, purpose: need.purpose.into(), allowed: missing.is_empty() }
+}
+
+async fn ask(client: Client, place: usize, need: &'static Need, verb: &'static str) -> Result<(usize, &'static str, bool)> {
+    Ok((place, verb, allowed(&client, need, verb).await?))
 }
 
 /// Whether Slipway may do this with every object that the need names.

@@ -1,14 +1,26 @@
 //! Deployments: models that run, their revisions, and what is seen of them.
 
+pub mod diagnosis;
+mod examine;
 mod list;
+mod logs;
 pub mod manifests;
+mod metadata;
+pub mod next;
+mod observe;
 mod place;
+mod predict;
 mod preview;
+mod reach;
+pub mod reconcile;
+mod record;
 mod sizes;
 mod spec;
 mod store;
+mod subject;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use domain::{
     Code, Rejected, Timestamp,
@@ -30,10 +42,12 @@ use crate::{
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
-    reconcile::{self, Scope},
+    reconcile::{Scope, mark},
     workspaces,
 };
+pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
+pub use predict::predict;
 pub use preview::preview;
 pub use sizes::sizes;
 use spec::{Side, Spec};
@@ -332,7 +346,7 @@ async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, gener
         steps,
     };
     let operation = operations::start(&mut tx, ctx, new).await?;
-    reconcile::mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
+    mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event.accepted()).await?;
     live::changed(&mut tx, found.id.0).await?;
     tx.commit(Started { operation, object: found.id.0 }).await

@@ -46,7 +46,6 @@ pub(super) struct Release {
     pub digest: String,
     pub port: i32,
     pub health_path: String,
-    pub protocol: Protocol,
     pub size: Size,
 }
 
@@ -67,7 +66,6 @@ pub(super) struct Workspace {
     pub id: WorkspaceId,
     pub name: String,
     pub team: TeamId,
-    pub team_name: String,
     pub cluster: ClusterId,
     pub cluster_name: String,
     pub state: WorkspaceState,
@@ -99,7 +97,7 @@ pub(super) async fn release(conn: &mut PgConnection, id: ReleaseId) -> Result<Op
     Ok(sqlx::query_as!(
         Release,
         r#"select r.id as "id: ReleaseId", m.id as "model: ModelId", m.name as model_name, r.number, m.team_id as "team: TeamId", r.repository_uri, r.digest, r.port, r.health_path,
-                  r.protocol as "protocol: Protocol", r.size as "size: Size"
+                  r.size as "size: Size"
            from releases r join models m on m.id = r.model_id where r.id = $1 for key share of r"#,
         id.0
     )
@@ -109,9 +107,9 @@ pub(super) async fn release(conn: &mut PgConnection, id: ReleaseId) -> Result<Op
 
 pub(super) async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>> {
     let row = sqlx::query!(
-        r#"select w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name,
+        r#"select w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", w.cluster_id as "cluster: ClusterId", c.name as cluster_name,
                   w.state as "state: WorkspaceState", w.cpu_millis, w.memory_mib, w.gpus, w.pods
-           from workspaces w join teams t on t.id = w.team_id join clusters c on c.id = w.cluster_id
+           from workspaces w join clusters c on c.id = w.cluster_id
            where w.id = $1"#,
         id.0
     )
@@ -121,7 +119,6 @@ pub(super) async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Resul
         id: row.id,
         name: row.name,
         team: row.team,
-        team_name: row.team_name,
         cluster: row.cluster,
         cluster_name: row.cluster_name,
         state: row.state,
@@ -217,7 +214,7 @@ pub(super) struct Wanted {
 pub(super) async fn wanted(conn: &mut PgConnection, id: DeploymentId, number: i32) -> Result<Option<Wanted>> {
     let row = sqlx::query!(
         r#"select v.size as "size: Size", v.replicas, v.environment, r.id as "release: ReleaseId", m.id as "model: ModelId", m.name as model_name, r.number, m.team_id as "team: TeamId",
-                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", r.size as "release_size: Size"
+                  r.repository_uri, r.digest, r.port, r.health_path, r.size as "release_size: Size"
            from revisions v join releases r on r.id = v.release_id join models m on m.id = r.model_id
            where v.deployment_id = $1 and v.number = $2"#,
         id.0,
@@ -238,7 +235,6 @@ pub(super) async fn wanted(conn: &mut PgConnection, id: DeploymentId, number: i3
             digest: row.digest,
             port: row.port,
             health_path: row.health_path,
-            protocol: row.protocol,
             size: row.release_size,
         },
     }))
@@ -413,4 +409,43 @@ pub(super) async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Resul
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.node, row.size)).collect())
+}
+
+/// What a prediction needs.
+pub(super) struct Served {
+    pub protocol: Protocol,
+    pub port: i32,
+    /// The model's name in its own server.
+    pub name: String,
+    pub pod: Option<ServingPod>,
+}
+
+/// A replica that answers.
+pub(super) struct ServingPod {
+    pub name: String,
+    pub revision: i32,
+}
+
+/// A ready replica, of the newest revision that has one, with how it is talked to.
+pub(super) async fn served(conn: &mut PgConnection, id: DeploymentId) -> Result<Served> {
+    let row = sqlx::query!(
+        r#"select p.name as "pod?", p.revision as "revision?", r.protocol as "protocol: Protocol", r.port, coalesce(d.metadata ->> 'name', m.name) as "name!"
+           from deployments d
+           left join lateral (
+               select name, revision from observed_pods where deployment_id = d.id and ready and not terminating order by revision desc, random() limit 1
+           ) p on true
+           join revisions v on v.deployment_id = d.id and v.number = coalesce(p.revision, d.revision)
+           join releases r on r.id = v.release_id
+           join models m on m.id = r.model_id
+           where d.id = $1"#,
+        id.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Served { protocol: row.protocol, port: row.port, name: row.name, pod: row.pod.zip(row.revision).map(|(name, revision)| ServingPod { name, revision }) })
+}
+
+/// The names of the replicas, newest revision first.
+pub(super) async fn replica_names(conn: &mut PgConnection, id: DeploymentId) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("select name from observed_pods where deployment_id = $1 order by revision desc, created_at", id.0).fetch_all(conn).await?)
 }

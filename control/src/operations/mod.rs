@@ -142,3 +142,11 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     let operation = store::find(&mut tx, visible, id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
     tx.commit(operation).await
 }
+
+/// Forgets operations that ended longer ago than they are kept; the record keeps what they did.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn sweep(conn: &mut PgConnection, keep: std::time::Duration) -> Result<u64> {
+    store::sweep(conn, keep).await
+}

@@ -240,3 +240,15 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Operatio
     .map(Operation::try_from)
     .transpose()
 }
+
+/// The newest operation of each thing stays: its page shows how it got where it is.
+pub(super) async fn sweep(conn: &mut PgConnection, keep: std::time::Duration) -> Result<u64> {
+    let swept = sqlx::query!(
+        "delete from operations o where finished_at < now() - make_interval(secs => $1)
+         and exists (select from operations newer where newer.object_id = o.object_id and newer.id > o.id)",
+        keep.as_secs_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(swept.rows_affected())
+}

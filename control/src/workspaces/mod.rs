@@ -2,9 +2,13 @@
 
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod manifests;
+pub mod next;
+pub mod reconcile;
 mod store;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use domain::{
     Code, Rejected,
@@ -23,7 +27,7 @@ use crate::{
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
-    reconcile::{self, Scope},
+    reconcile::{Scope, mark},
 };
 
 /// The steps of making or changing one.
@@ -52,7 +56,7 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
     })?;
     let operation = operations::start(&mut tx, ctx, new_operation("create", id, name.as_str(), &team, 1, &PREPARE)).await?;
-    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
+    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
     let event = event("workspace.create", id, name.as_str(), &team)
         .accepted()
         .change("cluster", None::<()>, &cluster.name)
@@ -106,7 +110,7 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     let generation = store::update(&mut tx, id, &quota).await?;
     let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
     let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &workspace.name, &team, generation, &PREPARE)).await?;
-    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
+    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.update", id, &workspace.name, &team).accepted().change("quota", workspace.quota, quota)).await?;
     live::changed(&mut tx, id.0).await?;
     tx.commit(Started { operation, object: id.0 }).await
@@ -130,7 +134,7 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     let generation = store::delete_begins(&mut tx, id).await?;
     let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
     let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &workspace.name, &team, generation, &REMOVE)).await?;
-    reconcile::mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
+    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
     live::changed(&mut tx, id.0).await?;
     tx.commit(Started { operation, object: id.0 }).await

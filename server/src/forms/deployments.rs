@@ -5,8 +5,9 @@ use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, deployments};
 use domain::{
     Rejected,
-    deployment::{DeploymentQuery, Rollback},
+    deployment::{DeploymentQuery, LogQuery, Rollback},
     ids::DeploymentId,
+    serving::PredictRequest,
 };
 
 use super::{
@@ -54,6 +55,9 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
 }
 
 pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {
+    if typed.operation() == "predict" {
+        return predict(&ctx, id, typed).await;
+    }
     match act(&ctx, id, &typed).await {
         Ok(next) => Ok(see_other(&next)),
         Err(error) => {
@@ -61,6 +65,32 @@ pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormR
             Ok(Shown::from(pages::deployment::show(&ctx, id, typed.rejected(rejected), None).await?).into_response())
         }
     }
+}
+
+/// The answer stands on the page: nothing is kept of it that could be redirected to.
+async fn predict(ctx: &Ctx, id: DeploymentId, typed: Typed) -> FormResult {
+    let deployment = deployments::get(ctx, id).await?;
+    let path = typed.filled("path").map(str::to_owned);
+    let outcome = match pages::deployment::playground::request(deployment.protocol, deployment.metadata.as_ref(), &typed) {
+        Ok(body) => {
+            let request = PredictRequest { body, path: path.clone() };
+            deployments::predict(ctx, id, &request).await.map(|answer| pages::deployment::Asked { body: request.body, path, answer })
+        }
+        Err(rejected) => Err(rejected.into()),
+    };
+    let page = match outcome {
+        Ok(asked) => pages::deployment::show(ctx, id, typed, Some(asked)).await?,
+        Err(error) => {
+            let rejected = again(error)?;
+            pages::deployment::show(ctx, id, typed.rejected(rejected), None).await?
+        }
+    };
+    Ok(Shown::from(page).into_response())
+}
+
+/// What the replicas wrote.
+pub async fn logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>) -> PageResult {
+    Ok(pages::deployment::logs::show(&ctx, id, query).await?.into())
 }
 
 /// Does what the pressed button names and gives the address to go to.

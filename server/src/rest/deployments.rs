@@ -1,13 +1,23 @@
 //! `/api/v1/deployments`
 
-use axum::Json;
+use axum::{
+    Json,
+    body::Body as HttpBody,
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
 use control::{OrReplay as _, deployments};
 use domain::{
-    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
+    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentQuery, DeploymentSummary, LogQuery, NewDeployment, Revision, Rollback},
     ids::DeploymentId,
     operation::Started,
     page::Page,
+    serving::{PredictRequest, Prediction},
 };
+use futures::{Stream, StreamExt as _};
+use http::{HeaderMap, header};
 
 use super::{
     error::Problem,
@@ -63,4 +73,51 @@ pub async fn revisions(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<
 #[utoipa::path(post, path = "/deployments/{id}/rollback", operation_id = "roll_back_deployment", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = Rollback, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn roll_back(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(rollback): Body<Rollback>) -> Answer<Begun> {
     Ok(Begun(deployments::roll_back(&ctx, id, &rollback).await.or_replay()?))
+}
+
+/// Sends a request to a ready replica and gives the model's answer.
+#[utoipa::path(post, path = "/deployments/{id}/predict", operation_id = "predict", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = PredictRequest, responses((status = 200, body = Prediction), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Json<Prediction>> {
+    Ok(Json(deployments::predict(&ctx, id, &request).await?))
+}
+
+/// Streams what the replicas write: lines of text, or events for whoever accepts `text/event-stream`.
+#[utoipa::path(get, path = "/deployments/{id}/logs", operation_id = "read_logs", tag = "deployments", params(("id" = DeploymentId, Path), LogQuery), responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>, headers: HeaderMap) -> Answer<Response> {
+    let lines = deployments::logs(&ctx, id, &query).await?;
+    let events = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"));
+    Ok(if events { as_events(lines) } else { as_text(lines) })
+}
+
+type Lines = control::Result<domain::deployment::LogLine>;
+
+fn as_text(lines: impl Stream<Item = Lines> + Send + 'static) -> Response {
+    let text = lines.map(|line| {
+        Ok::<_, std::convert::Infallible>(match line {
+            Ok(line) => format!("{} {}\n", line.pod, line.text),
+            Err(error) => format!("-- {}\n", said(&error)),
+        })
+    });
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], HttpBody::from_stream(text)).into_response()
+}
+
+/// Each line is an event `line`; why the stream ends early is an event `end`, after which nobody need come back.
+fn as_events(lines: impl Stream<Item = Lines> + Send + 'static) -> Response {
+    let events = lines.map(|line| match line {
+        Ok(line) => Event::default().event("line").json_data(line),
+        Err(error) => Ok(Event::default().event("end").data(said(&error))),
+    });
+    let end = futures::stream::once(async { Ok(Event::default().event("end").data("")) });
+    Sse::new(events.chain(end)).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// What a reader of logs is told; what is ours stays in the log.
+fn said(error: &control::Error) -> String {
+    match error.rejected() {
+        Some(rejected) => rejected.message.clone(),
+        None => {
+            tracing::error!(%error, "a log stream broke off");
+            "The stream broke off on our side.".into()
+        }
+    }
 }

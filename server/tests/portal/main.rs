@@ -2,8 +2,10 @@
 //! Each file mirrors the addresses it is about. One program for all of them, since linking is what takes the time.
 
 mod admin;
+mod accounts;
 mod common;
 mod identity;
 mod links;
+mod models;
 mod profile;
 mod users;

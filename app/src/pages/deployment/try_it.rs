@@ -19,6 +19,7 @@ use crate::{
         facts::{Fact, Facts},
         field::{Field, TextField},
         meter::Meter,
+        notice::Rejection,
     },
     form::Typed,
 };
@@ -65,6 +66,7 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             .into_any()
         }
     };
+    let refused = typed.rejection().filter(|rejected| rejected.errors.is_empty() && typed.operation() == "predict").cloned().map(|rejected| view! { <Rejection rejected/> });
     let said = asked.as_ref().map(|asked| format!("revision {} answered in {:.1} ms", asked.answer.revision, asked.answer.latency_ms));
     let answer = asked.map(|asked| {
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);
@@ -75,6 +77,7 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             <header><h2>"Try it"</h2>{said.map(|said| view! { <span class="small muted">{said}</span> })}</header>
             <form class="in" method="post" action="#try">
                 {fields}
+                {refused}
                 <div class="row"><button class="primary" name="do" value="predict">"Predict"</button></div>
                 {answer}
             </form>

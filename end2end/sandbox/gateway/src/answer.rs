@@ -102,22 +102,14 @@ impl AwsError {
                 let kind = if self.status.is_server_error() { "Receiver" } else { "Sender" };
                 let (code, message) = (xml::escape(&self.code), xml::escape(&self.message));
                 let body = if service == "ec2" {
-                    format!(
-                        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
-                    )
+                    format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>")
                 } else {
-                    format!(
-                        "<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-                    )
+                    format!("<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>")
                 };
                 respond(Response::builder().header("content-type", "text/xml"), self.status, &id, body)
             }
             Protocol::RestXml => {
-                let body = format!(
-                    "<Error><Code>{}</Code><Message>{}</Message><RequestId>{id}</RequestId></Error>",
-                    xml::escape(&self.code),
-                    xml::escape(&self.message)
-                );
+                let body = format!("<Error><Code>{}</Code><Message>{}</Message><RequestId>{id}</RequestId></Error>", xml::escape(&self.code), xml::escape(&self.message));
                 respond(Response::builder().header("content-type", "application/xml"), self.status, &id, body)
             }
         }

@@ -95,13 +95,7 @@ impl Book {
 /// When the folder cannot be written to.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .with_context(|| format!("write {}", beside.display()))?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).with_context(|| format!("write {}", beside.display()))?;
     file.write_all(bytes).with_context(|| format!("write {}", beside.display()))?;
     fs::rename(&beside, path).with_context(|| format!("replace {}", path.display()))
 }

@@ -80,10 +80,8 @@ mod tests {
 
     #[test]
     fn the_scope_is_read_from_the_header() {
-        let parts = parts(Request::get("/clusters").header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=AKIA1/20260102/eu-central-1/eks/aws4_request, SignedHeaders=host, Signature=ab",
-        ));
+        let parts =
+            parts(Request::get("/clusters").header("authorization", "AWS4-HMAC-SHA256 Credential=AKIA1/20260102/eu-central-1/eks/aws4_request, SignedHeaders=host, Signature=ab"));
         let expected = Scope { key: "AKIA1".into(), region: "eu-central-1".into(), service: "eks".into() };
         assert_eq!(scope(&parts), Some(expected));
     }

@@ -84,11 +84,7 @@ impl Client {
             "autoscaling" => "2011-01-01",
             _ => bail!("the version of {service}'s API is not known"),
         };
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("Action", action)
-            .append_pair("Version", version)
-            .extend_pairs(parameters)
-            .finish();
+        let form = form_urlencoded::Serializer::new(String::new()).append_pair("Action", action).append_pair("Version", version).extend_pairs(parameters).finish();
         self.send(service, Method::POST, "/", &[("content-type", "application/x-www-form-urlencoded")], form.into()).await
     }
 
@@ -101,18 +97,10 @@ impl Client {
         let mut request = request.body(Body::from(body.clone()))?;
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let signed: Vec<(&str, &str)> =
-            headers.iter().copied().chain([("host", request.uri().authority().map_or("", |host| host.as_str()))]).collect();
+        let signed: Vec<(&str, &str)> = headers.iter().copied().chain([("host", request.uri().authority().map_or("", |host| host.as_str()))]).collect();
         let signable = SignableRequest::new(request.method().as_str(), uri.as_str(), signed.into_iter(), SignableBody::Bytes(&body))?;
         let identity = self.credentials().into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(service)
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()?
-            .into();
+        let parameters = v4::SigningParams::builder().identity(&identity).region(&self.region).name(service).time(SystemTime::now()).settings(settings).build()?.into();
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
         Ok(Answer(self.http.fetch(request).await?))
@@ -131,8 +119,7 @@ impl Client {
         let headers = [("host", host.as_str()), ("x-k8s-aws-id", cluster)];
         let signable = SignableRequest::new("GET", uri.as_str(), headers.into_iter(), SignableBody::Bytes(&[]))?;
         let identity = self.credentials().into();
-        let parameters =
-            v4::SigningParams::builder().identity(&identity).region(&self.region).name("sts").time(time).settings(settings).build()?.into();
+        let parameters = v4::SigningParams::builder().identity(&identity).region(&self.region).name("sts").time(time).settings(settings).build()?.into();
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
         let mut request = Request::builder().uri(&uri).body(())?;
         instructions.apply_to_request_http1x(&mut request);

@@ -86,10 +86,7 @@ impl Cloud {
     /// # Errors
     /// See [`CloudError`].
     pub async fn target(&self, service: &str, region: &str, target: &str, body: &Value) -> Result<Value, CloudError> {
-        let request = self
-            .request(service, region, Method::POST, "/")
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target);
+        let request = self.request(service, region, Method::POST, "/").header("content-type", "application/x-amz-json-1.1").header("x-amz-target", target);
         let text = self.finish(request, Body::from(body.to_string())).await?;
         parse_json(&text)
     }
@@ -99,11 +96,7 @@ impl Cloud {
     /// # Errors
     /// See [`CloudError`].
     pub async fn query(&self, service: &str, version: &str, action: &str, parameters: &[(String, String)]) -> Result<String, CloudError> {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("Action", action)
-            .append_pair("Version", version)
-            .extend_pairs(parameters)
-            .finish();
+        let form = form_urlencoded::Serializer::new(String::new()).append_pair("Action", action).append_pair("Version", version).extend_pairs(parameters).finish();
         let request = self.request(service, &self.region, Method::POST, "/").header("content-type", "application/x-www-form-urlencoded");
         self.finish(request, Body::from(form)).await
     }

@@ -94,10 +94,7 @@ impl Options {
     /// # Errors
     /// When one is not named or not there.
     pub fn image_programs(&self) -> Result<(PathBuf, PathBuf)> {
-        Ok((
-            named(self.tools.as_ref(), "the program that makes images", "SANDBOX_TOOLS")?,
-            named(self.model_server.as_ref(), "the model server", "SANDBOX_MODEL_SERVER")?,
-        ))
+        Ok((named(self.tools.as_ref(), "the program that makes images", "SANDBOX_TOOLS")?, named(self.model_server.as_ref(), "the model server", "SANDBOX_MODEL_SERVER")?))
     }
 
     /// The emulator's program: the one named, or the one in the tools cache.
@@ -144,9 +141,5 @@ pub fn tools_cache() -> Result<PathBuf> {
 }
 
 fn parse_account(account: &str) -> Result<String, String> {
-    if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) {
-        Ok(account.to_owned())
-    } else {
-        Err("an AWS account id has 12 digits".to_owned())
-    }
+    if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) { Ok(account.to_owned()) } else { Err("an AWS account id has 12 digits".to_owned()) }
 }

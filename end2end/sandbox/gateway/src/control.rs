@@ -108,12 +108,7 @@ async fn start_page(State(sandbox): State<Arc<Sandbox>>) -> Html<String> {
             )
         })
         .collect();
-    let faults: String = sandbox
-        .faults
-        .list()
-        .iter()
-        .map(|(id, fault)| format!("<li>{id}: <code>{}</code></li>", escape(&json!(fault).to_string())))
-        .collect();
+    let faults: String = sandbox.faults.list().iter().map(|(id, fault)| format!("<li>{id}: <code>{}</code></li>", escape(&json!(fault).to_string()))).collect();
     let page = START_PAGE
         .replace("{{endpoint}}", &format!("http://{}", sandbox.listen))
         .replace("{{account}}", &sandbox.cloud.account)
@@ -132,11 +127,7 @@ struct TokenBody {
     token: String,
 }
 
-async fn verify(
-    State(sandbox): State<Arc<Sandbox>>,
-    Path(cluster): Path<String>,
-    axum::Json(body): axum::Json<TokenBody>,
-) -> Response<Body> {
+async fn verify(State(sandbox): State<Arc<Sandbox>>, Path(cluster): Path<String>, axum::Json(body): axum::Json<TokenBody>) -> Response<Body> {
     if !tokens::is_cluster_name(&cluster) {
         return json_answer(StatusCode::UNAUTHORIZED, &json!({ "reason": "this is no cluster's name" }));
     }

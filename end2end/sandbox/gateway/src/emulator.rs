@@ -41,8 +41,7 @@ impl Emulator {
         fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
         fs::create_dir_all(options.state.join("logs")).context("make the log folder")?;
         Self::end_left_over(&options.state).await?;
-        TcpListener::bind(address)
-            .with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
+        TcpListener::bind(address).with_context(|| format!("port {} is busy, and the AWS emulator needs it; choose another --listen", address.port()))?;
         let log = fs::File::create(&log_path).with_context(|| format!("make {}", log_path.display()))?;
 
         // The kernel ends the emulator with the thread that starts it here, which is the program's main one: a killed sandbox leaves none.
@@ -59,8 +58,7 @@ impl Emulator {
             .stderr(log)
             // Ctrl-C goes to a whole process group: the emulator is stopped by us, after its clients.
             .process_group(0);
-        let mut child =
-            tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("start {}", program.display()))?;
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("start {}", program.display()))?;
         if let Some(pid) = child.id() {
             fs::write(&pid_file, pid.to_string()).with_context(|| format!("write {}", pid_file.display()))?;
         }
@@ -76,10 +74,7 @@ impl Emulator {
         let data = data_folder(state);
         let Ok(text) = fs::read_to_string(pid_file(state)) else { return Ok(()) };
         let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
-        let is_ours = || {
-            fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()))
-        };
+        let is_ours = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes()));
         if !is_ours() {
             return Ok(());
         }
@@ -127,10 +122,8 @@ async fn wait_until_healthy(child: &mut Child, address: SocketAddr, http: &HttpC
         if let Some(status) = child.try_wait().context("look after the AWS emulator")? {
             bail!("the AWS emulator ended at its start ({status}); its log is {}", log.display());
         }
-        let request = Request::get(format!("http://{address}/_fakecloud/health"))
-            .header("host", address.to_string())
-            .body(Body::empty())
-            .context("ask for the emulator's health")?;
+        let request =
+            Request::get(format!("http://{address}/_fakecloud/health")).header("host", address.to_string()).body(Body::empty()).context("ask for the emulator's health")?;
         if http.fetch(request).await.is_ok_and(|response| response.status().is_success()) {
             return Ok(());
         }

@@ -130,21 +130,14 @@ impl Faults {
 
     /// Waits as long as latency faults say, and returns the error a call has to fail with.
     pub async fn strike(&self, service: &str, action: &str) -> Option<AwsError> {
-        let struck = self.take(
-            |fault| fault.strikes(service, action),
-            |kind| matches!(kind, Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. }),
-        );
+        let struck = self.take(|fault| fault.strikes(service, action), |kind| matches!(kind, Kind::AwsThrottle | Kind::AwsError { .. } | Kind::AwsLatency { .. }));
         let mut error = None;
         for kind in struck {
             match kind {
                 Kind::AwsLatency { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
                 Kind::AwsThrottle => error = Some(throttled(service)),
                 Kind::AwsError { status } => error = Some(failed(service, status)),
-                Kind::AwsAnswerLost
-                | Kind::RegistryDown
-                | Kind::ApiServerDown { .. }
-                | Kind::ApiServerSlow { .. }
-                | Kind::NodeLost { .. } => {}
+                Kind::AwsAnswerLost | Kind::RegistryDown | Kind::ApiServerDown { .. } | Kind::ApiServerSlow { .. } | Kind::NodeLost { .. } => {}
             }
         }
         error

@@ -38,8 +38,7 @@ const SPECIAL: &[(&str, u32, u64, u32)] = &[
 /// Families with so many GiB of memory for each vCPU.
 const FAMILIES: &[(&str, u64)] = &[("m5", 4), ("m6i", 4), ("m7i", 4), ("c5", 2), ("c6i", 2), ("c7i", 2), ("r5", 8), ("r6i", 8), ("r7i", 8)];
 
-const SIZES: &[(&str, u32)] =
-    &[("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32), ("12xlarge", 48), ("16xlarge", 64), ("24xlarge", 96)];
+const SIZES: &[(&str, u32)] = &[("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32), ("12xlarge", 48), ("16xlarge", 64), ("24xlarge", 96)];
 
 /// The capacity of `instance_type`; none when the sandbox does not know it.
 pub fn capacity(instance_type: &str) -> Option<Capacity> {

@@ -36,15 +36,7 @@ impl Principal {
     /// The account's root, who may do everything.
     pub fn root(account: &str) -> Self {
         let arn = format!("arn:aws:iam::{account}:root");
-        Self {
-            identity_arn: arn.clone(),
-            arn,
-            user_id: account.to_owned(),
-            account: account.to_owned(),
-            session_policies: Vec::new(),
-            secret: None,
-            expires: None,
-        }
+        Self { identity_arn: arn.clone(), arn, user_id: account.to_owned(), account: account.to_owned(), session_policies: Vec::new(), secret: None, expires: None }
     }
 
     /// Whether this is the account's root.
@@ -143,21 +135,12 @@ async fn user_principal(cloud: &Cloud, user: &str) -> Result<Option<Principal>, 
         Err(error) => return Err(error),
     };
     let (Some(arn), Some(user_id)) = (xml::first(&answer, "Arn"), xml::first(&answer, "UserId")) else { return Ok(None) };
-    Ok(Some(Principal {
-        identity_arn: arn.clone(),
-        account: account_of(&arn),
-        arn,
-        user_id,
-        session_policies: Vec::new(),
-        secret: None,
-        expires: None,
-    }))
+    Ok(Some(Principal { identity_arn: arn.clone(), account: account_of(&arn), arn, user_id, session_policies: Vec::new(), secret: None, expires: None }))
 }
 
 async fn assumed_role(cloud: &Cloud, form: &[(String, String)], answer: &str) -> Result<Option<(String, Principal)>, CloudError> {
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let (Some(key), Some(arn), Some(user_id), Some(role)) =
-        (xml::first(answer, "AccessKeyId"), xml::first(answer, "Arn"), xml::first(answer, "AssumedRoleId"), field("RoleArn"))
+    let (Some(key), Some(arn), Some(user_id), Some(role)) = (xml::first(answer, "AccessKeyId"), xml::first(answer, "Arn"), xml::first(answer, "AssumedRoleId"), field("RoleArn"))
     else {
         return Ok(None);
     };
@@ -189,13 +172,10 @@ async fn caller(book: &Book, cloud: &Cloud, caller_key: &str, answer: &str) -> R
     if is_root_key(caller_key) || book.read(|entries| entries.principals.contains_key(caller_key)) {
         return Ok(None);
     }
-    let (Some(arn), Some(user_id), Some(account)) =
-        (xml::first(answer, "Arn"), xml::first(answer, "UserId"), xml::first(answer, "Account"))
-    else {
+    let (Some(arn), Some(user_id), Some(account)) = (xml::first(answer, "Arn"), xml::first(answer, "UserId"), xml::first(answer, "Account")) else {
         return Ok(None);
     };
-    let mut principal =
-        Principal { identity_arn: arn.clone(), arn, user_id, account, session_policies: Vec::new(), secret: None, expires: None };
+    let mut principal = Principal { identity_arn: arn.clone(), arn, user_id, account, session_policies: Vec::new(), secret: None, expires: None };
     if principal.arn.contains(":assumed-role/") {
         principal.identity_arn = role_arn(cloud, &principal.canonical_arn()).await?;
     }

@@ -42,8 +42,7 @@ async fn signed(sandbox: &Arc<Sandbox>, scope: Scope, parts: Parts, body: Body) 
     let body = match axum::body::to_bytes(body, SMALL_BODY).await {
         Ok(body) => body,
         Err(error) => {
-            return AwsError::new(StatusCode::BAD_REQUEST, "InvalidRequestException", format!("the request could not be read: {error}"))
-                .answer(&service);
+            return AwsError::new(StatusCode::BAD_REQUEST, "InvalidRequestException", format!("the request could not be read: {error}")).answer(&service);
         }
     };
     match service.as_str() {
@@ -194,12 +193,8 @@ pub async fn forward_whole(sandbox: &Sandbox, parts: Parts, body: Bytes) -> Resu
 
 fn upstream(sandbox: &Sandbox, mut parts: Parts, body: Body) -> Request<Body> {
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    parts.uri = Uri::builder()
-        .scheme("http")
-        .authority(sandbox.cloud.address().to_string())
-        .path_and_query(path)
-        .build()
-        .expect("an address and a path that was parsed before make a URI");
+    parts.uri =
+        Uri::builder().scheme("http").authority(sandbox.cloud.address().to_string()).path_and_query(path).build().expect("an address and a path that was parsed before make a URI");
     parts.version = http::Version::HTTP_11;
     drop_hop_by_hop(&mut parts.headers);
     Request::from_parts(parts, body)

@@ -46,13 +46,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the state folder's book or registry cannot be read.
-    pub fn new(
-        listen: SocketAddr,
-        state: &std::path::Path,
-        cloud: Cloud,
-        http: HttpClient,
-        planes: Arc<dyn ControlPlanes>,
-    ) -> Result<Self> {
+    pub fn new(listen: SocketAddr, state: &std::path::Path, cloud: Cloud, http: HttpClient, planes: Arc<dyn ControlPlanes>) -> Result<Self> {
         Ok(Self {
             listen,
             cloud,

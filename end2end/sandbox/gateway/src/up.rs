@@ -73,8 +73,7 @@ async fn run(options: &Options, parts: &mut Parts) -> Result<()> {
     parts.emulator = Some(Emulator::start(options, emulator_address, &http).await?);
     tracing::info!("the AWS emulator answers");
 
-    let config =
-        PlanesConfig { state: options.state.join("kubernetes"), gateway_port: options.listen.port(), programs: options.programs()? };
+    let config = PlanesConfig { state: options.state.join("kubernetes"), gateway_port: options.listen.port(), programs: options.programs()? };
     let planes = Arc::new(Planes::start(config).await.context("start the Kubernetes side")?);
     parts.planes = Some(Arc::clone(&planes));
     tracing::info!("etcd and the webhooks answer");
@@ -137,9 +136,7 @@ async fn listen(options: &Options) -> Result<TcpListener> {
     if !options.listen.ip().is_loopback() {
         bail!("--listen {} is not a loopback address: the sandbox lets anyone who reaches it in", options.listen);
     }
-    TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("port {} is busy; choose another --listen (the ports after it are used too)", options.listen.port()))
+    TcpListener::bind(options.listen).await.with_context(|| format!("port {} is busy; choose another --listen (the ports after it are used too)", options.listen.port()))
 }
 
 /// Removes a file of keys that no longer open anything.
@@ -160,10 +157,7 @@ struct StopSignals {
 
 impl StopSignals {
     fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?, terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")? })
     }
 
     async fn received(&mut self) {

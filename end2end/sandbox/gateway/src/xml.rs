@@ -14,11 +14,7 @@ pub fn records(xml: &str, parent: &str, tags: &[&str]) -> Vec<Vec<String>> {
     document
         .descendants()
         .filter(|node| node.has_tag_name_any(parent))
-        .filter_map(|node| {
-            tags.iter()
-                .map(|tag| node.children().find(|child| child.has_tag_name_any(tag)).and_then(|child| child.text()).map(str::to_owned))
-                .collect()
-        })
+        .filter_map(|node| tags.iter().map(|tag| node.children().find(|child| child.has_tag_name_any(tag)).and_then(|child| child.text()).map(str::to_owned)).collect())
         .collect()
 }
 

@@ -132,12 +132,7 @@ async fn slipway(environment: &BTreeMap<String, String>, port: u16) -> Client {
     let role = environment["SLIPWAY_AWS_ROLE_ARN"].as_str();
     let without_id = user.query("sts", "AssumeRole", &[("RoleArn", role), ("RoleSessionName", "portal")]).await.unwrap();
     assert_eq!(without_id.error_code(), "AccessDenied", "the role wants its external id");
-    let parameters = [
-        ("RoleArn", role),
-        ("RoleSessionName", "portal"),
-        ("ExternalId", environment["SLIPWAY_AWS_EXTERNAL_ID"].as_str()),
-        ("SourceIdentity", "somebody"),
-    ];
+    let parameters = [("RoleArn", role), ("RoleSessionName", "portal"), ("ExternalId", environment["SLIPWAY_AWS_EXTERNAL_ID"].as_str()), ("SourceIdentity", "somebody")];
     let taken = user.query("sts", "AssumeRole", &parameters).await.unwrap().success().unwrap();
     user.with_keys(taken.keys().unwrap())
 }

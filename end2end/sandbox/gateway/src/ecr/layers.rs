@@ -30,12 +30,7 @@ impl From<BlobError> for RegistryError {
 ///
 /// # Errors
 /// What the distribution specification says for it.
-pub async fn answer(
-    sandbox: &Sandbox,
-    principal: &Principal,
-    target: &Target,
-    request: Request<Body>,
-) -> Result<Response<Body>, RegistryError> {
+pub async fn answer(sandbox: &Sandbox, principal: &Principal, target: &Target, request: Request<Body>) -> Result<Response<Body>, RegistryError> {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let rest: Vec<&str> = target.rest.iter().map(String::as_str).collect();
@@ -59,13 +54,7 @@ pub async fn answer(
     }
 }
 
-async fn begin(
-    sandbox: &Sandbox,
-    principal: &Principal,
-    target: &Target,
-    query: &str,
-    body: Body,
-) -> Result<Response<Body>, RegistryError> {
+async fn begin(sandbox: &Sandbox, principal: &Principal, target: &Target, query: &str, body: Body) -> Result<Response<Body>, RegistryError> {
     // A layer of another repository that the caller may read need not be sent again.
     if let (Some(mount), Some(from)) = (query_value(query, "mount"), query_value(query, "from")) {
         let digest = BlobDigest::parse(&mount)?;
@@ -100,11 +89,7 @@ async fn read(sandbox: &Sandbox, target: &Target, digest: &str, with_content: bo
         false => Body::empty(),
     };
     let mut response = Response::new(body);
-    for (name, value) in [
-        ("content-type", "application/octet-stream".to_owned()),
-        ("content-length", size.to_string()),
-        ("docker-content-digest", digest.to_string()),
-    ] {
+    for (name, value) in [("content-type", "application/octet-stream".to_owned()), ("content-length", size.to_string()), ("docker-content-digest", digest.to_string())] {
         response.headers_mut().insert(name, value.parse().expect("digests and numbers are valid header values"));
     }
     Ok(response)
@@ -138,11 +123,8 @@ pub async fn check_manifest(sandbox: &Sandbox, target: &Target, body: Body) -> R
 }
 
 fn upload(status: StatusCode, target: &Target, id: &str, length: u64) -> Response<Body> {
-    let headers = [
-        ("location", format!("/v2/{}/blobs/uploads/{id}", target.repository)),
-        ("range", format!("0-{}", length.saturating_sub(1))),
-        ("docker-upload-uuid", id.to_owned()),
-    ];
+    let headers =
+        [("location", format!("/v2/{}/blobs/uploads/{id}", target.repository)), ("range", format!("0-{}", length.saturating_sub(1))), ("docker-upload-uuid", id.to_owned())];
     empty(status, &headers)
 }
 

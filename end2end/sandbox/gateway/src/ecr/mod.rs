@@ -38,8 +38,7 @@ fn digest(content: &[u8]) -> String {
 }
 
 /// ECR's own calls for layers; the registry is where the sandbox takes them.
-const LAYER_CALLS: [&str; 5] =
-    ["BatchCheckLayerAvailability", "CompleteLayerUpload", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart"];
+const LAYER_CALLS: [&str; 5] = ["BatchCheckLayerAvailability", "CompleteLayerUpload", "GetDownloadUrlForLayer", "InitiateLayerUpload", "UploadLayerPart"];
 
 /// Answers a call to ECR's API.
 pub async fn answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, body: Bytes) -> Response<Body> {
@@ -60,8 +59,7 @@ async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: 
     let principal = principal_of(sandbox, &scope.key).await?;
     let body: Value = match bytes.is_empty() {
         true => Value::Null,
-        false => serde_json::from_slice(&bytes)
-            .map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
+        false => serde_json::from_slice(&bytes).map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
     };
     for wish in wishes(sandbox, &scope.region, &action, &body) {
         if let Verdict::Denied(sentence) = authorize(&sandbox.cloud, &principal, &wish).await.map_err(failed)? {
@@ -104,12 +102,8 @@ fn wishes(sandbox: &Sandbox, region: &str, action: &str, body: &Value) -> Vec<Wi
     } else {
         vec!["*".to_owned()]
     };
-    let tags: Vec<(String, String)> = body["tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned())))
-        .collect();
+    let tags: Vec<(String, String)> =
+        body["tags"].as_array().into_iter().flatten().filter_map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned()))).collect();
     resources.into_iter().map(|resource| Wish::new(format!("ecr:{action}"), resource).with_request_tags(&tags)).collect()
 }
 

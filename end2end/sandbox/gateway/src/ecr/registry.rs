@@ -65,8 +65,7 @@ pub async fn answer(sandbox: &Arc<Sandbox>, request: Request<Body>) -> Response<
 }
 
 async fn authorized(sandbox: &Arc<Sandbox>, principal: &Principal, request: Request<Body>) -> Result<Response<Body>, RegistryError> {
-    let target = Target::parse(request.uri().path())
-        .ok_or_else(|| RegistryError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "the registry has no such path"))?;
+    let target = Target::parse(request.uri().path()).ok_or_else(|| RegistryError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "the registry has no such path"))?;
     for action in target.actions(request.method()) {
         require(sandbox, principal, action, &target.repository).await?;
     }
@@ -183,8 +182,7 @@ impl Target {
 }
 
 fn unauthorized(sandbox: &Sandbox) -> Response<Body> {
-    let mut response =
-        RegistryError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "get a token with `aws ecr get-login-password`").answer();
+    let mut response = RegistryError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "get a token with `aws ecr get-login-password`").answer();
     let challenge = format!("Basic realm=\"http://{}/\",service=\"ecr.amazonaws.com\"", sandbox.registry());
     response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge.parse().expect("an address is a valid header value"));
     response

@@ -6,8 +6,7 @@ use crate::sandbox::Sandbox;
 
 /// Puts the instances into the description of node groups' Auto Scaling groups; none when there is nothing to add.
 pub fn complete(sandbox: &Sandbox, answer: &str) -> Option<String> {
-    let groups: Vec<NodeGroupRecord> =
-        sandbox.book.read(|entries| entries.clusters.values().flat_map(|record| record.node_groups.values().cloned()).collect());
+    let groups: Vec<NodeGroupRecord> = sandbox.book.read(|entries| entries.clusters.values().flat_map(|record| record.node_groups.values().cloned()).collect());
     let mut completed = answer.to_owned();
     for group in groups.iter().filter(|group| !group.instances.is_empty()) {
         let name = format!("<AutoScalingGroupName>{}</AutoScalingGroupName>", group.auto_scaling_group);

@@ -37,10 +37,7 @@ pub fn check_create(call: &Call<'_>) -> Result<(), AwsError> {
     }
     let version = call.body["version"].as_str().unwrap_or(DEFAULT_VERSION);
     if !VERSIONS.contains(&version) {
-        return Err(AwsError::invalid_parameter(format!(
-            "unsupported Kubernetes version {version}; the sandbox has {}",
-            VERSIONS.join(", ")
-        )));
+        return Err(AwsError::invalid_parameter(format!("unsupported Kubernetes version {version}; the sandbox has {}", VERSIONS.join(", "))));
     }
     let access = &call.body["accessConfig"];
     let mode = access["authenticationMode"].as_str().unwrap_or(MODES[0]);
@@ -48,9 +45,7 @@ pub fn check_create(call: &Call<'_>) -> Result<(), AwsError> {
         return Err(AwsError::invalid_parameter(format!("unknown authentication mode {mode}")));
     }
     if mode == MODES[0] && access["bootstrapClusterCreatorAdminPermissions"] == false {
-        return Err(AwsError::invalid_parameter(
-            "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP",
-        ));
+        return Err(AwsError::invalid_parameter("bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode is set to CONFIG_MAP"));
     }
     Ok(())
 }
@@ -94,13 +89,7 @@ pub async fn created(call: &Call<'_>, answer: &mut Value) -> Result<(), AwsError
 
 /// A cluster's plane, as the Kubernetes side wants it.
 pub fn spec(sandbox: &Sandbox, name: &str, record: &ClusterRecord) -> PlaneSpec {
-    PlaneSpec {
-        name: name.to_owned(),
-        arn: record.arn.clone(),
-        region: record.region.clone(),
-        account: sandbox.cloud.account.clone(),
-        version: record.version.clone(),
-    }
+    PlaneSpec { name: name.to_owned(), arn: record.arn.clone(), region: record.region.clone(), account: sandbox.cloud.account.clone(), version: record.version.clone() }
 }
 
 /// Puts the truth about the control plane into a cluster's description.
@@ -211,10 +200,7 @@ pub fn check_update_version(call: &Call<'_>) -> Result<(), AwsError> {
     let Some(record) = record(call) else { return Ok(()) };
     let wanted = call.body["version"].as_str().unwrap_or_default();
     if let Some((id, _)) = record.updates.iter().find(|(_, progress)| **progress == Progress::InProgress) {
-        return Err(AwsError::in_use(format!(
-            "Cannot VersionUpdate because cluster {} currently has update {id} in progress",
-            call.route.cluster
-        )));
+        return Err(AwsError::in_use(format!("Cannot VersionUpdate because cluster {} currently has update {id} in progress", call.route.cluster)));
     }
     if call.sandbox.planes.status(&call.route.cluster) != PlaneStatus::Active {
         return Err(AwsError::in_use(format!("Cannot VersionUpdate because cluster {} is not ACTIVE", call.route.cluster)));
@@ -282,10 +268,7 @@ pub fn check_update_config(call: &Call<'_>) -> Result<(), AwsError> {
     let place = |mode: &str| MODES.iter().position(|known| *known == mode);
     match (place(&record.authentication_mode), place(wanted)) {
         (Some(from), Some(to)) if to == from + 1 => Ok(()),
-        _ => Err(AwsError::invalid_parameter(format!(
-            "Unsupported authentication mode update from {} to {wanted}",
-            record.authentication_mode
-        ))),
+        _ => Err(AwsError::invalid_parameter(format!("Unsupported authentication mode update from {} to {wanted}", record.authentication_mode))),
     }
 }
 

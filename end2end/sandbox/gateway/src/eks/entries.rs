@@ -19,9 +19,9 @@ pub const CLUSTER_ADMIN: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEK
 /// EKS's refusal.
 pub fn check(call: &Call<'_>) -> Result<(), AwsError> {
     match clusters::record(call) {
-        Some(record) if record.authentication_mode == "CONFIG_MAP" => Err(AwsError::invalid_request(
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
-        )),
+        Some(record) if record.authentication_mode == "CONFIG_MAP" => {
+            Err(AwsError::invalid_request("The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."))
+        }
         _ => check_entry(call),
     }
 }
@@ -29,16 +29,13 @@ pub fn check(call: &Call<'_>) -> Result<(), AwsError> {
 /// What EKS refuses in an entry of a node's type, and in a policy that does not exist.
 fn check_entry(call: &Call<'_>) -> Result<(), AwsError> {
     let kind = call.body["type"].as_str().unwrap_or("STANDARD");
-    let names_someone =
-        !call.body["username"].is_null() || call.body["kubernetesGroups"].as_array().is_some_and(|groups| !groups.is_empty());
+    let names_someone = !call.body["username"].is_null() || call.body["kubernetesGroups"].as_array().is_some_and(|groups| !groups.is_empty());
     if call.route.action == "CreateAccessEntry" && kind != "STANDARD" && names_someone {
         return Err(AwsError::invalid_parameter(format!("username and kubernetesGroups cannot be set for access entries of type {kind}")));
     }
     let groups = call.body["kubernetesGroups"].as_array().into_iter().flatten().filter_map(Value::as_str);
     if let Some(reserved) = groups.into_iter().find(|group| group.starts_with("system:") || group.starts_with("eks:")) {
-        return Err(AwsError::invalid_parameter(format!(
-            "The kubernetes group name {reserved} is invalid, it cannot start with system: or eks:"
-        )));
+        return Err(AwsError::invalid_parameter(format!("The kubernetes group name {reserved} is invalid, it cannot start with system: or eks:")));
     }
     let policy = call.body["policyArn"].as_str();
     if let Some(policy) = policy.filter(|policy| call.route.action == "AssociateAccessPolicy" && !is_access_policy(policy)) {
@@ -48,8 +45,7 @@ fn check_entry(call: &Call<'_>) -> Result<(), AwsError> {
 }
 
 fn is_access_policy(arn: &str) -> bool {
-    arn.strip_prefix("arn:aws:eks::aws:cluster-access-policy/")
-        .is_some_and(|name| name.starts_with("AmazonEKS") && name.ends_with("Policy"))
+    arn.strip_prefix("arn:aws:eks::aws:cluster-access-policy/").is_some_and(|name| name.starts_with("AmazonEKS") && name.ends_with("Policy"))
 }
 
 /// Makes a cluster's creator its administrator.
@@ -108,10 +104,7 @@ pub fn complete(sandbox: &Sandbox, entry: &mut Value) {
 /// # Errors
 /// `not found` for a cluster that is not there; otherwise the emulator's failure.
 pub async fn access(sandbox: &Sandbox, cluster: &str) -> Result<Value, AwsError> {
-    let record = sandbox
-        .book
-        .read(|entries| entries.clusters.get(cluster).cloned())
-        .ok_or_else(|| AwsError::not_found(format!("No cluster found for name: {cluster}.")))?;
+    let record = sandbox.book.read(|entries| entries.clusters.get(cluster).cloned()).ok_or_else(|| AwsError::not_found(format!("No cluster found for name: {cluster}.")))?;
     let mut mapped = Vec::new();
     if record.authentication_mode != "CONFIG_MAP" && record.deleting.is_none() {
         for principal in list(sandbox, &record.region, &entries_path(cluster), "accessEntries").await.map_err(failed)? {

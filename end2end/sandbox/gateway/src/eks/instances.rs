@@ -71,9 +71,7 @@ pub async fn create_profile(cloud: &Cloud, profile: &str, role_arn: &str) -> Res
 pub async fn delete_profile(cloud: &Cloud, profile: &str, role_arn: &str) -> Result<(), CloudError> {
     let role = role_arn.rsplit('/').next().unwrap_or(role_arn);
     let name = ("InstanceProfileName".to_owned(), profile.to_owned());
-    for (action, parameters) in
-        [("RemoveRoleFromInstanceProfile", vec![name.clone(), ("RoleName".into(), role.into())]), ("DeleteInstanceProfile", vec![name])]
-    {
+    for (action, parameters) in [("RemoveRoleFromInstanceProfile", vec![name.clone(), ("RoleName".into(), role.into())]), ("DeleteInstanceProfile", vec![name])] {
         match cloud.query("iam", IAM, action, &parameters).await {
             Ok(_) => {}
             Err(error) if error.code() == "NoSuchEntity" => {}
@@ -87,13 +85,7 @@ pub async fn delete_profile(cloud: &Cloud, profile: &str, role_arn: &str) -> Res
 ///
 /// # Errors
 /// When the emulator refuses one; those started before it are ended again.
-pub async fn start(
-    sandbox: &Sandbox,
-    cluster: &str,
-    name: &str,
-    group: &NodeGroupRecord,
-    count: usize,
-) -> Result<Vec<Instance>, CloudError> {
+pub async fn start(sandbox: &Sandbox, cluster: &str, name: &str, group: &NodeGroupRecord, count: usize) -> Result<Vec<Instance>, CloudError> {
     let cloud = &sandbox.cloud;
     let subnets = subnets(cloud, &group.subnets).await?;
     let mut started: Vec<Instance> = Vec::new();
@@ -116,14 +108,7 @@ pub async fn start(
     Ok(started)
 }
 
-async fn start_one(
-    cloud: &Cloud,
-    cluster: &str,
-    name: &str,
-    group: &NodeGroupRecord,
-    subnet: &Subnet,
-    address: &str,
-) -> Result<Instance, CloudError> {
+async fn start_one(cloud: &Cloud, cluster: &str, name: &str, group: &NodeGroupRecord, subnet: &Subnet, address: &str) -> Result<Instance, CloudError> {
     let instance_type = group.instance_types.first().map_or("t3.medium", String::as_str);
     let mut parameters: Vec<(String, String)> = [
         ("ImageId", IMAGE),
@@ -168,8 +153,7 @@ pub async fn end(cloud: &Cloud, instances: &[Instance]) -> Result<(), CloudError
     if instances.is_empty() {
         return Ok(());
     }
-    let ids: Vec<(String, String)> =
-        instances.iter().enumerate().map(|(index, instance)| (format!("InstanceId.{}", index + 1), instance.instance_id.clone())).collect();
+    let ids: Vec<(String, String)> = instances.iter().enumerate().map(|(index, instance)| (format!("InstanceId.{}", index + 1), instance.instance_id.clone())).collect();
     match cloud.query("ec2", EC2, "TerminateInstances", &ids).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == "InvalidInstanceID.NotFound" => Ok(()),
@@ -212,10 +196,7 @@ pub async fn credentials(sandbox: &Sandbox, id: &str) -> Result<Value, AwsError>
     let answer = sandbox.cloud.query("iam", IAM, "GetRole", &[("RoleName".into(), role.into())]).await.map_err(super::failed)?;
     let trust = xml::first(&answer, "AssumeRolePolicyDocument").unwrap_or_default();
     if !trusts_ec2(&percent_encoding::percent_decode_str(&trust).decode_utf8_lossy()) {
-        return Err(AwsError::denied(
-            "eks",
-            format!("EC2 cannot assume the role {}: its trust policy does not allow ec2.amazonaws.com", group.role_arn),
-        ));
+        return Err(AwsError::denied("eks", format!("EC2 cannot assume the role {}: its trust policy does not allow ec2.amazonaws.com", group.role_arn)));
     }
     let path = format!("/_fakecloud/ec2/imds/{id}/latest/meta-data/iam/security-credentials/{role}");
     let given = sandbox.cloud.rest("ec2", &sandbox.cloud.region, http::Method::GET, &path, None).await.map_err(super::failed)?;
@@ -230,9 +211,7 @@ pub async fn credentials(sandbox: &Sandbox, id: &str) -> Result<Value, AwsError>
         account: sandbox.cloud.account.clone(),
         session_policies: Vec::new(),
         secret: given["SecretAccessKey"].as_str().map(str::to_owned),
-        expires: given["Expiration"]
-            .as_str()
-            .and_then(|at| time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok()),
+        expires: given["Expiration"].as_str().and_then(|at| time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok()),
     };
     sandbox.book.change(|entries| entries.principals.insert(key.to_owned(), principal));
     Ok(json!({
@@ -269,9 +248,7 @@ mod tests {
 
     #[test]
     fn a_trust_policy_has_to_name_ec2() {
-        let trust = |service: &str| {
-            format!(r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"Service":{service}}},"Action":"sts:AssumeRole"}}]}}"#)
-        };
+        let trust = |service: &str| format!(r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"Service":{service}}},"Action":"sts:AssumeRole"}}]}}"#);
         assert!(trusts_ec2(&trust(r#""ec2.amazonaws.com""#)));
         assert!(trusts_ec2(&trust(r#"["eks.amazonaws.com","ec2.amazonaws.com"]"#)));
         assert!(!trusts_ec2(&trust(r#""eks.amazonaws.com""#)));

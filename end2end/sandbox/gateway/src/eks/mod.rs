@@ -55,21 +55,15 @@ pub async fn answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, body: B
 }
 
 async fn try_answer(sandbox: &Arc<Sandbox>, scope: &Scope, parts: Parts, bytes: Bytes) -> Result<Response<Body>, AwsError> {
-    let route = Route::of(&parts.method, parts.uri.path()).ok_or_else(|| {
-        AwsError::new(
-            StatusCode::NOT_FOUND,
-            "UnknownOperationException",
-            format!("{} {} is no EKS call of the sandbox", parts.method, parts.uri.path()),
-        )
-    })?;
+    let route = Route::of(&parts.method, parts.uri.path())
+        .ok_or_else(|| AwsError::new(StatusCode::NOT_FOUND, "UnknownOperationException", format!("{} {} is no EKS call of the sandbox", parts.method, parts.uri.path())))?;
     if let Some(error) = sandbox.faults.strike("eks", route.action).await {
         return Err(error);
     }
     let principal = principal_of(sandbox, &scope.key).await?;
     let body = match bytes.is_empty() {
         true => Value::Null,
-        false => serde_json::from_slice(&bytes)
-            .map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
+        false => serde_json::from_slice(&bytes).map_err(|error| AwsError::new(StatusCode::BAD_REQUEST, "SerializationException", format!("the body is not JSON: {error}")))?,
     };
     let call = Call { sandbox, route, region: scope.region.clone(), principal, body };
     for wish in wishes::of(&call).await? {

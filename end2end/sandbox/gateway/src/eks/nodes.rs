@@ -17,14 +17,7 @@ pub async fn grow(sandbox: &Sandbox, cluster: &str, name: &str, count: usize) ->
 
 /// A group with some of its instances, as the Kubernetes side wants it.
 pub fn node_group(name: &str, group: &NodeGroupRecord, instances: Vec<Instance>) -> NodeGroup {
-    NodeGroup {
-        name: name.to_owned(),
-        kind: group.kind,
-        instances,
-        labels: group.labels.clone(),
-        taints: group.taints.clone(),
-        role_arn: group.role_arn.clone(),
-    }
+    NodeGroup { name: name.to_owned(), kind: group.kind, instances, labels: group.labels.clone(), taints: group.taints.clone(), role_arn: group.role_arn.clone() }
 }
 
 /// Brings a group to `wanted` nodes.

@@ -116,17 +116,12 @@ impl Route {
     pub fn item_kind(&self) -> Option<ItemKind> {
         Some(match self.action {
             "DescribeNodegroup" | "DeleteNodegroup" | "UpdateNodegroupConfig" | "UpdateNodegroupVersion" => ItemKind::Nodegroup,
-            "DescribeAccessEntry"
-            | "DeleteAccessEntry"
-            | "UpdateAccessEntry"
-            | "AssociateAccessPolicy"
-            | "ListAssociatedAccessPolicies"
-            | "DisassociateAccessPolicy" => ItemKind::AccessEntry,
+            "DescribeAccessEntry" | "DeleteAccessEntry" | "UpdateAccessEntry" | "AssociateAccessPolicy" | "ListAssociatedAccessPolicies" | "DisassociateAccessPolicy" => {
+                ItemKind::AccessEntry
+            }
             "DescribeAddon" | "DeleteAddon" | "UpdateAddon" => ItemKind::Addon,
             "DescribeFargateProfile" | "DeleteFargateProfile" => ItemKind::FargateProfile,
-            "DescribePodIdentityAssociation" | "DeletePodIdentityAssociation" | "UpdatePodIdentityAssociation" => {
-                ItemKind::PodIdentityAssociation
-            }
+            "DescribePodIdentityAssociation" | "DeletePodIdentityAssociation" | "UpdatePodIdentityAssociation" => ItemKind::PodIdentityAssociation,
             _ => return None,
         })
     }

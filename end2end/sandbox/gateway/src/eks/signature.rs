@@ -23,11 +23,9 @@ pub struct Signed<'a> {
 
 /// Whether the URL was signed with `secret`.
 pub fn is_signed_with(signed: &Signed<'_>, secret: &str) -> bool {
-    let pairs: Vec<(String, String)> =
-        form_urlencoded::parse(signed.query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(signed.query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     let value = |name: &str| pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
-    let (Some(credential), Some(date), Some(headers), Some(signature)) =
-        (value("X-Amz-Credential"), value("X-Amz-Date"), value("X-Amz-SignedHeaders"), value("X-Amz-Signature"))
+    let (Some(credential), Some(date), Some(headers), Some(signature)) = (value("X-Amz-Credential"), value("X-Amz-Date"), value("X-Amz-SignedHeaders"), value("X-Amz-Signature"))
     else {
         return false;
     };
@@ -41,11 +39,8 @@ pub fn is_signed_with(signed: &Signed<'_>, secret: &str) -> bool {
 }
 
 fn canonical_request(signed: &Signed<'_>, pairs: &[(String, String)], headers: &str) -> Option<String> {
-    let mut query: Vec<String> = pairs
-        .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("X-Amz-Signature"))
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
+    let mut query: Vec<String> =
+        pairs.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("X-Amz-Signature")).map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     query.sort();
     let mut lines = String::new();
     for header in headers.split(';') {

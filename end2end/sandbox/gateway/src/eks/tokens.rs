@@ -31,17 +31,8 @@ const MAX_LENGTH: usize = 16 << 10;
 const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The only parameters a token's URL may have, in lower case; anything else could make it another call.
-const PARAMETERS: [&str; 9] = [
-    "action",
-    "version",
-    "x-amz-algorithm",
-    "x-amz-credential",
-    "x-amz-date",
-    "x-amz-expires",
-    "x-amz-security-token",
-    "x-amz-signature",
-    "x-amz-signedheaders",
-];
+const PARAMETERS: [&str; 9] =
+    ["action", "version", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders"];
 
 /// Whose token it is, as the Kubernetes side asks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -168,8 +159,7 @@ impl Presigned {
             return Err(refused("the token's X-Amz-Expires is more than a quarter of an hour"));
         }
         let date_format = format_description!("[year][month][day]T[hour][minute][second]Z");
-        let signed =
-            PrimitiveDateTime::parse(value("x-amz-date")?, &date_format).map_err(|_| refused("the token's X-Amz-Date is not a date"))?;
+        let signed = PrimitiveDateTime::parse(value("x-amz-date")?, &date_format).map_err(|_| refused("the token's X-Amz-Date is not a date"))?;
         let expires = signed.assume_utc() + LIFE;
         if expires <= now {
             return Err(refused("the token has expired"));
@@ -213,9 +203,7 @@ async fn caller(sandbox: &Sandbox, cluster: &str, presigned: &Presigned, answer:
     }
     let principal = principals::of_key(&sandbox.book, &sandbox.cloud, key).await.map_err(unjudged)?;
     // A refusal by policy comes after the signature's check; AWS answers GetCallerIdentity whatever the policies say.
-    let proven = answer.success
-        || proxy::is_policy_refusal(&answer.text)
-        || answer.is_too_old() && principal.as_ref().is_some_and(|principal| presigned.is_by(principal, cluster));
+    let proven = answer.success || proxy::is_policy_refusal(&answer.text) || answer.is_too_old() && principal.as_ref().is_some_and(|principal| presigned.is_by(principal, cluster));
     match principal {
         Some(principal) if proven => Ok(principal),
         _ => {

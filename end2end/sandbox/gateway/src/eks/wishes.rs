@@ -61,12 +61,8 @@ async fn item_arn(call: &Call<'_>, kind: ItemKind) -> Result<String, AwsError> {
         ItemKind::Nodegroup => (format!("/clusters/{cluster}/node-groups/{item}"), "/nodegroup/nodegroupArn", "nodegroup"),
         ItemKind::AccessEntry => (format!("/clusters/{cluster}/access-entries/{item}"), "/accessEntry/accessEntryArn", "access-entry"),
         ItemKind::Addon => (format!("/clusters/{cluster}/addons/{item}"), "/addon/addonArn", "addon"),
-        ItemKind::FargateProfile => {
-            (format!("/clusters/{cluster}/fargate-profiles/{item}"), "/fargateProfile/fargateProfileArn", "fargateprofile")
-        }
-        ItemKind::PodIdentityAssociation => {
-            (format!("/clusters/{cluster}/pod-identity-associations/{item}"), "/association/associationArn", "podidentityassociation")
-        }
+        ItemKind::FargateProfile => (format!("/clusters/{cluster}/fargate-profiles/{item}"), "/fargateProfile/fargateProfileArn", "fargateprofile"),
+        ItemKind::PodIdentityAssociation => (format!("/clusters/{cluster}/pod-identity-associations/{item}"), "/association/associationArn", "podidentityassociation"),
     };
     if let Some(found) = lookup(call, &path).await?
         && let Some(arn) = found.pointer(field).and_then(Value::as_str)

@@ -40,10 +40,7 @@ const FLEET: [Group; 3] = [
 pub async fn create(options: &Options, sandbox: &Arc<Sandbox>, client: &Client) -> Result<()> {
     let subnets = subnets(client).await?;
     let real = options.nodes == Nodes::Real;
-    tokio::try_join!(
-        cluster(sandbox, client, "lab", "1.35", &subnets, &LAB, real),
-        cluster(sandbox, client, "fleet", "1.34", &subnets, &FLEET, false),
-    )?;
+    tokio::try_join!(cluster(sandbox, client, "lab", "1.35", &subnets, &LAB, real), cluster(sandbox, client, "fleet", "1.34", &subnets, &FLEET, false),)?;
     Ok(())
 }
 
@@ -56,15 +53,7 @@ async fn subnets(client: &Client) -> Result<Vec<String>> {
     Ok(found.into_iter().take(ZONES).filter_map(|mut record| record.pop()).collect())
 }
 
-async fn cluster(
-    sandbox: &Sandbox,
-    client: &Client,
-    name: &str,
-    version: &str,
-    subnets: &[String],
-    groups: &[Group],
-    real: bool,
-) -> Result<()> {
+async fn cluster(sandbox: &Sandbox, client: &Client, name: &str, version: &str, subnets: &[String], groups: &[Group], real: bool) -> Result<()> {
     let account = &sandbox.cloud.account;
     let body = json!({
         "name": name,

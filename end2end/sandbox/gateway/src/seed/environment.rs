@@ -23,9 +23,7 @@ pub fn write(options: &Options, sandbox: &Sandbox) -> Result<()> {
     let documents = clusters.iter().map(|name| sandbox.planes.kubeconfig(name)).collect::<Result<Vec<_>>>()?;
     write_private(&kubeconfig, merged(&documents)?.to_string().as_bytes())?;
 
-    let key = |name: &str| {
-        sandbox.book.read(|entries| entries.seed_keys.get(name).cloned()).with_context(|| format!("the seed made no keys for {name}"))
-    };
+    let key = |name: &str| sandbox.book.read(|entries| entries.seed_keys.get(name).cloned()).with_context(|| format!("the seed made no keys for {name}"));
     let administrator = key(ADMINISTRATOR)?;
     let user = if options.seed == Seed::Demo { key(SLIPWAY)? } else { administrator.clone() };
     let mut lines: Vec<(&str, String)> = vec![

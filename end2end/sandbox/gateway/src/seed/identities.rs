@@ -85,9 +85,7 @@ async fn attach(root: &Client, role: &str, policy: &str) -> Result<()> {
 }
 
 fn service_trust(service: &str) -> String {
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"sts:AssumeRole"}}]}}"#
-    )
+    format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"sts:AssumeRole"}}]}}"#)
 }
 
 #[cfg(test)]

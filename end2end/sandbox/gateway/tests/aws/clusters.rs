@@ -54,8 +54,7 @@ async fn a_creator_can_be_left_out_and_is_hidden_where_only_the_config_map_maps(
     assert_eq!(access["creator"], format!("arn:aws:iam::{ACCOUNT}:user/admin"));
     assert_eq!(access["entries"], json!([]));
     let role = running.role("nodes", &trust_service("ec2.amazonaws.com"), None).await;
-    let group =
-        json!({ "nodegroupName": "g", "nodeRole": role, "subnets": running.subnets().await, "scalingConfig": { "desiredSize": 1 } });
+    let group = json!({ "nodegroupName": "g", "nodeRole": role, "subnets": running.subnets().await, "scalingConfig": { "desiredSize": 1 } });
     admin.eks(Method::POST, "/clusters/old/node-groups", Some(&group)).await.unwrap().success().unwrap();
     running.until_status("/clusters/old/node-groups/g", "nodegroup", "ACTIVE").await;
     let refused = admin.eks(Method::GET, "/clusters/old/access-entries", None).await.unwrap();
@@ -122,6 +121,19 @@ async fn a_plane_that_cannot_start_leaves_no_cluster() {
 }
 
 #[tokio::test]
+async fn a_plane_that_dies_shows_as_failed_with_its_last_words() {
+    let running = Running::start().await;
+    let root = running.root();
+    running.cluster(&root, "lab", "API").await;
+    *running.planes.failure.lock().unwrap() = Some("etcd is full".into());
+    let cluster = running.until_status("/clusters/lab", "cluster", "FAILED").await;
+    assert_eq!(cluster["health"]["issues"][0]["message"], "etcd is full");
+    let refused = root.eks(Method::POST, "/clusters/lab/updates", Some(&json!({ "version": "1.35" }))).await.unwrap();
+    assert_eq!(refused.error_code(), "ResourceInUseException");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn deleting_is_seen_until_it_is_done() {
     let running = Running::start().await;
     let root = running.root();
@@ -165,16 +177,12 @@ async fn a_node_group_has_instances_that_join_with_its_role() {
 
     let (_, access) = running.control("GET", "/_sandbox/eks/fleet/access", &Value::Null).await;
     let entry = access["entries"].as_array().unwrap().iter().find(|entry| entry["principalArn"] == role.as_str()).unwrap();
-    assert_eq!(
-        (&entry["type"], &entry["username"], &entry["groups"]),
-        (&json!("EC2_LINUX"), &json!("system:node:{{EC2PrivateDNSName}}"), &json!(["system:nodes"]))
-    );
+    assert_eq!((&entry["type"], &entry["username"], &entry["groups"]), (&json!("EC2_LINUX"), &json!("system:node:{{EC2PrivateDNSName}}"), &json!(["system:nodes"])));
 
     let (status, given) = running.control("GET", &format!("/_sandbox/instances/{id}/credentials"), &Value::Null).await;
     assert_eq!(status, 200, "{given}");
     let text = |field: &str| given[field].as_str().unwrap().to_owned();
-    let node =
-        running.client(gateway::client::Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey"), token: Some(text("Token")) });
+    let node = running.client(gateway::client::Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey"), token: Some(text("Token")) });
     let token = node.eks_token("fleet", std::time::SystemTime::now(), MINUTE).unwrap();
     let (status, identity) = running.control("POST", "/_sandbox/eks/fleet/verify", &json!({ "token": token })).await;
     assert_eq!((status, identity["sessionName"].as_str()), (200, Some(id.as_str())), "{identity}");
@@ -210,8 +218,7 @@ async fn a_node_group_has_instances_that_join_with_its_role() {
     assert_eq!(group["nodegroup"]["version"], "1.35");
 
     let smaller = json!({ "scalingConfig": { "minSize": 0, "desiredSize": 1, "maxSize": 5 } });
-    let update =
-        root.eks(Method::POST, "/clusters/fleet/node-groups/gpu/update-config", Some(&smaller)).await.unwrap().success().unwrap().json();
+    let update = root.eks(Method::POST, "/clusters/fleet/node-groups/gpu/update-config", Some(&smaller)).await.unwrap().success().unwrap().json();
     let path = format!("/clusters/fleet/updates/{}?nodegroupName=gpu", update["update"]["id"].as_str().unwrap());
     running.until_status(&path, "update", "Successful").await;
     assert_eq!(running.planes.nodes("fleet").len(), 1);
@@ -245,6 +252,8 @@ async fn a_node_group_that_cannot_be_is_refused_with_the_reason() {
     assert!(attempt(json!({ "instanceTypes": ["z9.huge"] })).await.contains("z9.huge"));
     assert!(attempt(json!({ "subnets": ["subnet-none"] })).await.contains("subnet-none"));
     assert!(attempt(json!({})).await.contains("role/nobody"));
+    assert!(attempt(json!({ "tags": { "sandbox:nodes": "real" } })).await.contains("one real node"));
+    assert!(attempt(json!({ "tags": { "sandbox:nodes": "imaginary" } })).await.contains("imaginary"));
     assert!(attempt(json!({ "scalingConfig": { "minSize": 2, "desiredSize": 1, "maxSize": 3 } })).await.contains("min size"));
     assert_eq!(root.eks(Method::GET, "/clusters/lab/node-groups", None).await.unwrap().json()["nodegroups"], json!([]));
     running.stop().await;

@@ -78,8 +78,7 @@ async fn cluster_faults_reach_the_plane_and_are_taken_back() {
     let slow = json!({ "kind": "api-server-slow", "cluster": "lab", "millis": 50 });
     let (_, first) = running.control("POST", "/_sandbox/faults", &slow).await;
     assert_eq!(running.planes.fault_of("lab"), Some(PlaneFault::ApiServerSlow(50)));
-    let (_, _) =
-        running.control("POST", "/_sandbox/faults", &json!({ "kind": "node-lost", "cluster": "lab", "node": "n1", "seconds": 1 })).await;
+    let (_, _) = running.control("POST", "/_sandbox/faults", &json!({ "kind": "node-lost", "cluster": "lab", "node": "n1", "seconds": 1 })).await;
     running.control("DELETE", &format!("/_sandbox/faults/{}", first["id"]), &Value::Null).await;
     assert_eq!(running.planes.fault_of("lab"), Some(PlaneFault::NodeLost("n1".into())), "the other fault is kept up");
     tokio::time::sleep(Duration::from_millis(1300)).await;

@@ -56,9 +56,7 @@ async fn a_session_is_named_and_mapped_as_its_role() {
 async fn a_token_is_good_for_a_quarter_of_an_hour_whatever_its_url_says() {
     let running = Running::start().await;
     let user = running.user("ada", None).await;
-    let signed = |seconds_ago: u64, expires: u64| {
-        user.eks_token("lab", SystemTime::now() - Duration::from_secs(seconds_ago), Duration::from_secs(expires)).unwrap()
-    };
+    let signed = |seconds_ago: u64, expires: u64| user.eks_token("lab", SystemTime::now() - Duration::from_secs(seconds_ago), Duration::from_secs(expires)).unwrap();
     for (seconds_ago, expires) in [(0, 60), (0, 0), (61, 60), (14 * 60, 60)] {
         let (status, answer) = verify(&running, "lab", &signed(seconds_ago, expires)).await;
         assert_eq!(status, 200, "signed {seconds_ago} s ago with {expires}: {answer}");

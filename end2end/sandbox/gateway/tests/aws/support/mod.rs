@@ -71,8 +71,7 @@ impl Running {
         let options = options(state.path().to_owned(), gateway);
         let emulator = Emulator::start(&options, emulator_address, &http).await.expect("the tests need the AWS emulator");
         let cloud = Cloud::new(http.clone(), emulator_address, ACCOUNT, REGION);
-        let sandbox =
-            Arc::new(Sandbox::new(gateway, state.path(), cloud, http.clone(), Arc::clone(&planes) as Arc<dyn ControlPlanes>).unwrap());
+        let sandbox = Arc::new(Sandbox::new(gateway, state.path(), cloud, http.clone(), Arc::clone(&planes) as Arc<dyn ControlPlanes>).unwrap());
         gateway::eks::resume::resume(&sandbox).await.unwrap();
         let router = control::router(Arc::clone(&sandbox));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -110,8 +109,7 @@ impl Running {
     /// Makes a role and returns its ARN.
     pub async fn role(&self, name: &str, trust: &str, policy: Option<&str>) -> String {
         let root = self.root();
-        let made =
-            root.query("iam", "CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust)]).await.unwrap().success().unwrap();
+        let made = root.query("iam", "CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust)]).await.unwrap().success().unwrap();
         if let Some(policy) = policy {
             let parameters = [("RoleName", name), ("PolicyName", "inline"), ("PolicyDocument", policy)];
             root.query("iam", "PutRolePolicy", &parameters).await.unwrap().success().unwrap();
@@ -148,8 +146,7 @@ impl Running {
 
     /// A request that is not signed.
     pub async fn plain(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response<Bytes> {
-        let mut request =
-            Request::builder().method(method).uri(format!("http://{}{path}", self.gateway)).header("host", self.gateway.to_string());
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.gateway)).header("host", self.gateway.to_string());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -23,6 +23,8 @@ struct Plane {
 #[derive(Default)]
 pub struct PaperPlanes {
     planes: Mutex<BTreeMap<String, Plane>>,
+    /// What every plane fails with.
+    pub failure: Mutex<Option<String>>,
     /// The version that no plane can be started or restarted as.
     pub broken_version: Mutex<Option<String>>,
 }
@@ -66,6 +68,9 @@ impl ControlPlanes for PaperPlanes {
     }
 
     fn status(&self, name: &str) -> PlaneStatus {
+        if let Some(why) = self.failure.lock().unwrap().clone() {
+            return PlaneStatus::Failed(why);
+        }
         let status = self.with(name, |plane| match (plane.updating, plane.active_at <= tokio::time::Instant::now()) {
             (true, _) => PlaneStatus::Updating,
             (false, true) => PlaneStatus::Active,
@@ -92,9 +97,7 @@ impl ControlPlanes for PaperPlanes {
     async fn add_nodes(&self, cluster: &str, group: NodeGroup) -> Result<()> {
         tokio::time::sleep(MOMENT).await;
         let added = self.with(cluster, |plane| {
-            plane
-                .nodes
-                .extend(group.instances.into_iter().map(|instance| (instance.private_dns_name.clone(), (group.name.clone(), instance))));
+            plane.nodes.extend(group.instances.into_iter().map(|instance| (instance.private_dns_name.clone(), (group.name.clone(), instance))));
         });
         match added {
             Some(()) => Ok(()),

@@ -1,0 +1,131 @@
+//! Gathers what a diagnosis needs, from the cluster itself: conditions, container states, events, last words.
+
+use domain::access::TeamRole;
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ContainerStatus, Event, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{Api, ResourceExt as _, api::ListParams};
+
+use super::{
+    diagnosis::{Evidence, Exit, Happening, Replica},
+    observe,
+    subject::Subject,
+};
+use crate::{
+    Control, access, clock,
+    k8s::{self, apply, labels, logs},
+};
+
+/// So many replicas tell enough.
+const EXAMINED: usize = 3;
+/// The most of a log that is kept, in bytes.
+const LAST_WORDS: usize = 2048;
+
+/// What there is to judge by.
+pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Result<Evidence> {
+    let own = control.k8s.own(control, subject.cluster).await?;
+    let namespace = &subject.blueprint.namespace;
+    let deployments: Api<Deployment> = Api::namespaced(own.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(own.clone(), namespace);
+    let events: Api<Event> = Api::namespaced(own, namespace);
+    let (deployment, all) = tokio::try_join!(apply::find(&deployments, &subject.blueprint.name), observe::list_pods(&pods, subject))?;
+    let conditions = deployment.and_then(|deployment| deployment.status).and_then(|status| status.conditions).unwrap_or_default();
+    let condition = |kind: &str, status: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == status);
+    let wanted: Vec<&Pod> = all.iter().filter(|pod| observe::revision(pod) == subject.desired.template_revision && pod.metadata.deletion_timestamp.is_none()).collect();
+
+    let mut replicas = Vec::new();
+    let mut unready: Vec<&&Pod> = wanted.iter().filter(|pod| !observe::is_ready(pod)).collect();
+    // The one that has been there longest knows most.
+    unready.sort_by_key(|pod| pod.creation_timestamp());
+    for pod in unready.into_iter().take(EXAMINED) {
+        let mut replica = replica(pod);
+        replica.events = happenings(&events, &replica.name).await?;
+        if replica.last_words.is_none() {
+            replica.last_words = read_log(control, subject, &replica).await?;
+        }
+        replicas.push(replica);
+    }
+    Ok(Evidence {
+        size: subject.blueprint.size,
+        port: subject.blueprint.port,
+        health_path: subject.blueprint.health_path.clone(),
+        image: subject.blueprint.image.clone(),
+        workspace: namespace.clone(),
+        startup_seconds: i64::from(subject.blueprint.startup_seconds()),
+        not_created: condition("ReplicaFailure", "True").and_then(|condition| condition.message.clone()),
+        deadline_exceeded: condition("Progressing", "False").is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
+        pods: replicas,
+    })
+}
+
+/// What a pod's own status says.
+fn replica(pod: &Pod) -> Replica {
+    let status = pod.status.clone().unwrap_or_default();
+    let unschedulable = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+        .map(|condition| condition.message.clone().unwrap_or_else(|| condition.reason.clone().unwrap_or_default()));
+    let container = status.container_statuses.iter().flatten().find(|container| container.name == labels::MODEL_CONTAINER);
+    let mut replica = Replica {
+        name: pod.name_any(),
+        age: pod.creation_timestamp().map_or(0, |since| seconds_since(&since)),
+        ready: observe::is_ready(pod),
+        unschedulable,
+        ..Replica::default()
+    };
+    if let Some(container) = container {
+        read_container(&mut replica, container);
+    }
+    replica
+}
+
+fn read_container(replica: &mut Replica, container: &ContainerStatus) {
+    let (now, before) = (container.state.clone().unwrap_or_default(), container.last_state.clone().unwrap_or_default());
+    replica.waiting = now.waiting.map(|waiting| (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default()));
+    replica.running = now.running.map(|running| running.started_at.as_ref().map_or(0, seconds_since));
+    let ended_now = now.terminated.is_some();
+    let waits_after_an_end = replica.waiting.is_some() && before.terminated.is_some();
+    // A restart is counted when the container starts again; the end that it follows counts already.
+    replica.exits = container.restart_count + i32::from(ended_now || waits_after_an_end);
+    if let Some(end) = now.terminated.or(before.terminated) {
+        replica.last_words = end.message.map(|words| words.trim_end().to_owned()).filter(|words| !words.is_empty());
+        replica.exit = Some(Exit { reason: end.reason.unwrap_or_else(|| "Error".into()), code: end.exit_code });
+    }
+}
+
+async fn happenings(events: &Api<Event>, pod: &str) -> k8s::Result<Vec<Happening>> {
+    let params = ListParams::default().fields(&format!("involvedObject.kind=Pod,involvedObject.name={pod}")).limit(100);
+    let mut events = events.list(&params).await?.items;
+    events.sort_by_key(|event| event.last_timestamp.clone().map(|time| time.0).or_else(|| event.event_time.clone().map(|time| time.0)));
+    Ok(events.into_iter().map(|event| Happening { reason: event.reason.unwrap_or_default(), message: event.message.unwrap_or_default() }).collect())
+}
+
+/// The end of the log. Whoever may see the deployment may see it, so it is read as the team's viewer.
+async fn read_log(control: &Control, subject: &Subject, replica: &Replica) -> k8s::Result<Option<String>> {
+    let run = match (replica.running, &replica.exit) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => logs::Container::Before,
+        (Some(_), None) | (None, Some(_)) => logs::Container::Now,
+    };
+    let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Viewer, access::WORKER).await?;
+    let pods: Api<Pod> = Api::namespaced(client, &subject.blueprint.namespace);
+    match logs::last_words(&pods, &replica.name, labels::MODEL_CONTAINER, run, LAST_WORDS).await {
+        Ok(words) => Ok(words),
+        // The node may be gone together with its logs: the verdict does not hang on them.
+        Err(error) => {
+            tracing::debug!(pod = replica.name, %error, "the last words could not be read");
+            Ok(None)
+        }
+    }
+}
+
+fn seconds_since(time: &Time) -> i64 {
+    let now = clock::now().0.unix_timestamp();
+    (now - time.0.as_second()).max(0)
+}

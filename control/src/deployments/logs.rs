@@ -1,0 +1,180 @@
+//! What the replicas write, merged into one stream.
+
+use std::time::Duration;
+
+use domain::{
+    Rejected, Timestamp,
+    access::{TeamAction, TeamRole},
+    deployment::{LogLine, LogQuery},
+    ids::DeploymentId,
+};
+use futures::{Stream, StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::sync::mpsc;
+
+use super::{authorize, store};
+use crate::{
+    Ctx, Result,
+    k8s::{
+        Kind, labels,
+        logs::{Lines, Then},
+    },
+};
+
+const TAIL: i64 = 200;
+const MAX_TAIL: i64 = 5000;
+/// So many replicas at most are read at once.
+const MAX_REPLICAS: usize = 20;
+/// How often the right to read is checked again, and new replicas are looked for, while lines are followed.
+const RECHECK: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(3);
+/// Lines that wait for a slow reader.
+const BACKLOG: usize = 256;
+
+/// Streams what the replicas write, each line with the pod it is from. While following, replicas that come are joined in, and the
+/// right to read is checked every half minute: the stream ends when it is lost.
+///
+/// # Errors
+/// `not_found` if the actor may not see the deployment, or there is no such replica; `invalid_input`; what the cluster says.
+pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl Stream<Item = Result<LogLine>> + Send + use<>> {
+    let tail = query.tail.unwrap_or(TAIL);
+    if !(0..=MAX_TAIL).contains(&tail) {
+        return Err(Rejected::field("tail", format!("Ask for 0 to {MAX_TAIL} lines.")).into());
+    }
+    let mut conn = ctx.read().await?;
+    let found = authorize(&mut conn, ctx, id, TeamAction::See).await?;
+    let only = query.pod.clone().filter(|pod| !pod.is_empty());
+    let replicas = store::replica_names(&mut conn, id).await?;
+    if let Some(pod) = &only
+        && !replicas.contains(pod)
+    {
+        return Err(Rejected::not_found("replica").into());
+    }
+    drop(conn);
+    let client = ctx.control().k8s.as_team(ctx.control(), found.cluster, found.team, TeamRole::Viewer, &ctx.actor().kubernetes_name()).await?;
+    let reader =
+        Reader { ctx: ctx.clone(), id, only, pods: Api::namespaced(client, &found.workspace_name), then: if query.follow == Some(true) { Then::Follow } else { Then::End } };
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    // Ends when the receiver is dropped: every send fails from then on.
+    tokio::spawn(async move {
+        let gone = sender.clone();
+        tokio::select! {
+            () = gone.closed() => {}
+            () = reader.read(replicas, tail, sender) => {}
+        }
+    });
+    Ok(stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Result<LogLine>>| receiver.recv().await.map(|line| (line, receiver))))
+}
+
+struct Reader {
+    ctx: Ctx,
+    id: DeploymentId,
+    only: Option<String>,
+    pods: Api<Pod>,
+    then: Then,
+}
+
+impl Reader {
+    async fn read(self, replicas: Vec<String>, tail: i64, sender: mpsc::Sender<Result<LogLine>>) {
+        let mut reading: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
+        let mut known: Vec<String> = Vec::new();
+        let mut join = |reading: &mut tokio::task::JoinSet<()>, replicas: Vec<String>, tail: i64| {
+            for pod in replicas {
+                let wanted = self.only.as_ref().is_none_or(|only| *only == pod);
+                if wanted && known.len() < MAX_REPLICAS && !known.contains(&pod) {
+                    known.push(pod.clone());
+                    reading.spawn(replica(self.pods.clone(), pod, Lines { tail, then: self.then }, sender.clone()));
+                }
+            }
+        };
+        join(&mut reading, replicas, tail);
+        if self.then == Then::End {
+            while reading.join_next().await.is_some() {}
+            return;
+        }
+        let mut checked = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            while reading.try_join_next().is_some() {}
+            let seen = async {
+                let mut conn = self.ctx.read().await?;
+                if checked.elapsed() >= RECHECK {
+                    checked = tokio::time::Instant::now();
+                    authorize_again(&mut conn, &self.ctx, self.id).await?;
+                }
+                store::replica_names(&mut conn, self.id).await
+            };
+            match seen.await {
+                Ok(replicas) => join(&mut reading, replicas, MAX_TAIL),
+                Err(error) => {
+                    reading.abort_all();
+                    // The reader may be gone already.
+                    let _ = sender.send(Err(error)).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The actor as they are now, not as they were when the stream began.
+async fn authorize_again(conn: &mut sqlx::PgConnection, ctx: &Ctx, id: DeploymentId) -> Result<()> {
+    let actor = crate::access::current(conn, ctx.actor().kind(), ctx.actor().id()).await?.ok_or_else(|| Rejected::not_found("deployment"))?;
+    let now = Ctx::new(ctx.control().clone(), actor, ctx.source(), ctx.request().clone());
+    authorize(conn, &now, id, TeamAction::See).await?;
+    Ok(())
+}
+
+/// One replica's lines. Before its container has started there are none, so it is tried again while lines are followed.
+async fn replica(pods: Api<Pod>, pod: String, lines: Lines, sender: mpsc::Sender<Result<LogLine>>) {
+    loop {
+        match crate::k8s::logs::stream(&pods, &pod, labels::MODEL_CONTAINER, lines).await {
+            Ok(stream) => {
+                let mut stream = std::pin::pin!(stream);
+                while let Some(line) = stream.next().await {
+                    let line = line.map(|line| parse(&pod, &line)).map_err(crate::Error::from);
+                    if sender.send(line).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
+            Err(error) if lines.then == Then::Follow && matches!(error.kind, Kind::Invalid) => tokio::time::sleep(LOOK).await,
+            // A replica that went meanwhile, or never started, has nothing to say.
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Invalid) => return,
+            Err(error) => {
+                // The reader may be gone already.
+                let _ = sender.send(Err(error.into())).await;
+                return;
+            }
+        }
+    }
+}
+
+/// A line begins with the time at which it was written.
+fn parse(pod: &str, line: &str) -> LogLine {
+    let (at, text) = match line.split_once(' ') {
+        Some((time, text)) => match OffsetDateTime::parse(time, &Rfc3339) {
+            Ok(time) => (Some(Timestamp(time)), text),
+            Err(_) => (None, line),
+        },
+        None => (OffsetDateTime::parse(line, &Rfc3339).ok().map(Timestamp), ""),
+    };
+    LogLine { pod: pod.into(), at, text: text.trim_end_matches('\r').to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let line = parse("iris-1", "2026-11-24T10:00:00.123456789Z </textarea><script>\r");
+        assert_eq!((line.pod.as_str(), line.text.as_str()), ("iris-1", "</textarea><script>"));
+        assert!(line.at.is_some());
+        assert_eq!(parse("iris-1", "no time here").text, "no time here");
+        assert_eq!(parse("iris-1", "2026-11-24T10:00:00Z ").text, "");
+    }
+}

@@ -1,0 +1,107 @@
+//! What is seen of a deployment: in the rows of the watches while they are fresh, in the cluster itself otherwise.
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{Api, api::ListParams};
+
+use super::{
+    next::{Observed, Seen, SeenPod},
+    subject::Subject,
+};
+use crate::{
+    Control, Result,
+    inventory::cluster::generation,
+    k8s::{self, apply, labels},
+};
+
+/// Bookmarks come about once a minute; rows older than this are not taken for the truth, in seconds.
+const FRESH: f64 = 120.0;
+
+/// What the rows say, if they are fresh enough to speak of the generation that was applied last.
+pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<Observed>> {
+    let mut conn = control.pool.acquire().await?;
+    let fresh = sqlx::query_scalar!(
+        r#"select count(*) = 2 as "fresh!" from observed_sync
+           where cluster_id = $1 and kind in ('deployments', 'pods') and synced_at > now() - make_interval(secs => $2)"#,
+        subject.cluster.0,
+        FRESH
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !fresh {
+        return Ok(None);
+    }
+    let row = sqlx::query!(
+        "select installation, slipway_generation, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled
+         from observed_deployments where cluster_id = $1 and deployment_id = $2 and name = $3",
+        subject.cluster.0,
+        subject.id.0,
+        subject.blueprint.name
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    // Events of what was just applied may still be on their way.
+    let lags = row.as_ref().is_none_or(|row| row.slipway_generation < subject.desired.applied);
+    if lags && subject.applied_for.is_none_or(|seconds| seconds < FRESH) {
+        return Ok(None);
+    }
+    let pods = sqlx::query_as!(SeenPod, "select revision, ready, terminating from observed_pods where cluster_id = $1 and deployment_id = $2", subject.cluster.0, subject.id.0)
+        .fetch_all(&mut *conn)
+        .await?;
+    let deployment = row.map(|row| Seen {
+        generation: row.slipway_generation,
+        ours: row.installation == control.installation.to_string(),
+        observed_by_controller: row.observed_by_controller,
+        replicas: row.replicas,
+        updated: row.updated_replicas,
+        ready: row.ready_replicas,
+        available: row.available_replicas,
+        stalled: row.stalled,
+    });
+    Ok(Some(Observed { deployment, pods }))
+}
+
+/// What the cluster says, in two calls.
+pub(super) async fn cluster(control: &Control, subject: &Subject) -> k8s::Result<Observed> {
+    let client = control.k8s.own(control, subject.cluster).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &subject.blueprint.namespace);
+    let pods: Api<Pod> = Api::namespaced(client, &subject.blueprint.namespace);
+    let (deployment, pods) = tokio::try_join!(apply::find(&deployments, &subject.blueprint.name), list_pods(&pods, subject))?;
+    Ok(Observed { deployment: deployment.map(|deployment| seen(control, subject, &deployment)), pods: pods.iter().map(seen_pod).collect() })
+}
+
+/// The deployment's pods.
+pub(super) async fn list_pods(pods: &Api<Pod>, subject: &Subject) -> k8s::Result<Vec<Pod>> {
+    Ok(pods.list(&ListParams::default().labels(&format!("{}={}", labels::DEPLOYMENT, subject.id))).await?.items)
+}
+
+fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
+    let meta = &deployment.metadata;
+    let status = deployment.status.clone().unwrap_or_default();
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).map(String::as_str);
+    let label = |key: &str| meta.labels.as_ref().and_then(|all| all.get(key)).map(String::as_str);
+    Seen {
+        generation: generation(meta).unwrap_or(0),
+        ours: annotation(labels::INSTALLATION) == Some(&control.installation.to_string()) && label(labels::DEPLOYMENT) == Some(&subject.id.to_string()),
+        observed_by_controller: status.observed_generation.zip(meta.generation).is_some_and(|(observed, newest)| observed >= newest),
+        replicas: status.replicas.unwrap_or(0),
+        updated: status.updated_replicas.unwrap_or(0),
+        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+        stalled: None,
+    }
+}
+
+fn seen_pod(pod: &Pod) -> SeenPod {
+    SeenPod { revision: revision(pod), ready: is_ready(pod), terminating: pod.metadata.deletion_timestamp.is_some() }
+}
+
+/// The revision whose template a pod runs; 0 when it does not say.
+pub(super) fn revision(pod: &Pod) -> i32 {
+    pod.metadata.labels.as_ref().and_then(|all| all.get(labels::REVISION)).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Whether a pod answers.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+}

@@ -1,0 +1,299 @@
+//! Takes one step for a deployment: loads both sides, lets [`next`] decide, does it, writes down what came of it.
+
+use std::time::Duration;
+
+use domain::{
+    access::TeamAction,
+    deployment::DeploymentState,
+    ids::DeploymentId,
+    operation::{Failure, StepState},
+};
+
+use super::{
+    diagnosis::{self, Verdict},
+    examine, metadata,
+    next::{Dead, Intent, Observed, Progress, Step, next},
+    observe, record,
+    subject::{self, Subject},
+    write,
+};
+use crate::{
+    Control, Result, access,
+    inventory::{self, cluster::Refused, cluster::When},
+    k8s::{self, Kind},
+    reconcile::{Claim, Next},
+    work::points,
+};
+
+/// How long until a thing that is as it should be is looked at again, unless something is seen of it before.
+const REST: Duration = Duration::from_secs(300);
+/// How long until a rollout is looked at again, unless something is seen of it before.
+const PACE: Duration = Duration::from_secs(2);
+/// How long a model may take to say what it takes, in seconds.
+const ASK_FOR: f64 = 8.0;
+/// After so many refusals in a row a refusal is taken seriously: bindings take a moment to be known.
+const PATIENCE: i32 = 4;
+
+/// Why a step came to nothing.
+pub(super) enum Halt {
+    /// The operation has failed.
+    Failed(Failure),
+    /// The cluster did not do it.
+    Outside(k8s::Error),
+    /// Not now.
+    Later(Duration),
+    /// Another worker has it.
+    Lost,
+    Ours(crate::Error),
+}
+
+impl From<crate::Error> for Halt {
+    fn from(error: crate::Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<sqlx::Error> for Halt {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<k8s::Error> for Halt {
+    fn from(error: k8s::Error) -> Self {
+        Self::Outside(error)
+    }
+}
+
+impl From<Refused> for Halt {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Outside(error) => Self::Outside(error),
+            Refused::Going(_) => Self::Later(Duration::from_secs(1)),
+            Refused::Ahead(there) => Self::Failed(older(there)),
+            Refused::Foreign(entry) => Self::Failed(Failure {
+                code: "name_taken".into(),
+                cause: format!("There is a {} {} in {} already that Slipway did not make. It was left as it is.", entry.kind, entry.name, entry.namespace),
+                next: "Choose another name, or ask a platform admin to remove it.".into(),
+                raw: None,
+            }),
+        }
+    }
+}
+
+/// Takes one step.
+///
+/// # Errors
+/// Faults only; what the cluster says is in what is returned.
+pub async fn run(control: &Control, claim: &Claim) -> Result<Next> {
+    let Some(subject) = subject::load(control, DeploymentId(claim.object_id)).await? else { return Ok(Next::Gone) };
+    match step(control, claim, &subject).await {
+        Ok(next) => Ok(next),
+        Err(halt) => halted(control, claim, &subject, halt).await,
+    }
+}
+
+async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
+    check_actor(control, subject).await?;
+    let observed = observe(control, subject).await?;
+    match next(&subject.desired, &observed) {
+        Step::Leave => Ok(Next::Settled { again: REST }),
+        Step::Rest { state, ready } => rest(control, claim, subject, state, ready).await,
+        Step::Wait(why) => {
+            record::waiting(control, claim, subject, &why).await?;
+            Ok(Next::Again(Duration::from_secs(5)))
+        }
+        Step::GiveUp(dead) => Err(Halt::Failed(gave_up(subject, dead))),
+        Step::Older { there } => Err(Halt::Failed(older(there))),
+        Step::Apply => apply(control, claim, subject).await,
+        Step::Heal => heal(control, claim, subject).await,
+        Step::Look(progress) => look(control, claim, subject, progress).await,
+        Step::Ask(progress) => ask(control, claim, subject, progress).await,
+        Step::Finish(progress) => {
+            record::finished(control, claim, subject, progress).await?;
+            Ok(Next::Settled { again: REST })
+        }
+        Step::Delete => delete(control, claim, subject).await,
+        Step::Forget => {
+            record::gone(control, claim, subject).await?;
+            Ok(Next::Gone)
+        }
+    }
+}
+
+/// Whoever started the operation may have lost the right meanwhile: then it stops here.
+async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
+    let Some(running) = &subject.operation else { return Ok(()) };
+    let (action, what) = if subject.desired.intent == Intent::Delete { (TeamAction::Delete, "delete") } else { (TeamAction::Deploy, "deploy") };
+    let mut conn = control.pool.acquire().await?;
+    if access::still_may(&mut conn, running.actor_kind, running.actor_id, subject.team, action).await? {
+        return Ok(());
+    }
+    Err(Halt::Failed(Failure {
+        code: "right_lost".into(),
+        cause: format!("{} may not {what} in {} any more, so this was stopped where it was.", running.actor_name, subject.team_name),
+        next: "Somebody with the right can start it again.".into(),
+        raw: None,
+    }))
+}
+
+/// The rows where they suffice. While something is under way and they do not, the cluster itself.
+async fn observe(control: &Control, subject: &Subject) -> Result<Observed, Halt> {
+    use super::next::{Carried, Place};
+    if let Some(observed) = observe::rows(control, subject).await? {
+        return Ok(observed);
+    }
+    let asks = subject.desired.place == Place::Ready
+        && subject.desired.intent == Intent::Run
+        && (subject.desired.operation == Carried::ByAnOperation || subject.desired.applied == subject.desired.generation)
+        && subject.desired.applied > 0;
+    if asks { Ok(observe::cluster(control, subject).await?) } else { Ok(Observed::default()) }
+}
+
+async fn rest(control: &Control, claim: &Claim, subject: &Subject, state: DeploymentState, ready: i32) -> Result<Next, Halt> {
+    record::resting(control, claim, subject, state, ready).await?;
+    let whole = subject.desired.applied == subject.desired.generation;
+    if whole && subject.verify {
+        heal(control, claim, subject).await?;
+    }
+    Ok(Next::Settled { again: REST })
+}
+
+async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
+    record::applying(control, claim, subject, &write::entries(subject)).await?;
+    points::reached("deployment.intended").await;
+    let put = write::apply(control, subject, When::Always).await?;
+    points::reached("deployment.applied").await;
+    record::applied(control, claim, subject, &put).await?;
+    points::reached("deployment.recorded").await;
+    Ok(Next::Again(Duration::from_millis(500)))
+}
+
+/// Writes again what is missing. Each object is asked for first, so that a watch that lags heals nothing.
+async fn heal(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
+    let healed = Subject { operation: None, ..subject::load(control, subject.id).await?.ok_or(Halt::Lost)? };
+    if healed.desired != subject.desired {
+        return Err(Halt::Later(Duration::ZERO));
+    }
+    let put = write::apply(control, &healed, When::Missing).await?;
+    record::healed(control, claim, subject, &put).await?;
+    Ok(Next::Again(PACE))
+}
+
+async fn look(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
+    let mut words = None;
+    if progress.ready < progress.wanted && subject.applied_for.is_some_and(|seconds| seconds > 2.0) {
+        match diagnosis::diagnose(&examine::evidence(control, subject).await?) {
+            Verdict::Fatal(failure) => return Err(Halt::Failed(failure)),
+            Verdict::Passing(passing) => words = Some(passing),
+            Verdict::Nothing => {}
+        }
+    }
+    record::rolling(control, claim, subject, progress, words.as_deref()).await?;
+    Ok(Next::Again(if subject.applied_for.is_some_and(|seconds| seconds < 20.0) { PACE / 4 } else { PACE }))
+}
+
+async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
+    let asked_for = record::asking(control, claim, subject, progress).await?;
+    match metadata::ask(control, subject).await {
+        Ok(metadata) => record::told(control, claim, subject, Some(&metadata), None).await?,
+        Err(crate::Error::Fault(error)) => return Err(Halt::Ours(error.into())),
+        Err(error) if asked_for > ASK_FOR => {
+            let said = error.rejected().map_or_else(|| error.to_string(), |rejected| rejected.message.clone());
+            record::told(control, claim, subject, None, Some(&said)).await?;
+        }
+        Err(_) => return Ok(Next::Again(PACE / 2)),
+    }
+    Ok(Next::Again(Duration::ZERO))
+}
+
+async fn delete(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
+    record::deleting(control, claim, subject, None).await?;
+    let inventory = inventory::of(&mut *control.pool.acquire().await?, subject.id.0).await?;
+    let left = write::remove(control, subject, &inventory).await?;
+    points::reached("deployment.deleted").await;
+    if left.objects == 0 && left.pods == 0 {
+        record::gone(control, claim, subject).await?;
+        return Ok(Next::Gone);
+    }
+    record::deleting(control, claim, subject, Some(left)).await?;
+    Ok(Next::Again(PACE / 4))
+}
+
+/// Settles a step that came to nothing.
+async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt) -> Result<Next> {
+    let failure = match halt {
+        Halt::Ours(error) => return Err(error),
+        Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
+        Halt::Later(after) => return Ok(Next::Again(after)),
+        Halt::Failed(failure) => failure,
+        Halt::Outside(error) => match outside(subject, claim, error)? {
+            Ok(failure) => failure,
+            Err((next, sentence)) => {
+                if let Some(sentence) = sentence {
+                    unlost(record::stuck(control, claim, subject, &sentence).await)?;
+                }
+                return Ok(next);
+            }
+        },
+    };
+    unlost(record::failed(control, claim, subject, &failure).await)?;
+    Ok(Next::Settled { again: Duration::from_secs(60) })
+}
+
+/// A claim that was lost meanwhile is the other worker's to settle.
+fn unlost(outcome: Result<(), Halt>) -> Result<()> {
+    match outcome {
+        Err(Halt::Ours(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+type Outside = Result<Failure, (Next, Option<String>)>;
+
+/// What a cluster's refusal means: the operation's end, or another try.
+fn outside(subject: &Subject, claim: &Claim, error: k8s::Error) -> Result<Outside> {
+    let (sentence, raw) = (error.sentence(), error.raw());
+    let again = |scope_is_down: bool| Err((Next::Failed { error: raw.clone(), scope_is_down }, Some(format!("{sentence} Slipway keeps trying."))));
+    let failure = |code: &str, cause: String, next: &str| Ok(Failure { code: code.into(), cause, next: next.into(), raw: Some(raw.clone()) });
+    let patient = claim.attempts < PATIENCE;
+    Ok(match error.kind {
+        Kind::Fault(fault) => return Err(fault.into()),
+        Kind::Unreachable | Kind::Unauthorized | Kind::Aws(_) | Kind::Other => again(true),
+        Kind::Conflict if error.conflicts().is_empty() => Err((Next::Again(Duration::from_millis(200)), None)),
+        Kind::Conflict => failure("changed_by_others", sentence, "Undo what was changed in the cluster by hand, or ask whoever did it, then deploy again."),
+        Kind::Forbidden | Kind::NotFound if patient => again(false),
+        Kind::Forbidden => failure(
+            "cluster_denied",
+            format!("The cluster does not let the team's deployer do this in {}.", subject.blueprint.namespace),
+            "Ask a platform admin to look at the workspace and at the cluster's access page.",
+        ),
+        Kind::NotFound => failure("not_created", format!("The namespace {} is not there any more.", subject.blueprint.namespace), "Ask a platform admin to look at the workspace."),
+        Kind::Invalid => failure("not_created", "The cluster does not accept these objects.".into(), "Ask a platform admin to look at what the cluster said."),
+    })
+}
+
+fn gave_up(subject: &Subject, dead: Dead) -> Failure {
+    let (code, cause) = match dead {
+        Dead::WorkspaceFailed => ("workspace_failed", format!("The workspace {} could not be made.", subject.blueprint.namespace)),
+        Dead::ClusterGone => ("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name)),
+    };
+    Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None }
+}
+
+fn older(there: i64) -> Failure {
+    Failure {
+        code: "database_older".into(),
+        cause: "The cluster holds a newer state of this than Slipway's database, which was probably restored from a backup. Nothing was touched.".into(),
+        next: "Ask a platform admin to decide which of the two is right.".into(),
+        raw: Some(format!("generation {there} in the cluster")),
+    }
+}
+
+/// Kept beside the steps it numbers.
+pub(super) async fn note(conn: &mut sqlx::PgConnection, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
+    match &subject.operation {
+        Some(running) => crate::operations::step(conn, running.id, number, state, detail).await,
+        None => Ok(()),
+    }
+}

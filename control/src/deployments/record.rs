@@ -1,0 +1,314 @@
+//! Writes down what a step came to. Each function is one transaction that asks first whether the claim is still held.
+
+use domain::{
+    deployment::DeploymentState,
+    operation::{Failure, ObjectKind, StepState},
+    serving::ModelMetadata,
+};
+use sqlx::{Postgres, Transaction};
+
+use super::{
+    diagnosis,
+    next::Progress,
+    reconcile::{Halt, note},
+    store,
+    subject::Subject,
+    write::Left,
+};
+use crate::{
+    Control,
+    audit::{self, Event},
+    inventory::{self, Entry, cluster::Put},
+    live, operations,
+    reconcile::{Claim, holds},
+};
+
+/// The numbers of the steps in [`super::ROLL_OUT`] and [`super::DELETE`].
+pub(super) mod steps {
+    pub const CHECK: i32 = 1;
+    pub const APPLY: i32 = 2;
+    pub const START: i32 = 3;
+    pub const RETIRE: i32 = 4;
+    pub const ASK: i32 = 5;
+    pub const REMOVE: i32 = 2;
+    pub const GONE: i32 = 3;
+}
+
+type Done = Result<(), Halt>;
+
+async fn begin(control: &Control, claim: &Claim) -> Result<Transaction<'static, Postgres>, Halt> {
+    let mut tx = control.pool.begin().await?;
+    if holds(&mut tx, claim).await? { Ok(tx) } else { Err(Halt::Lost) }
+}
+
+async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {
+    if store::set_state(tx, subject.id, state, message, ready).await? {
+        live::changed(tx, subject.id.0).await?;
+    }
+    Ok(())
+}
+
+/// The place is not ready yet.
+pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Done {
+    let mut tx = begin(control, claim).await?;
+    note(&mut tx, subject, steps::CHECK, StepState::Running, Some(why)).await?;
+    if subject.desired.intent == super::next::Intent::Run {
+        state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// About to write the objects.
+pub(super) async fn applying(control: &Control, claim: &Claim, subject: &Subject, entries: &[Entry]) -> Done {
+    let mut tx = begin(control, claim).await?;
+    inventory::intend(&mut tx, subject.id.0, entries).await?;
+    note(&mut tx, subject, steps::CHECK, StepState::Done, None).await?;
+    note(&mut tx, subject, steps::APPLY, StepState::Running, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The objects were written.
+pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
+    let mut tx = begin(control, claim).await?;
+    let entries: Vec<(Entry, String)> = put.iter().map(|put| (put.entry.clone(), put.uid.clone())).collect();
+    inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &entries).await?;
+    let made = put.iter().filter(|put| put.made).count();
+    let detail = format!("{made} made, {} changed", put.len() - made);
+    note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
+    note(&mut tx, subject, steps::START, StepState::Running, None).await?;
+    let ready = sqlx::query_scalar!("select ready_replicas from deployments where id = $1", subject.id.0).fetch_one(&mut *tx).await?;
+    state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What was missing was written again; says so only when there was any.
+pub(super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
+    let mut tx = begin(control, claim).await?;
+    let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
+    inventory::seen(&mut tx, subject.id.0).await?;
+    if !made.is_empty() {
+        inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &made).await?;
+        let names: Vec<String> = made.iter().map(|(entry, _)| format!("{} {}", entry.kind, entry.name)).collect();
+        let event = event("deployment.heal", subject).because(Some("it was missing in the cluster")).change("objects", None::<()>, &names);
+        audit::record_later(&mut tx, (domain::audit::ActorKind::System, None, "slipway"), event).await?;
+        live::changed(&mut tx, subject.id.0).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// How far a rollout is.
+pub(super) async fn rolling(control: &Control, claim: &Claim, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
+    let mut tx = begin(control, claim).await?;
+    so_far(&mut tx, subject, progress, words).await?;
+    state(&mut tx, subject, DeploymentState::RollingOut, words, progress.serving).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn so_far(tx: &mut Transaction<'static, Postgres>, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
+    let Progress { wanted, ready, earlier, .. } = progress;
+    let count = format!("{ready} of {wanted} ready");
+    for number in [steps::CHECK, steps::APPLY] {
+        finish_step(tx, subject, number).await?;
+    }
+    if ready < wanted {
+        let detail = words.map_or_else(|| count.clone(), |words| format!("{count}. {words}"));
+        note(tx, subject, steps::START, StepState::Running, Some(&detail)).await?;
+        return Ok(());
+    }
+    note(tx, subject, steps::START, StepState::Done, Some(&count)).await?;
+    let left = match earlier {
+        0 => None,
+        1 => Some("1 is still there".to_owned()),
+        n => Some(format!("{n} are still there")),
+    };
+    note(tx, subject, steps::RETIRE, StepState::Running, left.as_deref()).await?;
+    Ok(())
+}
+
+/// A step that is surely over keeps the detail it has.
+async fn finish_step(tx: &mut Transaction<'static, Postgres>, subject: &Subject, number: i32) -> Done {
+    let Some(running) = &subject.operation else { return Ok(()) };
+    sqlx::query!(
+        "update operation_steps set state = 'done', started_at = coalesce(started_at, now()), finished_at = now() where operation_id = $1 and number = $2 and state in ('waiting', 'running')",
+        running.id.0,
+        number
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// About to ask the model about itself; gives for how many seconds it was asked already.
+pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<f64, Halt> {
+    let mut tx = begin(control, claim).await?;
+    so_far(&mut tx, subject, progress, None).await?;
+    note(&mut tx, subject, steps::RETIRE, StepState::Done, None).await?;
+    note(&mut tx, subject, steps::ASK, StepState::Running, None).await?;
+    let asked_for = match &subject.operation {
+        Some(running) => sqlx::query_scalar!(
+            r#"select coalesce(extract(epoch from now() - started_at), 0)::float8 as "seconds!" from operation_steps where operation_id = $1 and number = $2"#,
+            running.id.0,
+            steps::ASK
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .unwrap_or(0.0),
+        None => 0.0,
+    };
+    tx.commit().await?;
+    Ok(asked_for)
+}
+
+/// What the model said about itself, or why it did not.
+pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, metadata: Option<&ModelMetadata>, why_not: Option<&str>) -> Done {
+    let mut tx = begin(control, claim).await?;
+    let value = metadata.map(serde_json::to_value).transpose().map_err(crate::Error::from)?;
+    sqlx::query!("update deployments set metadata = $2, metadata_revision = $3 where id = $1", subject.id.0, value, subject.desired.template_revision).execute(&mut *tx).await?;
+    let (state, detail) = if metadata.is_some() { (StepState::Done, None) } else { (StepState::Skipped, why_not) };
+    note(&mut tx, subject, steps::ASK, state, detail).await?;
+    live::changed(&mut tx, subject.id.0).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The operation has succeeded.
+pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Done {
+    let mut tx = begin(control, claim).await?;
+    so_far(&mut tx, subject, progress, None).await?;
+    note(&mut tx, subject, steps::RETIRE, StepState::Done, None).await?;
+    came_up(&mut tx, subject).await?;
+    state(&mut tx, subject, DeploymentState::Live, None, progress.serving).await?;
+    if let Some(running) = &subject.operation
+        && operations::finish(&mut tx, running.id, Ok(())).await?
+    {
+        let event = event(action(&running.verb), subject).change("replicas", None::<()>, progress.ready);
+        audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event).await?;
+    }
+    live::changed(&mut tx, subject.id.0).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn came_up(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Done {
+    sqlx::query!("update deployments set live_revision = $2 where id = $1 and revision = $2", subject.id.0, subject.desired.revision).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// How it stands with nothing under way. What failed keeps saying why until it comes up.
+pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32) -> Done {
+    let mut tx = begin(control, claim).await?;
+    if found == DeploymentState::Live {
+        came_up(&mut tx, subject).await?;
+    }
+    let message = match found {
+        DeploymentState::Degraded => Some(format!("{ready} of {} replicas answer", subject.desired.replicas)),
+        DeploymentState::Failed => {
+            sqlx::query_scalar!("select state_message from deployments where id = $1 and state = 'failed'", subject.id.0).fetch_optional(&mut *tx).await?.flatten()
+        }
+        _ => None,
+    };
+    state(&mut tx, subject, found, message.as_deref(), ready).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The cluster does not do it just now.
+pub(super) async fn stuck(control: &Control, claim: &Claim, subject: &Subject, sentence: &str) -> Done {
+    let mut tx = begin(control, claim).await?;
+    let number = match subject.desired.intent {
+        super::next::Intent::Delete => steps::REMOVE,
+        _ if subject.desired.applied < subject.desired.generation => steps::APPLY,
+        _ => steps::START,
+    };
+    note(&mut tx, subject, number, StepState::Running, Some(sentence)).await?;
+    if subject.operation.is_some() {
+        sqlx::query!("update deployments set state_message = $2 where id = $1 and state_message is distinct from $2", subject.id.0, sentence).execute(&mut *tx).await?;
+        live::changed(&mut tx, subject.id.0).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The operation has failed. What served before goes on serving. With no operation it was a look or a heal: how the
+/// deployment stands is not changed by that.
+pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, failure: &Failure) -> Done {
+    if subject.operation.is_none() {
+        tracing::warn!(deployment = %subject.id, code = failure.code, cause = failure.cause, "a look at a deployment came to nothing");
+        return Ok(());
+    }
+    let mut tx = begin(control, claim).await?;
+    let serving = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+    let mut failure = failure.clone();
+    if let Some(live) = subject.live_revision.filter(|live| *live != subject.desired.revision && serving > 0) {
+        failure.cause = format!("{} Revision {live} still serves.", failure.cause);
+    }
+    let short = diagnosis::short(&failure.code);
+    match subject.desired.intent {
+        super::next::Intent::Delete => state(&mut tx, subject, DeploymentState::Deleting, Some(short), serving).await?,
+        _ => state(&mut tx, subject, DeploymentState::Failed, Some(short), serving).await?,
+    }
+    if let Some(running) = &subject.operation
+        && operations::finish(&mut tx, running.id, Err(&failure)).await?
+    {
+        let event = event(action(&running.verb), subject).failed().because(Some(&failure.cause));
+        audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event).await?;
+    }
+    live::changed(&mut tx, subject.id.0).await?;
+    Ok(tx.commit().await?)
+}
+
+/// On its way out.
+pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject, left: Option<Left>) -> Done {
+    let mut tx = begin(control, claim).await?;
+    note(&mut tx, subject, steps::CHECK, StepState::Done, None).await?;
+    match left {
+        None => finish_or_start(&mut tx, subject).await?,
+        Some(left) => {
+            note(&mut tx, subject, steps::REMOVE, StepState::Done, None).await?;
+            let detail = format!("{} objects and {} replicas are still there", left.objects, left.pods);
+            note(&mut tx, subject, steps::GONE, StepState::Running, Some(&detail)).await?;
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The removal starts once; a later look does not start it again.
+async fn finish_or_start(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Done {
+    let Some(running) = &subject.operation else { return Ok(()) };
+    let waits = sqlx::query_scalar!(
+        r#"select exists (select from operation_steps where operation_id = $1 and number = $2 and state = 'waiting') as "waits!""#,
+        running.id.0,
+        steps::REMOVE
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    if waits {
+        note(tx, subject, steps::REMOVE, StepState::Running, None).await?;
+    }
+    Ok(())
+}
+
+/// Nothing of it is left.
+pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Done {
+    let mut tx = begin(control, claim).await?;
+    if let Some(running) = &subject.operation
+        && operations::finish(&mut tx, running.id, Ok(())).await?
+    {
+        audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
+    }
+    inventory::forget(&mut tx, subject.id.0).await?;
+    sqlx::query!("delete from deployments where id = $1", subject.id.0).execute(&mut *tx).await?;
+    live::changed(&mut tx, subject.id.0).await?;
+    Ok(tx.commit().await?)
+}
+
+fn action(verb: &str) -> &'static str {
+    match verb {
+        "deploy" => "deployment.create",
+        "roll back" => "deployment.roll_back",
+        "delete" => "deployment.delete",
+        _ => "deployment.change",
+    }
+}
+
+fn event(action: &'static str, subject: &Subject) -> Event {
+    Event::new(action, ObjectKind::Deployment, subject.id.0, &subject.blueprint.name).of_team(subject.team, &subject.team_name)
+}

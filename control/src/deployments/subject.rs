@@ -1,0 +1,184 @@
+//! A deployment as its reconciler needs it: what is wanted, and what was written down about it.
+
+use domain::{
+    cluster::ClusterState,
+    deployment::Variable,
+    ids::{ClusterId, DeploymentId, TeamId},
+    serving::Protocol,
+    size::Size,
+    workspace::WorkspaceState,
+};
+use time::OffsetDateTime;
+
+use super::{
+    manifests::Blueprint,
+    next::{Carried, Dead, Desired, Intent, Metadata, Place},
+    store,
+};
+use crate::{
+    Control, Result,
+    inventory::cluster::Owner,
+    k8s::labels,
+    operations::{self, Running},
+};
+
+/// A deployment with everything around it.
+pub(super) struct Subject {
+    pub id: DeploymentId,
+    pub team: TeamId,
+    pub team_name: String,
+    pub cluster: ClusterId,
+    pub cluster_name: String,
+    pub model_name: String,
+    pub repository: String,
+    pub blueprint: Blueprint,
+    pub desired: Desired,
+    pub operation: Option<Running>,
+    pub live_revision: Option<i32>,
+    /// Seconds since everything was applied.
+    pub applied_for: Option<f64>,
+    /// Whether its objects were not looked at one by one for a while.
+    pub verify: bool,
+}
+
+impl Subject {
+    /// Whose its objects are.
+    pub fn owner(&self) -> Owner {
+        Owner { installation: self.blueprint.installation, label: labels::DEPLOYMENT, id: self.id.0, generation: self.desired.generation }
+    }
+
+    /// In whose name a step is done: whoever started the operation, or Slipway's worker for a heal.
+    pub fn person(&self) -> String {
+        self.operation.as_ref().map_or_else(|| crate::access::WORKER.to_owned(), |running| crate::access::kubernetes_name(running.actor_kind, running.actor_id))
+    }
+}
+
+struct Row {
+    name: String,
+    generation: i64,
+    revision: i32,
+    held: bool,
+    deleting: bool,
+    live_revision: Option<i32>,
+    metadata_revision: Option<i32>,
+    workspace_name: String,
+    workspace_state: WorkspaceState,
+    team: TeamId,
+    team_name: String,
+    cluster: ClusterId,
+    cluster_name: String,
+    cluster_state: ClusterState,
+    cluster_message: Option<String>,
+    model_name: String,
+    repository: String,
+    repository_uri: String,
+    digest: String,
+    port: i32,
+    health_path: String,
+    protocol: Protocol,
+    size: Size,
+    replicas: i32,
+    environment: serde_json::Value,
+    entries: i64,
+    applied: i64,
+    applied_at: Option<OffsetDateTime>,
+    applied_for: Option<f64>,
+    verify: bool,
+}
+
+/// How many objects a deployment has.
+const OBJECTS: i64 = 4;
+
+pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<Subject>> {
+    let mut conn = control.pool.acquire().await?;
+    let row = sqlx::query_as!(
+        Row,
+        r#"select d.name, d.generation, d.revision, d.held, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
+                  w.name as workspace_name, w.state as "workspace_state: WorkspaceState", t.id as "team: TeamId", t.name as team_name,
+                  c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, m.name as model_name, r.repository,
+                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment,
+                  i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
+                  coalesce(i.seen_at < now() - interval '10 minutes', true) as "verify!"
+           from deployments d
+           join workspaces w on w.id = d.workspace_id
+           join teams t on t.id = w.team_id
+           join clusters c on c.id = w.cluster_id
+           join revisions v on v.deployment_id = d.id and v.number = d.revision
+           join releases r on r.id = v.release_id
+           join models m on m.id = r.model_id
+           cross join lateral (select count(*) as entries, coalesce(min(generation), 0) as applied, max(applied_at) as applied_at, min(seen_at) as seen_at from inventory where object_id = d.id) i
+           where d.id = $1"#,
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let template_revision = store::template_revision(&mut conn, id, row.revision).await?;
+    let operation = operations::running(&mut conn, id.0).await?.filter(|running| running.generation == row.generation);
+    let environment: Vec<Variable> = serde_json::from_value(row.environment.clone())?;
+    let place = place(&row);
+    let intent = match (row.deleting, row.held) {
+        (true, _) => Intent::Delete,
+        (false, true) => Intent::Hold,
+        (false, false) => Intent::Run,
+    };
+    let metadata = match row.protocol {
+        Protocol::OpenInferenceV2 if row.metadata_revision != Some(template_revision) => Metadata::Wanted,
+        Protocol::OpenInferenceV2 | Protocol::Http => Metadata::Settled,
+    };
+    let desired = Desired {
+        intent,
+        generation: row.generation,
+        revision: row.revision,
+        template_revision,
+        replicas: row.replicas,
+        applied: if row.entries < OBJECTS { 0 } else { row.applied },
+        operation: if operation.is_some() { Carried::ByAnOperation } else { Carried::No },
+        came_up: row.live_revision == Some(row.revision),
+        metadata,
+        place,
+    };
+    let blueprint = Blueprint {
+        installation: control.installation,
+        deployment: id,
+        name: row.name,
+        namespace: row.workspace_name,
+        generation: row.generation,
+        revision: row.revision,
+        template_revision,
+        image: format!("{}@{}", row.repository_uri, row.digest),
+        port: row.port,
+        health_path: row.health_path,
+        size: row.size,
+        replicas: row.replicas,
+        environment,
+    };
+    Ok(Some(Subject {
+        id,
+        team: row.team,
+        team_name: row.team_name,
+        cluster: row.cluster,
+        cluster_name: row.cluster_name,
+        model_name: row.model_name,
+        repository: row.repository,
+        blueprint,
+        desired,
+        operation,
+        live_revision: row.live_revision,
+        applied_for: row.applied_at.and(row.applied_for),
+        verify: row.verify,
+    }))
+}
+
+fn place(row: &Row) -> Place {
+    match (row.cluster_state, row.workspace_state) {
+        (ClusterState::Gone, _) => Place::Never(Dead::ClusterGone),
+        (ClusterState::Connecting, _) => Place::NotYet(format!("The cluster {} is still being connected.", row.cluster_name)),
+        (ClusterState::NeedsAccess | ClusterState::Unreachable, _) => {
+            Place::NotYet(row.cluster_message.clone().unwrap_or_else(|| format!("Slipway does not get through to the cluster {}.", row.cluster_name)))
+        }
+        (ClusterState::Connected, WorkspaceState::Failed) => Place::Never(Dead::WorkspaceFailed),
+        (ClusterState::Connected, WorkspaceState::Preparing) => Place::NotYet(format!("The workspace {} is still being prepared.", row.workspace_name)),
+        (ClusterState::Connected, WorkspaceState::Ready | WorkspaceState::Deleting) => Place::Ready,
+    }
+}

@@ -1,0 +1,76 @@
+//! Writes a deployment's objects into its cluster, or takes them away, as the team.
+
+use domain::access::TeamRole;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service, ServiceAccount},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{Api, Client, Resource as _};
+
+use super::{observe, subject::Subject};
+use crate::{
+    Control,
+    inventory::{
+        Entry,
+        cluster::{Put, Refused, When},
+    },
+    work::points,
+};
+
+/// What a deployment is going to have.
+pub(super) fn entries(subject: &Subject) -> Vec<Entry> {
+    let blueprint = &subject.blueprint;
+    blueprint.objects().names().into_iter().map(|(kind, name)| Entry::new(kind, &blueprint.namespace, &name)).collect()
+}
+
+/// Applies the objects as the team's deployer: the Deployment last, since its pods need the others.
+pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> Result<Vec<Put>, Refused> {
+    let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Deployer, &subject.person()).await?;
+    let namespace = &subject.blueprint.namespace;
+    let (owner, objects) = (subject.owner(), subject.blueprint.objects());
+    let (accounts, services, budgets): (Api<ServiceAccount>, Api<Service>, Api<PodDisruptionBudget>) =
+        (Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace));
+    let deployments: Api<Deployment> = Api::namespaced(client, namespace);
+    let (account, service, budget) =
+        tokio::try_join!(owner.put(&accounts, objects.service_account, when), owner.put(&services, objects.service, when), owner.put(&budgets, objects.disruption_budget, when))?;
+    points::reached("deployment.half_applied").await;
+    let deployment = owner.put(&deployments, objects.deployment, when).await?;
+    Ok(vec![account, service, budget, deployment])
+}
+
+/// How much of a deployment is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub objects: usize,
+    pub pods: usize,
+}
+
+/// Deletes what is written down, as the team's owner, and counts what is left. The Deployment goes first.
+pub(super) async fn remove(control: &Control, subject: &Subject, inventory: &[Entry]) -> Result<Left, Refused> {
+    let own = control.k8s.own(control, subject.cluster).await?;
+    let team = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Owner, &subject.person()).await?;
+    let mut objects = 0;
+    for kind in [Deployment::kind(&()), PodDisruptionBudget::kind(&()), Service::kind(&()), ServiceAccount::kind(&())] {
+        for entry in inventory.iter().filter(|entry| entry.kind == kind) {
+            let there = match kind.as_ref() {
+                "Deployment" => remove_one::<Deployment>(&own, &team, subject, entry).await?,
+                "PodDisruptionBudget" => remove_one::<PodDisruptionBudget>(&own, &team, subject, entry).await?,
+                "Service" => remove_one::<Service>(&own, &team, subject, entry).await?,
+                _ => remove_one::<ServiceAccount>(&own, &team, subject, entry).await?,
+            };
+            objects += usize::from(there);
+        }
+        points::reached("deployment.half_deleted").await;
+    }
+    let pods: Api<Pod> = Api::namespaced(own, &subject.blueprint.namespace);
+    Ok(Left { objects, pods: observe::list_pods(&pods, subject).await?.len() })
+}
+
+async fn remove_one<K>(own: &Client, team: &Client, subject: &Subject, entry: &Entry) -> Result<bool, Refused>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + serde::de::DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let (read, write): (Api<K>, Api<K>) = (Api::namespaced(own.clone(), &entry.namespace), Api::namespaced(team.clone(), &entry.namespace));
+    subject.owner().remove(&read, &write, &entry.name).await
+}

@@ -1,0 +1,174 @@
+//! Writes a workspace's objects into its cluster, or takes them away, as Slipway's own principal.
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{LimitRange, Namespace, Pod, ResourceQuota, Service, ServiceAccount},
+    },
+};
+use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{manifests::Blueprint, next};
+use crate::{
+    inventory::{
+        Entry,
+        cluster::{Found, Owner, Put, Refused, When, entry},
+    },
+    k8s::{self, apply, labels},
+};
+
+/// Whose the objects in the namespace are.
+pub(super) fn owner(blueprint: &Blueprint) -> Owner {
+    Owner { installation: blueprint.installation, label: labels::WORKSPACE, id: blueprint.workspace.0, generation: blueprint.generation }
+}
+
+/// Whose the accounts in `slipway-access` are: the team's, whichever workspace made them.
+fn team_owner(blueprint: &Blueprint) -> Owner {
+    Owner { installation: blueprint.installation, label: labels::TEAM, id: blueprint.team.0, generation: blueprint.generation }
+}
+
+/// What the workspace is going to have.
+pub(super) fn entries(blueprint: &Blueprint) -> Vec<Entry> {
+    let mut entries = vec![entry(&blueprint.namespace()), entry(&blueprint.quota()), entry(&blueprint.limits())];
+    entries.extend(blueprint.policies().iter().map(entry));
+    entries.extend(blueprint.accounts().iter().map(entry));
+    entries.extend(blueprint.bindings().iter().map(entry));
+    entries
+}
+
+/// What the namespace is to us.
+pub(super) async fn see(client: &Client, blueprint: &Blueprint) -> k8s::Result<next::Namespace> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let Some(namespace) = apply::find(&api, &blueprint.namespace).await? else { return Ok(next::Namespace::Absent) };
+    let marked = namespace.labels().contains_key(labels::WORKSPACE) || namespace.annotations().contains_key(labels::INSTALLATION);
+    Ok(match owner(blueprint).judge(namespace) {
+        Found::Ours(_) => next::Namespace::Ours,
+        Found::Going => next::Namespace::Going,
+        Found::Ahead(there) => next::Namespace::Ahead(there),
+        Found::Foreign if marked => next::Namespace::Taken,
+        Found::Foreign | Found::Nothing => next::Namespace::Theirs,
+    })
+}
+
+/// Puts our marks and the pod-security level onto a namespace that somebody else made.
+pub(super) async fn adopt(client: &Client, blueprint: &Blueprint) -> k8s::Result<()> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    apply::apply(&api, &blueprint.namespace()).await?;
+    Ok(())
+}
+
+/// The namespace with what bounds it.
+pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When) -> Result<Vec<Put>, Refused> {
+    let owner = owner(blueprint);
+    let mut put = vec![owner.put(&Api::all(client.clone()), blueprint.namespace(), when).await?];
+    put.push(owner.put(&here(client, blueprint), blueprint.quota(), when).await?);
+    put.push(owner.put(&here(client, blueprint), blueprint.limits(), when).await?);
+    for policy in blueprint.policies() {
+        put.push(owner.put(&here(client, blueprint), policy, when).await?);
+    }
+    Ok(put)
+}
+
+/// The team's accounts and what they may do here.
+pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When) -> Result<Vec<Put>, Refused> {
+    let (owner, team) = (owner(blueprint), team_owner(blueprint));
+    let mut put = Vec::new();
+    for account in blueprint.accounts() {
+        put.push(team.put(&Api::namespaced(client.clone(), labels::ACCESS_NAMESPACE), account, when).await?);
+    }
+    for binding in blueprint.bindings() {
+        put.push(owner.put(&here(client, blueprint), binding, when).await?);
+    }
+    Ok(put)
+}
+
+/// Things in the namespace that Slipway did not make and that would go with it: kind and name, a few of them.
+pub(super) async fn strangers(client: &Client, blueprint: &Blueprint) -> k8s::Result<Vec<String>> {
+    let mut found = foreign::<Deployment>(client, blueprint).await?;
+    found.extend(foreign::<Service>(client, blueprint).await?);
+    found.extend(foreign::<Pod>(client, blueprint).await?);
+    found.truncate(10);
+    Ok(found)
+}
+
+async fn foreign<K>(client: &Client, blueprint: &Blueprint) -> k8s::Result<Vec<String>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let selector = format!("{}!={}", labels::MANAGED_BY, labels::MANAGED_BY_SLIPWAY);
+    let list = here::<K>(client, blueprint).list(&ListParams::default().labels(&selector).limit(20)).await?;
+    Ok(list.items.iter().map(|object| format!("{} {}", K::kind(&()), object.name_any())).collect())
+}
+
+/// Deletes the namespace that we made, with all that is in it.
+pub(super) async fn remove_namespace(client: &Client, blueprint: &Blueprint) -> Result<bool, Refused> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    owner(blueprint).remove(&api, &api, &blueprint.namespace).await
+}
+
+/// Deletes what we put into the namespace, and takes our marks off it. Gives how much of it is still there.
+pub(super) async fn release(client: &Client, blueprint: &Blueprint) -> Result<usize, Refused> {
+    let owner = owner(blueprint);
+    let mut left = 0;
+    for binding in blueprint.bindings() {
+        left += gone(&owner, &here(client, blueprint), binding).await?;
+    }
+    for policy in blueprint.policies() {
+        left += gone(&owner, &here(client, blueprint), policy).await?;
+    }
+    left += gone(&owner, &here::<LimitRange>(client, blueprint), blueprint.limits()).await?;
+    left += gone(&owner, &here::<ResourceQuota>(client, blueprint), blueprint.quota()).await?;
+    let api: Api<Namespace> = Api::all(client.clone());
+    if left == 0 && matches!(owner.look(&api, &blueprint.namespace).await?, Found::Ours(_)) {
+        apply::apply(&api, &blueprint.released_namespace()).await?;
+    }
+    Ok(left)
+}
+
+/// Deletes the team's accounts: it has no other workspace on this cluster.
+pub(super) async fn remove_accounts(client: &Client, blueprint: &Blueprint) -> Result<(), Refused> {
+    let team = team_owner(blueprint);
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), labels::ACCESS_NAMESPACE);
+    for account in blueprint.accounts() {
+        gone(&team, &api, account).await?;
+    }
+    Ok(())
+}
+
+async fn gone<K>(owner: &Owner, api: &Api<K>, object: K) -> Result<usize, Refused>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    Ok(usize::from(owner.remove(api, api, &object.name_any()).await?))
+}
+
+fn here<K>(client: &Client, blueprint: &Blueprint) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), &blueprint.namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_made_is_written_down() {
+        let blueprint = Blueprint {
+            installation: uuid::Uuid::nil(),
+            workspace: domain::ids::WorkspaceId(uuid::Uuid::nil()),
+            team: domain::ids::TeamId(uuid::Uuid::from_u128(3)),
+            namespace: "forecasting".into(),
+            generation: 1,
+            quota: domain::workspace::Quota { cpu_millis: 1, memory_mib: 1, gpus: 0, pods: 1 },
+        };
+        let kinds: Vec<String> = entries(&blueprint).iter().map(|entry| format!("{}/{}/{}", entry.kind, entry.namespace, entry.name)).collect();
+        assert_eq!(kinds.len(), 12);
+        assert!(kinds.contains(&"Namespace//forecasting".to_owned()), "{kinds:?}");
+        assert!(kinds.contains(&"ServiceAccount/slipway-access/00000000-0000-0000-0000-000000000003-deployer".to_owned()), "{kinds:?}");
+        assert!(kinds.contains(&"RoleBinding/forecasting/slipway-owner".to_owned()), "{kinds:?}");
+    }
+}
