@@ -1,5 +1,7 @@
 //! One file per address.
 
+pub mod account;
+pub mod accounts;
 pub mod audit;
 pub mod change;
 pub mod cluster;
@@ -10,8 +12,12 @@ pub mod deployments;
 pub mod error;
 pub mod home;
 pub mod link;
+pub mod model;
+pub mod models;
 pub mod operations;
 pub mod profile;
+pub mod register;
+pub mod release;
 pub mod sign_in;
 pub mod team_tokens;
 pub mod teams;

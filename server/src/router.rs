@@ -97,6 +97,12 @@ pub fn pages() -> Router<AppState> {
         .route("/users", get(forms::users::list).post(forms::users::post))
         .route("/users/{id}", get(forms::users::show).post(forms::users::change))
         .route("/teams/{id}/tokens", get(forms::team_tokens::show).post(forms::team_tokens::post))
+        .route("/accounts", get(forms::accounts::list).post(forms::accounts::create))
+        .route("/accounts/{id}", get(forms::accounts::show).post(forms::accounts::post))
+        .route("/models", get(forms::models::list).post(forms::models::create))
+        .route("/models/{id}", get(forms::models::show).post(forms::models::post))
+        .route("/models/{id}/releases/new", get(forms::models::new_release).post(forms::models::register))
+        .route("/releases/{id}", get(forms::models::release).post(forms::models::post_release))
         .route("/teams", get(forms::teams::list).post(forms::teams::create))
         .route("/teams/{id}", get(forms::teams::show).post(forms::teams::post))
 }
