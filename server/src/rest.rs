@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod clusters;
 pub mod deployments;
 pub mod document;
 pub mod error;

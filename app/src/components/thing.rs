@@ -12,10 +12,11 @@ pub fn path(kind: ObjectKind, id: &str) -> Option<String> {
         ObjectKind::Account => Some(format!("/accounts/{id}")),
         ObjectKind::Workspace => Some(format!("/workspaces/{id}")),
         ObjectKind::Model => Some(format!("/models/{id}")),
+        ObjectKind::Release => Some(format!("/releases/{id}")),
         ObjectKind::Deployment => Some(format!("/deployments/{id}")),
         ObjectKind::Operation => Some(format!("/operations/{id}")),
         ObjectKind::User | ObjectKind::Invitation => Some("/users".into()),
-        ObjectKind::Release | ObjectKind::Token | ObjectKind::Installation => None,
+        ObjectKind::Token | ObjectKind::Installation => None,
     }
 }
 

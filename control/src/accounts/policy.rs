@@ -1,17 +1,13 @@
 //! The policies to copy into IAM.
 
 use domain::{
-    Rejected,
     account::{Account, AccountPolicy},
     ids::AccountId,
 };
 use serde_json::{Value, json};
 
 use super::needs::{GET_ROLE, NEEDS, On, SIMULATE, partition};
-use crate::{
-    Ctx, Result,
-    aws::{bounded, iam, sts},
-};
+use crate::{Ctx, Result};
 
 /// What to copy into IAM so that Slipway may do its work in the account. Asks AWS who Slipway is, and says so when it cannot be told.
 ///
@@ -20,7 +16,7 @@ use crate::{
 pub async fn policy(ctx: &Ctx, id: AccountId) -> Result<AccountPolicy> {
     let account = super::get(ctx, id).await?;
     let region = account.regions.first().map_or("us-east-1", String::as_str);
-    let principal = own_principal(ctx, region).await;
+    let principal = ctx.control().aws.own_principal(region).await;
     let trust = match (&account.role_arn, &principal) {
         (Some(_), Ok(principal)) => Some(trust(principal, &account.external_id)),
         _ => None,
@@ -32,18 +28,6 @@ pub async fn policy(ctx: &Ctx, id: AccountId) -> Result<AccountPolicy> {
         principal_error: principal.as_ref().err().map(|rejected| rejected.message.clone()),
         principal: principal.ok(),
     })
-}
-
-async fn own_principal(ctx: &Ctx, region: &str) -> Result<String, Rejected> {
-    let config = ctx.control().aws.ambient(region);
-    let calls = async {
-        let identity = sts::identity(&config).await?;
-        Ok(match iam::principal(&config, &identity).await {
-            iam::Principal::Named(arn) | iam::Principal::Other(arn) => arn,
-            iam::Principal::Root => identity.arn,
-        })
-    };
-    bounded("ask who it is", calls).await
 }
 
 /// Everything on the list, on the account's own resources only.

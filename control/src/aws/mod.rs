@@ -36,6 +36,8 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(8);
 /// Sessions are renewed so long before they end, so that a token signed with them lives out its own time.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const OWN_KEPT: Duration = Duration::from_secs(600);
+const OWN_FAILURE_KEPT: Duration = Duration::from_secs(20);
 /// Credentials in no use for long are dropped when more than these are held.
 const MAX_HELD: usize = 256;
 
@@ -54,6 +56,7 @@ pub struct AccountAccess {
 pub struct Aws {
     base: SdkConfig,
     held: Mutex<HashMap<(AccountAccess, String), Held>>,
+    own: tokio::sync::Mutex<Option<(Instant, Result<String, Rejected>)>>,
 }
 
 struct Held {
@@ -82,7 +85,7 @@ impl Aws {
             .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)))
             .identity_cache(credentials_cache())
             .build();
-        Self { base, held: Mutex::default() }
+        Self { base, held: Mutex::default(), own: tokio::sync::Mutex::default() }
     }
 
     /// What clients for this account and region are made from. Asks nobody: a role is assumed at the first call and its session is shared and renewed before it ends.
@@ -111,6 +114,30 @@ impl Aws {
     #[must_use]
     pub fn ambient(&self, region: &str) -> SdkConfig {
         self.base.to_builder().region(Region::new(region.to_owned())).build()
+    }
+
+    /// The role or user that the process itself runs as. Pages show it, so the answer is kept for a while, and so is that there was none.
+    ///
+    /// # Errors
+    /// `aws_denied`, `aws_unavailable`.
+    pub async fn own_principal(&self, region: &str) -> Result<String, Rejected> {
+        let mut own = self.own.lock().await;
+        if let Some((at, answer)) = &*own
+            && at.elapsed() < if answer.is_ok() { OWN_KEPT } else { OWN_FAILURE_KEPT }
+        {
+            return answer.clone();
+        }
+        let config = self.ambient(region);
+        let asking = async {
+            let identity = sts::identity(&config).await?;
+            Ok(match iam::principal(&config, &identity).await {
+                iam::Principal::Named(arn) | iam::Principal::Other(arn) => arn,
+                iam::Principal::Root => identity.arn,
+            })
+        };
+        let answer = probe::within(CONNECT_LIMIT, asking).await;
+        *own = Some((Instant::now(), answer.clone()));
+        answer
     }
 
     /// Forgets the sessions of a role, so that the next call shows what its policies say now.

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use domain::{
     Code, Rejected,
     access::PlatformAction,
     cluster::{Cluster, FoundCluster, FoundClusters, NewCluster, UnseenRegion},
     error::Checks,
-    ids::ClusterId,
+    ids::{AccountId, ClusterId},
     names::{ClusterName, Region},
     operation::ObjectKind,
 };
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::store::{self, Account};
+use super::store;
 use crate::{
     Ctx, Result,
     audit::{self, Event},
@@ -38,32 +39,43 @@ pub async fn found(ctx: &Ctx) -> Result<FoundClusters> {
     let attached = store::attached(&mut conn).await?;
     drop(conn);
     let until = Instant::now() + ALL_LIMIT;
-    let places = accounts.iter().flat_map(|account| account.regions.iter().map(move |region| (account, region)));
-    let looks: Vec<(&Account, &String, Result<Vec<String>, Rejected>)> = stream::iter(places)
-        .map(|(account, region)| async move {
-            let config = ctx.control().aws.config(&account.access, region);
-            let names = timeout_at(until, aws::bounded("list the clusters", eks::names(&config))).await;
-            (account, region, names.unwrap_or_else(|_| Err(Rejected::new(Code::AwsUnavailable, "AWS took too long: other regions were asked first. Look again."))))
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+    let mut places = Vec::new();
+    for account in &accounts {
+        places.extend(account.regions.iter().map(|region| Place {
+            account: account.id,
+            account_name: account.name.clone(),
+            region: region.clone(),
+            config: ctx.control().aws.config(&account.access, region),
+        }));
+    }
+    let looks: Vec<(Place, Result<Vec<String>, Rejected>)> = stream::iter(places).map(|place| look(place, until)).buffered(AT_ONCE).collect().await;
     let mut found = FoundClusters::default();
-    for (account, region, names) in looks {
+    for (Place { account, account_name, region, .. }, names) in looks {
         match names {
             Ok(names) => found.clusters.extend(names.into_iter().map(|name| FoundCluster {
-                account: account.id,
-                account_name: account.name.clone(),
+                account,
+                account_name: account_name.clone(),
                 region: region.clone(),
-                attached: attached.iter().find(|(of, at, eks_name, _)| *of == account.id && at == region && *eks_name == name).map(|(.., id)| *id),
+                attached: attached.iter().find(|(of, at, eks_name, _)| *of == account && *at == region && *eks_name == name).map(|(.., id)| *id),
                 eks_name: name,
             })),
-            Err(rejected) => {
-                found.unseen.push(UnseenRegion { account: account.id, account_name: account.name.clone(), region: region.clone(), message: rejected.message, raw: rejected.raw })
-            }
+            Err(rejected) => found.unseen.push(UnseenRegion { account, account_name, region, message: rejected.message, raw: rejected.raw }),
         }
     }
     Ok(found)
+}
+
+/// A region of an account.
+struct Place {
+    account: AccountId,
+    account_name: String,
+    region: String,
+    config: SdkConfig,
+}
+
+async fn look(place: Place, until: Instant) -> (Place, Result<Vec<String>, Rejected>) {
+    let names = timeout_at(until, aws::bounded("list the clusters", eks::names(&place.config))).await;
+    (place, names.unwrap_or_else(|_| Err(Rejected::new(Code::AwsUnavailable, "AWS took too long: other regions were asked first. Look again."))))
 }
 
 /// Attaches a cluster that EKS has. Nothing in it is touched.

@@ -19,8 +19,8 @@ use domain::{
     Code, Rejected,
     access::PlatformAction,
     cluster::{AccessHelp, Cluster, ClusterQuery, ClusterState, Node},
-    ids::{ClusterId, OperationId},
-    operation::ObjectKind,
+    ids::ClusterId,
+    operation::{ObjectKind, Operation, OperationQuery, Started},
     page::{Direction, Page, PageQuery},
 };
 use uuid::Uuid;
@@ -84,6 +84,40 @@ pub async fn nodes(ctx: &Ctx, id: ClusterId, query: &PageQuery) -> Result<Page<N
     paging.page(rows, |listed| (listed.key.clone(), Uuid::nil()), |listed| listed.row)
 }
 
+/// A replica of ours, and where it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub node: String,
+    pub name: String,
+    pub ready: bool,
+    /// What is the matter, as Kubernetes words it.
+    pub reason: Option<String>,
+}
+
+/// The replicas that run on a cluster's nodes, as its watch saw them; the first 2,000.
+///
+/// # Errors
+/// `not_found` if the actor may not see the cluster.
+pub async fn replicas(ctx: &Ctx, id: ClusterId) -> Result<Vec<Placed>> {
+    get(ctx, id).await?;
+    store::replicas(&mut *ctx.read().await?, id).await
+}
+
+/// The newest setup of Slipway's access, if there was one.
+///
+/// # Errors
+/// `not_found` if the actor may not see the cluster.
+pub async fn newest_operation(ctx: &Ctx, id: ClusterId) -> Result<Option<Operation>> {
+    get(ctx, id).await?;
+    let query = OperationQuery {
+        object_kind: Some(ObjectKind::Cluster),
+        object_id: Some(id.to_string()),
+        page: PageQuery { page_size: Some(1), ..PageQuery::default() },
+        ..OperationQuery::default()
+    };
+    Ok(operations::list(ctx, &query).await?.items.into_iter().next())
+}
+
 /// What an admin can do to let Slipway in.
 ///
 /// # Errors
@@ -115,7 +149,7 @@ pub async fn check(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `precondition_failed`; `conflict` where the cluster has no access entries, is gone, or a setup runs already.
-pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<OperationId> {
+pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<Started> {
     ctx.attempt("cluster.set_up_access", ObjectKind::Cluster, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "cluster")?;
     let mut tx = ctx.begin().await?;
@@ -138,7 +172,7 @@ pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<OperationId> {
     let operation = operations::start(&mut tx, ctx, new).await?;
     mark(&mut tx, id.0, ObjectKind::Cluster, Scope::Cluster(id.0), generation).await?;
     audit::record(&mut tx, ctx, Event::new("cluster.set_up_access", ObjectKind::Cluster, id.0, &cluster.name).accepted()).await?;
-    tx.commit(operation).await
+    tx.commit(Started { operation, object: id.0 }).await
 }
 
 /// Forgets a cluster. Nothing in it is touched.

@@ -1,7 +1,7 @@
 //! What a cluster says when Slipway looks at it: version, what Slipway may do, whether network policies are enforced.
 
 use domain::cluster::ClusterCheck;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::{
     apps::v1::DaemonSet,
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
@@ -84,20 +84,20 @@ fn short(major: &str, minor: &str, emulated_major: Option<&str>, emulated_minor:
 async fn checks(client: &Client) -> Result<Vec<ClusterCheck>> {
     let mut questions = Vec::new();
     for (place, need) in NEEDS.iter().enumerate() {
-        questions.extend(need.verbs.iter().map(|verb| ask(client, place, need, verb).boxed()));
+        questions.extend(need.verbs.iter().map(|verb| ask(client.clone(), place, need, verb)));
     }
     let answers: Vec<(usize, &str, bool)> = stream::iter(questions).buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(NEEDS.iter().enumerate().map(|(place, need)| check(need, |verb| answers.iter().any(|(at, asked, allowed)| *at == place && *asked == verb && *allowed))).collect())
-}
-
-async fn ask(client: &Client, place: usize, need: &'static Need, verb: &'static str) -> Result<(usize, &'static str, bool)> {
-    Ok((place, verb, allowed(client, need, verb).await?))
 }
 
 fn check(need: &Need, allowed: impl Fn(&str) -> bool) -> ClusterCheck {
     let missing: Vec<&str> = need.verbs.iter().copied().filter(|verb| !allowed(verb)).collect();
     let right = need.words(if missing.is_empty() { need.verbs } else { &missing });
     ClusterCheck { right, purpose: need.purpose.into(), allowed: missing.is_empty() }
+}
+
+async fn ask(client: Client, place: usize, need: &'static Need, verb: &'static str) -> Result<(usize, &'static str, bool)> {
+    Ok((place, verb, allowed(&client, need, verb).await?))
 }
 
 /// Whether Slipway may do this with every object that the need names.

@@ -9,6 +9,7 @@ use domain::{
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 
+use super::Placed;
 use crate::{
     Result,
     aws::{AccountAccess, eks::Described},
@@ -196,6 +197,16 @@ pub(super) async fn nodes(conn: &mut PgConnection, id: ClusterId, paging: &Pagin
             },
         })
         .collect())
+}
+
+pub(super) async fn replicas(conn: &mut PgConnection, id: ClusterId) -> Result<Vec<Placed>> {
+    Ok(sqlx::query_as!(
+        Placed,
+        r#"select node as "node!", name, ready, reason from observed_pods where cluster_id = $1 and node is not null and not terminating order by namespace, name limit 2000"#,
+        id.0
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Loads and locks; whether the actor may is checked before.

@@ -65,7 +65,7 @@ pub async fn authorize(cloud: &Cloud, principal: &Principal, wish: &Wish) -> Res
         return Ok(Verdict::Allowed);
     }
     let mut parameters = vec![("PolicySourceArn".to_owned(), principal.identity_arn.clone())];
-    append_wish(&mut parameters, wish, &cloud.region);
+    append_wish(&mut parameters, wish);
     let answer = cloud.query("iam", IAM, "SimulatePrincipalPolicy", &parameters).await?;
     let verdict = verdict_of(&answer, principal, wish, "identity-based");
     if verdict != Verdict::Allowed {
@@ -74,7 +74,7 @@ pub async fn authorize(cloud: &Cloud, principal: &Principal, wish: &Wish) -> Res
     // A session policy can only take away: each has to allow the wish too.
     for policy in &principal.session_policies {
         let mut parameters = vec![("PolicyInputList.member.1".to_owned(), policy.clone())];
-        append_wish(&mut parameters, wish, &cloud.region);
+        append_wish(&mut parameters, wish);
         let answer = cloud.query("iam", IAM, "SimulateCustomPolicy", &parameters).await?;
         let verdict = verdict_of(&answer, principal, wish, "session");
         if verdict != Verdict::Allowed {
@@ -84,11 +84,10 @@ pub async fn authorize(cloud: &Cloud, principal: &Principal, wish: &Wish) -> Res
     Ok(Verdict::Allowed)
 }
 
-fn append_wish(parameters: &mut Vec<(String, String)>, wish: &Wish, region: &str) {
+fn append_wish(parameters: &mut Vec<(String, String)>, wish: &Wish) {
     parameters.push(("ActionNames.member.1".into(), wish.action.clone()));
     parameters.push(("ResourceArns.member.1".into(), wish.resource.clone()));
-    let region = ("aws:RequestedRegion".to_owned(), vec![region.to_owned()]);
-    for (index, (name, values)) in wish.context.iter().chain([&region]).enumerate() {
+    for (index, (name, values)) in wish.context.iter().enumerate() {
         let entry = format!("ContextEntries.member.{}", index + 1);
         parameters.push((format!("{entry}.ContextKeyName"), name.clone()));
         parameters.push((format!("{entry}.ContextKeyType"), if values.len() > 1 { "stringList" } else { "string" }.into()));

@@ -19,6 +19,8 @@ use crate::leftovers;
 /// How many deaths within [`WINDOW`] make a part count as failed. It is started again all the same.
 const TOO_MANY: usize = 4;
 const WINDOW: Duration = Duration::from_secs(90);
+/// How long a failed part has to live to count as well again.
+const STABLE: Duration = Duration::from_secs(15);
 /// How long most parts may take to stop when asked.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// The most that is read of a log to find its last line.
@@ -173,7 +175,7 @@ async fn until_it_ends(recipe: &Recipe, mut started: Started, stopped: &mut watc
                     Err(_) => "nobody saw how".to_owned(),
                 });
             }
-            () = tokio::time::sleep(WINDOW) => {
+            () = tokio::time::sleep(STABLE) => {
                 tell.send_replace(Health::Running(started.pid));
             }
         }

@@ -49,15 +49,10 @@ impl Planes {
         let lock = clean(&config.state)?;
         let keeper = Keeper::new()?;
         let authority = Authority::open(&config.folder("pki"), "sandbox")?;
-        let egress = Egress::start(config.gateway_port)?;
+        // Whatever fails here takes the parts started before it along.
         let etcd = Etcd::start(&keeper, &config, &authority).await?;
-        let webhook = match Webhook::start(&keeper, &config, &authority).await {
-            Ok(webhook) => webhook,
-            Err(error) => {
-                etcd.stop().await;
-                return Err(error);
-            }
-        };
+        let webhook = Webhook::start(&keeper, &config, &authority).await?;
+        let egress = Egress::start(config.gateway_port)?;
         let shared = Arc::new(Shared { config, keeper, etcd, webhook, egress, closing: watch::Sender::new(false) });
         Ok(Self { shared, planes: Mutex::default(), node: tokio::sync::Mutex::default(), turn: tokio::sync::Mutex::default(), _lock: lock })
     }

@@ -15,6 +15,9 @@ use crate::sandbox::Sandbox;
 /// The tag that asks for real nodes, which only one machine's worth of can run.
 pub const KIND_TAG: &str = "sandbox:nodes";
 
+/// The size of a group that asks for none.
+const DEFAULT_SIZE: i64 = 2;
+
 /// What EKS refuses in a CreateNodegroup.
 ///
 /// # Errors
@@ -39,7 +42,9 @@ pub fn check_create(call: &Call<'_>) -> Result<(), AwsError> {
 }
 
 fn check_kind(call: &Call<'_>) -> Result<(), AwsError> {
+    let most = call.body["scalingConfig"]["desiredSize"].as_i64().unwrap_or(DEFAULT_SIZE);
     match call.body["tags"][KIND_TAG].as_str() {
+        Some("real") if most > 1 => Err(AwsError::invalid_parameter(format!("a machine can be one real node, and {most} were asked for"))),
         None | Some("simulated" | "real") => Ok(()),
         Some(other) => Err(AwsError::invalid_parameter(format!("the tag {KIND_TAG} is either real or simulated, not {other}"))),
     }

@@ -121,6 +121,19 @@ async fn a_plane_that_cannot_start_leaves_no_cluster() {
 }
 
 #[tokio::test]
+async fn a_plane_that_dies_shows_as_failed_with_its_last_words() {
+    let running = Running::start().await;
+    let root = running.root();
+    running.cluster(&root, "lab", "API").await;
+    *running.planes.failure.lock().unwrap() = Some("etcd is full".into());
+    let cluster = running.until_status("/clusters/lab", "cluster", "FAILED").await;
+    assert_eq!(cluster["health"]["issues"][0]["message"], "etcd is full");
+    let refused = root.eks(Method::POST, "/clusters/lab/updates", Some(&json!({ "version": "1.35" }))).await.unwrap();
+    assert_eq!(refused.error_code(), "ResourceInUseException");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn deleting_is_seen_until_it_is_done() {
     let running = Running::start().await;
     let root = running.root();
@@ -239,6 +252,8 @@ async fn a_node_group_that_cannot_be_is_refused_with_the_reason() {
     assert!(attempt(json!({ "instanceTypes": ["z9.huge"] })).await.contains("z9.huge"));
     assert!(attempt(json!({ "subnets": ["subnet-none"] })).await.contains("subnet-none"));
     assert!(attempt(json!({})).await.contains("role/nobody"));
+    assert!(attempt(json!({ "tags": { "sandbox:nodes": "real" } })).await.contains("one real node"));
+    assert!(attempt(json!({ "tags": { "sandbox:nodes": "imaginary" } })).await.contains("imaginary"));
     assert!(attempt(json!({ "scalingConfig": { "minSize": 2, "desiredSize": 1, "maxSize": 3 } })).await.contains("min size"));
     assert_eq!(root.eks(Method::GET, "/clusters/lab/node-groups", None).await.unwrap().json()["nodegroups"], json!([]));
     running.stop().await;

@@ -1,10 +1,12 @@
 //! Control planes and simulated nodes from creation to deletion, and what goes wrong on the way.
 
+use std::fs::Permissions;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, Sandbox, eventually, group, instance, namespace, spec};
-use planes::{PlaneFault, PlaneStatus};
+use crate::support::{Cluster, Sandbox, eventually, group, instance, namespace, spec, turn};
+use planes::{PlaneFault, PlaneStatus, Planes, PlanesConfig, Programs};
 use serde_json::{Value, json};
 
 /// The lease of a node runs out after 40 s, and the controller looks every 5 s.
@@ -159,5 +161,42 @@ async fn a_sandbox_takes_up_its_clusters_again_and_forgets_deleted_ones() {
     let again = sandbox.cluster("lab", "1.35").await;
     assert!(!again.admin(&["get", "namespace", "kept"]).ok, "a new cluster has what a deleted one stored");
     assert_ne!(again.info.ca_pem, before.ca_pem, "a new cluster has a deleted one's CA");
+    sandbox.planes().shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_cannot_run_is_reported_with_its_last_words_until_it_can() {
+    let turn = turn().await;
+    let real = Programs::from_env().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kube = folder.path().join("kube");
+    let write = |scheduler: &str| {
+        let script = format!("#!/bin/sh\n[ \"$1\" = kube-scheduler ] && {{ {scheduler}; }}\nexec {} \"$@\"\n", real.kube.display());
+        // Replaced whole: a script that is written while it runs is read from the middle.
+        std::fs::write(kube.with_extension("new"), script).unwrap();
+        std::fs::set_permissions(kube.with_extension("new"), Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(kube.with_extension("new"), &kube).unwrap();
+    };
+    write("echo the dog ate it; exit 1");
+    let sandbox = Sandbox::start_with(turn, Programs { kube: kube.clone(), ..real.clone() }).await;
+    sandbox.planes().create(spec("lab", "1.35")).await.unwrap();
+    let failed = async || matches!(sandbox.planes().status("lab"), PlaneStatus::Failed(why) if why.contains("kube-scheduler") && why.contains("the dog ate it"));
+    eventually(Duration::from_secs(60), "the failure is reported", failed).await;
+    write("true");
+    eventually(Duration::from_secs(150), "it recovers", async || sandbox.planes().status("lab") == PlaneStatus::Active).await;
+    sandbox.planes().shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sandboxes_do_not_get_into_each_others_way() {
+    let sandbox = Sandbox::start().await;
+    let open = async |state: std::path::PathBuf| {
+        let config = PlanesConfig { state, gateway_port: sandbox.port, programs: sandbox.programs.clone() };
+        Planes::start(config).await.err().unwrap().to_string()
+    };
+    let same = open(sandbox.folder.path().join("state")).await;
+    assert!(same.contains("another sandbox uses the state folder"), "{same}");
+    let busy = open(sandbox.folder.path().join("other")).await;
+    assert!(busy.contains(&format!("port {}, needed for etcd, is busy", sandbox.port + 2)), "{busy}");
     sandbox.planes().shutdown().await;
 }

@@ -16,22 +16,26 @@ use crate::fake::Gateway;
 /// Control planes are heavy, so tests take turns.
 static TURN: Mutex<()> = Mutex::const_new(());
 /// Each sandbox gets ports of its own: connections of the last one may linger.
-static PORT: AtomicU16 = AtomicU16::new(27_100);
+static TAKEN: AtomicU16 = AtomicU16::new(0);
 
 pub struct Sandbox {
     planes: Option<Planes>,
     pub gateway: Gateway,
     pub folder: TempDir,
-    port: u16,
-    programs: Programs,
+    pub port: u16,
+    pub programs: Programs,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Sandbox {
     pub async fn start() -> Self {
         let turn = TURN.lock().await;
-        let port = PORT.fetch_add(50, Ordering::SeqCst);
-        let programs = Programs::from_env().unwrap();
+        Self::start_with(turn, Programs::from_env().unwrap()).await
+    }
+
+    /// With programs of one's own. The caller takes its turn first.
+    pub async fn start_with(turn: MutexGuard<'static, ()>, programs: Programs) -> Self {
+        let port = free_ports();
         let folder = tempfile::tempdir().unwrap();
         let gateway = Gateway::start(port).await;
         let planes = Some(open(folder.path(), port, &programs).await);
@@ -65,6 +69,19 @@ impl Sandbox {
         std::fs::write(self.folder.path().join(format!("{name}.admin")), self.planes().kubeconfig(name).unwrap()).unwrap();
         Cluster { sandbox: self, name: name.to_owned(), info }
     }
+}
+
+pub async fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().await
+}
+
+/// A port with a dozen free ones behind it, below those that clients get. Another run
+/// of these tests begins somewhere else.
+fn free_ports() -> u16 {
+    let begin = u16::try_from(std::process::id() % 200).unwrap() * 50;
+    let free = |port: &u16| (*port..port + 14).all(|each| std::net::TcpListener::bind(("127.0.0.1", each)).is_ok());
+    let candidates = std::iter::repeat_with(|| 20_000 + (begin + TAKEN.fetch_add(50, Ordering::SeqCst)) % 10_000);
+    candidates.take(200).find(free).expect("some ports are free")
 }
 
 impl Drop for Sandbox {

@@ -23,6 +23,8 @@ struct Plane {
 #[derive(Default)]
 pub struct PaperPlanes {
     planes: Mutex<BTreeMap<String, Plane>>,
+    /// What every plane fails with.
+    pub failure: Mutex<Option<String>>,
     /// The version that no plane can be started or restarted as.
     pub broken_version: Mutex<Option<String>>,
 }
@@ -66,6 +68,9 @@ impl ControlPlanes for PaperPlanes {
     }
 
     fn status(&self, name: &str) -> PlaneStatus {
+        if let Some(why) = self.failure.lock().unwrap().clone() {
+            return PlaneStatus::Failed(why);
+        }
         let status = self.with(name, |plane| match (plane.updating, plane.active_at <= tokio::time::Instant::now()) {
             (true, _) => PlaneStatus::Updating,
             (false, true) => PlaneStatus::Active,

@@ -1,0 +1,229 @@
+//! `/accounts/{id}`
+
+use control::{Ctx, Result, accounts, teams};
+use domain::{
+    access::PlatformAction,
+    account::{Account, AccountCheck, AccountPolicy, GrantedPrefix, Verdict},
+    ids::AccountId,
+    operation::ObjectKind,
+    page::{MAX_PAGE_SIZE, PageQuery},
+    state::Tone,
+};
+use leptos::prelude::*;
+
+use super::accounts::rights;
+use crate::{
+    components::{
+        code::{CopyBlock, Raw},
+        confirm::Confirm,
+        facts::{Fact, Facts},
+        field::{Choice, Field, Once, Seen},
+        notice::{FormRejection, Notice},
+        status::Status,
+        table::Table,
+        thing::Thing,
+        when::Ago,
+    },
+    form::Typed,
+    page::{Nav, Page},
+};
+
+/// One account: what Slipway may do there, what to copy, whose repositories are whose.
+///
+/// # Errors
+/// Those of [`accounts::get`].
+pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
+    let account = accounts::get(ctx, id).await?;
+    let policy = accounts::policy(ctx, id).await?;
+    let may = ctx.actor().check_platform(PlatformAction::Manage, "account").is_ok();
+    let teams = if may { team_names(ctx).await? } else { Vec::new() };
+    let status = typed.status();
+    let drawn = Page::new(account.name.clone(), Nav::Accounts, move || {
+        let (tone, word) = rights(&account);
+        let (note, name) = ("Nothing in AWS is touched. An account with clusters, releases or prefixes cannot be removed.", account.name.clone());
+        let version = account.version;
+        view! {
+            <div class="head">
+                <div><div class="crumbs"><a href="/accounts">"Accounts"</a></div><h1>{account.name.clone()}<Status tone word/></h1></div>
+                {may.then(|| view! { <form method="post"><Once/><button class="primary" name="do" value="check">"Check now"</button></form> })}
+            </div>
+            <FormRejection typed=typed.clone()/>
+            <Outcome account=account.clone()/>
+            <section class="card"><header><h2>"Account"</h2></header><div class="in"><About account=account.clone() policy=policy.clone()/></div></section>
+            <Checks account=account.clone()/>
+            <Policies policy named=account.role_arn.is_some()/>
+            <Prefixes prefixes=account.prefixes.clone() known=!account.aws_account_id.is_empty() may teams typed=typed.clone()/>
+            {may.then(|| view! {
+                <Settings account typed=typed.clone()/>
+                <Confirm name title="Remove this account" button="Remove account" version typed note/>
+            })}
+        }
+    });
+    Ok(drawn.status(status).with_islands())
+}
+
+/// As many as a choice can hold; with more teams than that, the name is typed.
+async fn team_names(ctx: &Ctx) -> Result<Vec<String>> {
+    let page = teams::list(ctx, &PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() }).await?;
+    Ok(if page.next_page_token.is_some() { Vec::new() } else { page.items.into_iter().map(|team| team.name).collect() })
+}
+
+/// What to do next, where something is to be done.
+#[component]
+fn Outcome(account: Account) -> impl IntoView {
+    let denied = account.checks.iter().filter(|check| check.verdict != Verdict::Allowed).count();
+    match (account.check_error, account.checked_at) {
+        (Some(error), _) => view! {
+            <Notice tone=Tone::Bad title="Slipway does not get into this account">
+                <p>{error}</p>
+                <p>"Copy the policies below into IAM, then check again."</p>
+                {account.check_error_raw.map(|text| view! { <Raw title="What AWS said" text/> })}
+            </Notice>
+        }
+        .into_any(),
+        (None, None) => view! {
+            <Notice tone=Tone::Idle title="Check it once">
+                <p>"Until then Slipway does not know which AWS account this is. Copy the policies below into IAM first if the role does not have them yet."</p>
+            </Notice>
+        }
+        .into_any(),
+        (None, Some(_)) if denied > 0 => view! {
+            <Notice tone=Tone::Warn title="Some things will not work">
+                <p>"What is not allowed below fails when somebody needs it. The policy to copy allows all of it."</p>
+            </Notice>
+        }
+        .into_any(),
+        (None, Some(_)) => ().into_any(),
+    }
+}
+
+#[component]
+fn About(account: Account, policy: AccountPolicy) -> impl IntoView {
+    let number = if account.aws_account_id.is_empty() { "not known yet".to_owned() } else { account.aws_account_id };
+    let way = match account.role_arn {
+        Some(role) => view! { <Fact term="Way in">"assumes "<code>{role}</code></Fact><Fact term="External id"><code>{account.external_id}</code></Fact> }.into_any(),
+        None => view! { <Fact term="Way in">"Slipway's own credentials, as they are"</Fact> }.into_any(),
+    };
+    let principal = match (policy.principal, policy.principal_error) {
+        (Some(principal), _) => view! { <code>{principal}</code> }.into_any(),
+        (None, error) => view! { <span class="muted">{error.unwrap_or_default()}</span> }.into_any(),
+    };
+    view! {
+        <Facts>
+            <Fact term="AWS account">{number}</Fact>
+            {way}
+            <Fact term="Slipway runs as">{principal}</Fact>
+            <Fact term="Regions">{account.regions.join(", ")}</Fact>
+            <Fact term="Clusters"><a href=format!("/clusters?search={}", account.name)>{account.clusters}</a></Fact>
+            <Fact term="Last check">{match account.checked_at { Some(at) => view! { <Ago at/> }.into_any(), None => "never".into_any() }}</Fact>
+        </Facts>
+    }
+}
+
+#[component]
+fn Checks(account: Account) -> impl IntoView {
+    (!account.checks.is_empty()).then(|| {
+        let rows = account.checks.into_iter().map(|check| view! { <CheckRow check/> }).collect_view();
+        view! {
+            <section class="card" id="checks"><header><h2>"What Slipway may do"</h2></header>
+                <p class="in small muted">"Reads were tried, in every region. Writes were put to IAM's policy simulator; nothing was changed."</p>
+                <Table label="What Slipway may do"><thead><tr><th scope="col">"What for"</th><th scope="col">"Action"</th><th scope="col">"Verdict"</th></tr></thead><tbody>{rows}</tbody></Table>
+            </section>
+        }
+    })
+}
+
+#[component]
+fn CheckRow(check: AccountCheck) -> impl IntoView {
+    let (tone, word) = match check.verdict {
+        Verdict::Allowed => (Tone::Good, "Allowed"),
+        Verdict::Denied => (Tone::Bad, "Denied"),
+        Verdict::Unknown => (Tone::Warn, "Not known"),
+    };
+    view! {
+        <tr class="top">
+            <td>{check.purpose}{check.detail.map(|text| view! { <Raw title="What AWS said" text/> })}</td>
+            <td><code>{check.action}</code></td>
+            <td><Status tone word/></td>
+        </tr>
+    }
+}
+
+#[component]
+fn Policies(policy: AccountPolicy, named: bool) -> impl IntoView {
+    let AccountPolicy { permissions, trust, assume, principal_error, .. } = policy;
+    let pretty = |policy: serde_json::Value| format!("{policy:#}");
+    let trust = match trust {
+        Some(trust) => {
+            view! { <div><h3>"2. The role's trust policy"</h3><p class="small muted">"Who may assume the role: Slipway alone, and only with this external id."</p><CopyBlock id="trust-policy" label="the trust policy" text=pretty(trust)/></div> }
+                .into_any()
+        }
+        None if named => {
+            view! { <div><h3>"2. The role's trust policy"</h3><p class="muted">{principal_error.unwrap_or_default()}" It is shown here once Slipway knows who it is."</p></div> }.into_any()
+        }
+        None => ().into_any(),
+    };
+    let whose = if named { "1. What the role is allowed" } else { "What Slipway itself has to be allowed" };
+    view! {
+        <section class="card" id="policy"><header><h2>"Policies to copy"</h2></header><div class="in">
+            <div><h3>{whose}</h3><CopyBlock id="permissions-policy" label="the permissions policy" text=pretty(permissions)/></div>
+            {trust}
+            {assume.map(|assume| view! {
+                <div><h3>"3. What Slipway itself is allowed"</h3>
+                <p class="small muted">"With sts:SetSourceIdentity, CloudTrail names the person behind every call. Where it is not allowed Slipway assumes the role without it, and the session's name names them."</p>
+                <CopyBlock id="assume-policy" label="Slipway's own policy" text=pretty(assume)/></div>
+            })}
+        </div></section>
+    }
+}
+
+#[component]
+fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<String>, typed: Typed) -> impl IntoView {
+    let none = prefixes
+        .is_empty()
+        .then(|| view! { <p class="in muted">"No team may release from here yet. A team sees and releases only repositories that begin with a prefix it was given."</p> });
+    let rows = prefixes
+        .into_iter()
+        .map(|granted| {
+            let label = format!("Take {} back from {}", granted.prefix, granted.team_name);
+            let take = may.then(|| {
+                view! {
+                    <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value="remove_prefix" aria-label=label>"Take back"</button></form>
+                }
+            });
+            view! { <tr><td><code>{granted.prefix}</code></td><td><Thing kind=ObjectKind::Team id=granted.team.to_string() name=granted.team_name/></td><td class="act">{take}</td></tr> }
+        })
+        .collect_view();
+    let table = none.is_none().then(|| {
+        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th></th></tr></thead><tbody>{rows}</tbody></Table> }
+    });
+    let form = (may && known).then(|| {
+        let team = if teams.is_empty() {
+            view! { <Field name="team" label="Team" typed=typed.clone() autocomplete="off"/> }.into_any()
+        } else {
+            let options = std::iter::once((String::new(), "Choose a team".to_owned())).chain(teams.into_iter().map(|team| (team.clone(), team))).collect();
+            view! { <Choice name="team" label="Team" typed=typed.clone() options/> }.into_any()
+        };
+        view! {
+            <form class="in" method="post">
+                <Once/>
+                <div class="fields"><Field name="prefix" label="Prefix" typed autocomplete="off" placeholder="forecasting/"/>{team}</div>
+                <p class="small muted">"Prefixes of different teams never overlap. Taking one back stops new releases; what runs keeps running."</p>
+                <div class="row"><button name="do" value="add_prefix">"Give to team"</button></div>
+            </form>
+        }
+    });
+    view! { <section class="card" id="prefixes"><header><h2>"ECR repositories of teams"</h2></header>{none}{table}{form}</section> }
+}
+
+#[component]
+fn Settings(account: Account, typed: Typed) -> impl IntoView {
+    view! {
+        <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post">
+            <Once/><Seen version=account.version/>
+            <Field name="role_arn" label="Role to assume" typed=typed.clone() value=account.role_arn.unwrap_or_default() autocomplete="off" hint="Empty: Slipway's own credentials. The external id stays the same."/>
+            <Field name="regions" label="Regions" typed value=account.regions.join(", ") autocomplete="off"/>
+            <div class="row"><button name="do" value="update">"Save"</button></div>
+        </form></section>
+    }
+}

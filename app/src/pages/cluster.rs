@@ -1,0 +1,203 @@
+//! `/clusters/{id}`
+
+mod access;
+mod nodes;
+
+use control::{Ctx, Error, Result, clusters};
+use domain::{
+    Code,
+    access::PlatformAction,
+    cluster::{AccessHelp, Cluster, ClusterState, Node},
+    ids::ClusterId,
+    operation::{Operation, OperationState},
+    page::PageQuery,
+    state::Tone,
+};
+use leptos::prelude::*;
+
+use super::clusters::{cpus, gib, nodes as node_count};
+use crate::{
+    components::{
+        code::Raw,
+        confirm::Confirm,
+        facts::{Fact, Facts},
+        field::Once,
+        notice::{FailureNotice, FormRejection, Notice},
+        status::Status,
+        steps::OperationSteps,
+        when::Ago,
+    },
+    form::Typed,
+    islands::live::Live,
+    page::{Nav, Page, draw_part},
+};
+use access::Access;
+use nodes::{NodeList, Picture};
+
+/// The most nodes that are drawn.
+const DRAWN: u16 = 100;
+
+/// What moves by itself.
+struct Loaded {
+    cluster: Cluster,
+    /// Why there is none, when there is none.
+    help: Result<AccessHelp, String>,
+    operation: Option<Operation>,
+    nodes: Vec<Node>,
+    replicas: Vec<clusters::Placed>,
+    may_manage: bool,
+}
+
+async fn load(ctx: &Ctx, id: ClusterId) -> Result<Loaded> {
+    let cluster = clusters::get(ctx, id).await?;
+    let help = match clusters::access_help(ctx, id).await {
+        Ok(help) => Ok(help),
+        Err(Error::Rejected(rejected)) if rejected.code == Code::Conflict => Err(rejected.message),
+        Err(error) => return Err(error),
+    };
+    let drawn = PageQuery { page_size: Some(DRAWN), sort: Some("zone".into()), ..PageQuery::default() };
+    Ok(Loaded {
+        help,
+        operation: clusters::newest_operation(ctx, id).await?,
+        nodes: clusters::nodes(ctx, id, &drawn).await?.items,
+        replicas: clusters::replicas(ctx, id).await?,
+        may_manage: ctx.actor().check_platform(PlatformAction::Manage, "cluster").is_ok(),
+        cluster,
+    })
+}
+
+/// One cluster, live, with the list of its nodes.
+///
+/// # Errors
+/// Those of [`clusters::get`] and [`clusters::nodes`].
+pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> Result<Page> {
+    let loaded = load(ctx, id).await?;
+    let nodes = clusters::nodes(ctx, id, &query).await?;
+    let status = typed.status();
+    Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
+        let (cluster, may_manage) = (loaded.cluster.clone(), loaded.may_manage);
+        let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
+        view! {
+            <FormRejection typed=typed.clone()/>
+            <Live source=format!("/live/clusters/{id}")><Body loaded/></Live>
+            <NodeList id nodes query/>
+            {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation="detach" version=cluster.version typed note=note/> })}
+        }
+    })
+    .status(status)
+    .with_islands())
+}
+
+/// What an open page of it shows, drawn anew.
+///
+/// # Errors
+/// Those of [`clusters::get`].
+pub async fn part(ctx: &Ctx, id: ClusterId) -> Result<String> {
+    let loaded = load(ctx, id).await?;
+    Ok(draw_part(move || view! { <Body loaded/> }))
+}
+
+#[component]
+fn Body(loaded: Loaded) -> impl IntoView {
+    let Loaded { cluster, help, operation, nodes, replicas, may_manage } = loaded;
+    let lacks_access = cluster.state == ClusterState::NeedsAccess;
+    let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
+    view! {
+        <Head cluster=cluster.clone() may_manage/>
+        {(cluster.state != ClusterState::Connected).then(|| view! { <Trouble cluster=cluster.clone()/> })}
+        {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
+        {lacks_access.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
+        <About cluster=cluster.clone()/>
+        <Picture nodes replicas total=cluster.nodes/>
+        {(!lacks_access).then(|| view! { <Access cluster help may_manage busy open=false/> })}
+    }
+}
+
+#[component]
+fn Head(cluster: Cluster, may_manage: bool) -> impl IntoView {
+    view! {
+        <div class="head">
+            <div>
+                <div class="crumbs"><a href="/clusters">"Clusters"</a></div>
+                <h1>{cluster.name}</h1>
+                <p class="row"><Status tone=cluster.state.tone() word=cluster.state.title()/>
+                    <span class="muted small">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</span></p>
+            </div>
+            {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value="check">"Look now"</button></form> })}
+        </div>
+    }
+}
+
+/// Why it is not connected, and what to do.
+#[component]
+fn Trouble(cluster: Cluster) -> impl IntoView {
+    let (tone, title, next) = match cluster.state {
+        ClusterState::Connecting => (Tone::Busy, "Connecting", "Slipway looks at the cluster for the first time. This takes a few seconds."),
+        ClusterState::NeedsAccess => (Tone::Warn, "Slipway needs access", "Let it in as shown below. Slipway notices by itself."),
+        ClusterState::Unreachable => {
+            (Tone::Bad, "The cluster cannot be reached", "Slipway keeps trying. What runs there goes on; changes wait. Check that the API server's endpoint can be reached from where Slipway runs.")
+        }
+        ClusterState::Gone => (Tone::Bad, "The cluster is gone", "Delete its workspaces here, then detach it."),
+        ClusterState::Connected => (Tone::Good, "Connected", ""),
+    };
+    view! {
+        <Notice tone title>
+            {cluster.state_message.map(|message| view! { <p>{message}</p> })}
+            <p>{next}</p>
+            {cluster.state_raw.map(|raw| view! { <Raw title="What was said" text=raw/> })}
+        </Notice>
+    }
+}
+
+#[component]
+fn SettingUp(operation: Operation) -> impl IntoView {
+    let failure = operation.failure.clone();
+    view! {
+        {failure.map(|failure| view! { <FailureNotice failure/> })}
+        <section class="card">
+            <header><h2>"Setting up access"</h2><a class="small" href=format!("/operations/{}", operation.id)>"Operation"</a></header>
+            <div class="in"><OperationSteps operation/></div>
+        </section>
+    }
+}
+
+#[component]
+fn About(cluster: Cluster) -> impl IntoView {
+    let policies = match cluster.enforces_network_policies {
+        Some(true) => view! { <Status tone=Tone::Good word="Enforced"/> }.into_any(),
+        Some(false) => view! {
+            <Status tone=Tone::Warn word="Not enforced"/>" "
+            <span class="small muted">"Slipway writes network policies, but nothing in this cluster gives them an effect: every pod can reach every other. Turn on network policy in the VPC CNI, or run Calico or Cilium."</span>
+        }
+        .into_any(),
+        None => view! { <span class="muted">"Not known yet"</span> }.into_any(),
+    };
+    let unknown = || "not known yet".to_owned();
+    let capacity = cluster.capacity;
+    view! {
+        <section class="card">
+            <header><h2>"About"</h2></header>
+            <div class="in">
+                <dl class="figures">
+                    <div><dt>"Nodes"</dt><dd>{node_count(cluster.ready_nodes, cluster.nodes)}</dd></div>
+                    <div><dt>"Zones"</dt><dd>{cluster.zones}</dd></div>
+                    <div><dt>"CPU"</dt><dd>{cpus(capacity.cpu_millis)}</dd></div>
+                    <div><dt>"Memory"</dt><dd>{gib(capacity.memory_mib)}</dd></div>
+                    {(capacity.gpus > 0).then(|| view! { <div><dt>"GPUs"</dt><dd>{capacity.gpus}</dd></div> })}
+                    <div><dt>"Pods"</dt><dd>{capacity.pods}</dd></div>
+                </dl>
+                <Facts>
+                    <Fact term="Kubernetes">{cluster.kubernetes_version.unwrap_or_else(unknown)}</Fact>
+                    <Fact term="Network policies">{policies}</Fact>
+                    <Fact term="Account"><a href=format!("/accounts/{}", cluster.account)>{cluster.account_name}</a></Fact>
+                    <Fact term="Region">{cluster.region}</Fact>
+                    <Fact term="Name in EKS">{cluster.eks_name}</Fact>
+                    <Fact term="Status in EKS">{cluster.eks_status.unwrap_or_else(unknown)}</Fact>
+                    <Fact term="ARN"><code>{cluster.arn}</code></Fact>
+                    <Fact term="Endpoint"><code>{cluster.endpoint.unwrap_or_else(unknown)}</code></Fact>
+                    <Fact term="Workspaces"><a href=format!("/workspaces?cluster={}", cluster.name)>{cluster.workspaces}</a></Fact>
+                </Facts>
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,231 @@
+//! `/models/{id}/releases/new`
+
+use control::{Ctx, Result, access, accounts::repositories, models};
+use domain::{
+    Rejected,
+    access::TeamAction,
+    account::{Image, ImageQuery, Repository, RepositoryQuery},
+    error::Checks,
+    ids::ModelId,
+    model::{Model, NewRelease},
+    page::PageQuery,
+    serving::Protocol,
+    size::Size,
+};
+use leptos::prelude::*;
+
+use super::model::short;
+use crate::{
+    components::{
+        field::{Choice, Field, Once, TextField},
+        notice::Rejection,
+        when::Ago,
+    },
+    form::Typed,
+    page::{Nav, Page},
+};
+
+/// As many as can be scanned beside a form; the search above them narrows.
+const SHOWN: u16 = 25;
+
+/// What ECR has, as far as it answers: the form can be filled in without.
+struct Offer {
+    repositories: Result<Vec<Repository>, Rejected>,
+    /// None when no repository was named yet.
+    images: Option<Result<Vec<Image>, Rejected>>,
+}
+
+/// The form that registers a release, beside what ECR has. A link may fill it in: `?repository=…&tag=…`.
+///
+/// # Errors
+/// `not_found` and `forbidden` for whoever may not register one.
+pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
+    let model = models::get(ctx, id).await?;
+    let role = access::membership(&mut *ctx.read().await?, ctx.actor(), model.team).await?;
+    ctx.actor().check_team(model.team, role, TeamAction::Deploy, "model")?;
+    let offer = offer(ctx, &model, &typed).await?;
+    let status = typed.status();
+    let drawn = Page::new("Register a release", Nav::Models, move || {
+        let here = format!("/models/{id}/releases/new");
+        let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
+        view! {
+            <div class="head"><div>
+                <div class="crumbs"><a href="/models">"Models"</a>" / "<a href=format!("/models/{id}")>{model.name.clone()}</a></div>
+                <h1>"Register a release"</h1>
+                <p class="muted">"The tag is looked up once, now. The release keeps the image it points at."</p>
+            </div></div>
+            {rejection.map(|rejected| view! { <Rejection rejected/> })}
+            <div class="cols">
+                <Form typed=typed.clone() offer=known_places(&offer)/>
+                <aside class="stack" aria-label="What ECR has"><Repositories found=offer.repositories typed=typed.clone() here=here.clone()/>{offer.images.map(|found| view! { <Images found typed here/> })}</aside>
+            </div>
+        }
+    });
+    Ok(drawn.status(status))
+}
+
+/// The fields that show what is wrong with them.
+const FIELDS: [&str; 9] = ["account", "region", "repository", "tag", "port", "health_path", "protocol", "size", "notes"];
+
+/// The request that the form stands for.
+///
+/// # Errors
+/// `invalid_input` naming what cannot be read.
+pub fn request(model: ModelId, typed: &Typed) -> Result<NewRelease, Rejected> {
+    let mut checks = Checks::new();
+    let port = typed.filled("port").and_then(|text| checks.take("port", text.parse().map_err(|_| "Enter a port from 1024 to 65535.".into())));
+    let size: Option<Size> = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
+    let protocol = match typed.filled("protocol") {
+        None | Some("open_inference_v2") => Protocol::OpenInferenceV2,
+        Some("http") => Protocol::Http,
+        Some(_) => {
+            checks.wrong("protocol", "Choose one of the protocols.");
+            Protocol::default()
+        }
+    };
+    checks.finish()?;
+    let text = |name| typed.filled(name).map(str::to_owned);
+    Ok(NewRelease {
+        model,
+        account: text("account"),
+        region: text("region"),
+        repository: typed.text("repository").into(),
+        tag: typed.text("tag").into(),
+        port,
+        health_path: text("health_path"),
+        protocol,
+        size,
+        notes: typed.text("notes").into(),
+    })
+}
+
+async fn offer(ctx: &Ctx, model: &Model, typed: &Typed) -> Result<Offer> {
+    let text = |name| typed.filled(name).map(str::to_owned);
+    let page = |search| PageQuery { page_size: Some(SHOWN), search, ..PageQuery::default() };
+    let wanted = RepositoryQuery { page: page(text("search")), team: model.team_name.clone(), ..RepositoryQuery::default() };
+    let images = async {
+        let repository = text("repository")?;
+        let query = ImageQuery { page: page(None), team: model.team_name.clone(), account: text("account"), region: text("region"), repository };
+        Some(repositories::images(ctx, &query).await.map(|page| page.items))
+    };
+    let (repositories, images) = futures::join!(repositories::list(ctx, &wanted), images);
+    Ok(Offer { repositories: told(repositories.map(|page| page.items))?, images: images.map(told).transpose()? })
+}
+
+/// What AWS did not give is shown in its place; faults are faults.
+fn told<T>(outcome: Result<T>) -> Result<Result<T, Rejected>> {
+    match outcome {
+        Ok(found) => Ok(Ok(found)),
+        Err(error) => match error.rejected() {
+            Some(rejected) => Ok(Err(rejected.clone())),
+            None => Err(error),
+        },
+    }
+}
+
+/// Accounts and regions among the team's repositories; each is asked for only where there are several.
+fn known_places(offer: &Offer) -> (Vec<String>, Vec<String>) {
+    let of = |place: fn(&Repository) -> &String| {
+        let mut places: Vec<String> = offer.repositories.iter().flatten().map(|repository| place(repository).clone()).collect();
+        places.sort();
+        places.dedup();
+        places
+    };
+    (of(|repository| &repository.account_name), of(|repository| &repository.region))
+}
+
+#[component]
+fn Form(typed: Typed, offer: (Vec<String>, Vec<String>)) -> impl IntoView {
+    let (accounts, regions) = offer;
+    let asked = |name: &str, places: &[String]| places.len() != 1 || typed.filled(name).is_some() || typed.why(name).is_some();
+    let account = asked("account", &accounts).then(|| view! { <Field name="account" label="AWS account" typed=typed.clone() autocomplete="off" hint="Its name here. Needed only where your team has repositories in several."/> });
+    let region = asked("region", &regions)
+        .then(|| view! { <Field name="region" label="Region" typed=typed.clone() autocomplete="off" placeholder="us-east-1" hint="Needed only where the account has several."/> });
+    let place = (account.is_some() || region.is_some()).then(|| view! { <div class="fields">{account}{region}</div> });
+    let protocols = [("open_inference_v2", Protocol::OpenInferenceV2), ("http", Protocol::Http)].map(|(value, protocol)| (value.to_owned(), protocol.title().to_owned())).to_vec();
+    let sizes = Size::ALL.map(|size| (size.as_str().to_owned(), format!("{} · {}", size.as_str(), size.summary()))).to_vec();
+    view! {
+        <form class="stack" method="post">
+            <Once/>
+            <section class="card"><header><h2>"Image"</h2></header><div class="in">
+                <Field name="repository" label="Repository" typed=typed.clone() autocomplete="off" placeholder="forecasting/iris" hint="As ECR names it, without the registry."/>
+                <Field name="tag" label="Tag" typed=typed.clone() autocomplete="off"/>
+                {place}
+            </div></section>
+            <section class="card"><header><h2>"How it serves"</h2></header><div class="in">
+                <Choice name="protocol" label="Protocol" typed=typed.clone() options=protocols value="open_inference_v2"/>
+                <div class="fields">
+                    <Field name="port" label="Port" kind="number" typed=typed.clone() value="8080" autocomplete="off"/>
+                    <Field name="health_path" label="Health path" typed=typed.clone() autocomplete="off" placeholder="/v2/health/ready" hint="Empty: the protocol's own."/>
+                </div>
+                <Choice name="size" label="Size that suits it" typed=typed.clone() options=sizes value="small" hint="The default when it is deployed."/>
+                <TextField name="notes" label="Notes" typed hint="What is new in it."/>
+                <div class="row"><button class="primary" name="do" value="register">"Register release"</button></div>
+            </div></section>
+        </form>
+    }
+}
+
+/// This page with some of the form filled in.
+fn filled(here: &str, pairs: &[(&str, &str)]) -> String {
+    format!("{here}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+}
+
+#[component]
+fn Repositories(found: Result<Vec<Repository>, Rejected>, typed: Typed, here: String) -> impl IntoView {
+    let body = match found {
+        Err(rejected) => view! { <div class="in"><Rejection rejected/></div> }.into_any(),
+        Ok(found) if found.is_empty() => {
+            view! { <p class="in muted">"None. A platform admin gives your team prefixes of ECR repository names on the account's page; an image pushed under one shows here."</p> }
+                .into_any()
+        }
+        Ok(found) => {
+            let full = found.len() >= usize::from(SHOWN);
+            let links = found
+                .into_iter()
+                .map(|repository| {
+                    let to = filled(&here, &[("repository", &repository.name), ("account", &repository.account_name), ("region", &repository.region)]);
+                    let current = (typed.text("repository") == repository.name).then_some("true");
+                    view! { <li><a href=to aria-current=current>{repository.name}</a><br/><span class="small muted">{format!("{} · {}", repository.account_name, repository.region)}</span></li> }
+                })
+                .collect_view();
+            view! { <ul class="in">{links}</ul>{full.then(|| view! { <p class="in small muted">"There are more: search for them."</p> })} }.into_any()
+        }
+    };
+    let search = typed.text("search").to_owned();
+    view! {
+        <section class="card"><header><h2>"Your repositories"</h2></header>
+            <form class="search" role="search" method="get"><input type="search" name="search" value=search placeholder="Search repositories" aria-label="Search repositories" maxlength="100"/><button>"Search"</button></form>
+            {body}
+        </section>
+    }
+}
+
+#[component]
+fn Images(found: Result<Vec<Image>, Rejected>, typed: Typed, here: String) -> impl IntoView {
+    let repository = typed.text("repository").to_owned();
+    let body = match found {
+        Err(rejected) => view! { <div class="in"><Rejection rejected/></div> }.into_any(),
+        Ok(found) if found.is_empty() => view! { <p class="in muted">"No tagged image. Push one, then load this page again."</p> }.into_any(),
+        Ok(found) => {
+            let items = found
+                .into_iter()
+                .map(|image| {
+                    let tags = image
+                        .tags
+                        .iter()
+                        .map(|tag| {
+                            let mut pairs = vec![("repository", repository.as_str()), ("tag", tag.as_str())];
+                            pairs.extend(["account", "region"].into_iter().filter_map(|name| Some((name, typed.filled(name)?))));
+                            view! { <a href=filled(&here, &pairs)>{tag.clone()}</a>" " }
+                        })
+                        .collect_view();
+                    let size = image.size_bytes.map(|bytes| format!(" · {:.0} MB", bytes as f64 / 1e6));
+                    view! { <li>{tags}<br/><span class="small muted"><code>{short(&image.digest)}</code>{size}{image.pushed_at.map(|at| view! { " · "<Ago at/> })}</span></li> }
+                })
+                .collect_view();
+            view! { <ul class="in">{items}</ul> }.into_any()
+        }
+    };
+    view! { <section class="card"><header><h2>"Images, newest first"</h2></header>{body}</section> }
+}

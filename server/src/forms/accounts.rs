@@ -1,0 +1,83 @@
+//! `/accounts` and `/accounts/{id}`.
+
+use app::{form::Typed, pages};
+use axum::response::IntoResponse as _;
+use control::{Ctx, OrReplay as _, accounts};
+use domain::{
+    Rejected,
+    account::{AccountChange, NewAccount, NewPrefix},
+    ids::AccountId,
+    page::PageQuery,
+};
+
+use super::{
+    posted::{Posted, confirmed},
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    rest::extract::{Id, Query},
+    session::Caller,
+};
+
+pub async fn list(Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageResult {
+    Ok(pages::accounts::list(&ctx, query, Typed::default()).await?.into())
+}
+
+pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
+    let new = NewAccount { name: typed.text("name").into(), role_arn: typed.filled("role_arn").map(str::to_owned), regions: regions(&typed) };
+    match accounts::create(&ctx, &new).await.or_replay() {
+        Ok(account) => Ok(see_other(&format!("/accounts/{}", account.id))),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::accounts::list(&ctx, PageQuery::default(), typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<AccountId>) -> PageResult {
+    Ok(pages::account::show(&ctx, id, Typed::default()).await?.into())
+}
+
+pub async fn post(Id(id): Id<AccountId>, Posted(ctx, typed): Posted) -> FormResult {
+    match change(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::account::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+/// Does what the pressed button names and gives the address to go to.
+async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<String> {
+    match typed.operation() {
+        "check" => {
+            accounts::check(ctx, id).await.or_replay()?;
+            Ok(format!("/accounts/{id}"))
+        }
+        "update" => {
+            let change = AccountChange { role_arn: Some(typed.text("role_arn").into()), regions: Some(regions(typed)) };
+            accounts::update(ctx, id, &change).await.or_replay()?;
+            Ok(format!("/accounts/{id}"))
+        }
+        "add_prefix" => {
+            accounts::add_prefix(ctx, id, &NewPrefix { prefix: typed.text("prefix").into(), team: typed.text("team").into() }).await.or_replay()?;
+            Ok(format!("/accounts/{id}#prefixes"))
+        }
+        "remove_prefix" => {
+            accounts::remove_prefix(ctx, id, typed.text("taken")).await.or_replay()?;
+            Ok(format!("/accounts/{id}#prefixes"))
+        }
+        "delete" => {
+            confirmed(typed, &accounts::get(ctx, id).await?.name)?;
+            accounts::delete(ctx, id).await.or_replay()?;
+            Ok("/accounts".into())
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+/// One field holds them all, apart by commas or spaces.
+fn regions(typed: &Typed) -> Vec<String> {
+    typed.text("regions").split([',', ' ', '\n', '\t']).map(str::trim).filter(|region| !region.is_empty()).map(str::to_owned).collect()
+}

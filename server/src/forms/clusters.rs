@@ -1,0 +1,87 @@
+//! `/clusters`, `/clusters/new` and `/clusters/{id}`.
+
+use app::{form::Typed, pages};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use control::{Ctx, OrReplay as _, clusters};
+use domain::{
+    Rejected,
+    cluster::{ClusterQuery, NewCluster},
+    ids::ClusterId,
+    page::PageQuery,
+};
+
+use super::{
+    posted::{Posted, confirmed},
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    live,
+    rest::{
+        error::RestError,
+        extract::{Id, Query},
+    },
+    session::{Caller, Watcher},
+    state::AppState,
+};
+
+pub async fn list(Caller(ctx): Caller, Query(query): Query<ClusterQuery>) -> PageResult {
+    Ok(pages::clusters::list(&ctx, query).await?.into())
+}
+
+pub async fn find(Caller(ctx): Caller) -> PageResult {
+    Ok(pages::clusters::find(&ctx, Typed::default()).await?.into())
+}
+
+pub async fn attach(Posted(ctx, typed): Posted) -> FormResult {
+    let new = NewCluster {
+        account: typed.text("account").into(),
+        region: typed.text("region").into(),
+        eks_name: typed.text("eks_name").into(),
+        name: typed.filled("name").map(str::to_owned),
+    };
+    match clusters::attach(&ctx, &new).await.or_replay() {
+        Ok(cluster) => Ok(see_other(&format!("/clusters/{}", cluster.id))),
+        Err(error) => Ok(Shown::from(pages::clusters::find(&ctx, typed.rejected(again(error)?)).await?).into_response()),
+    }
+}
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<ClusterId>, Query(query): Query<PageQuery>) -> PageResult {
+    Ok(pages::cluster::show(&ctx, id, query, Typed::default()).await?.into())
+}
+
+pub async fn post(Id(id): Id<ClusterId>, Posted(ctx, typed): Posted) -> FormResult {
+    match change(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => Ok(Shown::from(pages::cluster::show(&ctx, id, PageQuery::default(), typed.rejected(again(error)?)).await?).into_response()),
+    }
+}
+
+/// Does what the pressed button names and gives the address to go to.
+async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<String> {
+    let here = format!("/clusters/{id}");
+    match typed.operation() {
+        "check" => {
+            clusters::check(ctx, id).await.or_replay()?;
+            Ok(here)
+        }
+        "set_up_access" => {
+            clusters::set_up_access(ctx, id).await.or_replay()?;
+            Ok(here)
+        }
+        "detach" => {
+            confirmed(typed, &clusters::get(ctx, id).await?.name)?;
+            clusters::detach(ctx, id).await.or_replay()?;
+            Ok("/clusters".into())
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+/// What an open page of the cluster shows, whenever that changes.
+pub async fn follow(State(state): State<AppState>, Id(id): Id<ClusterId>, watcher: Watcher) -> Result<Response, RestError> {
+    let part = move |ctx: Ctx| async move { pages::cluster::part(&ctx, id).await };
+    Ok(live::stream(state, watcher, id.0, part).await?.into_response())
+}

@@ -1,0 +1,108 @@
+//! `/models`, `/models/{id}`, `/models/{id}/releases/new` and `/releases/{id}`.
+
+use app::{form::Typed, pages};
+use axum::response::IntoResponse as _;
+use control::{Ctx, OrReplay as _, models, releases};
+use domain::{
+    Rejected,
+    ids::{ModelId, ReleaseId},
+    model::{ModelChange, ModelQuery, NewModel},
+    page::PageQuery,
+};
+
+use super::{
+    posted::{Posted, confirmed},
+    shown::{FormResult, PageResult, Shown, again, see_other},
+};
+use crate::{
+    rest::extract::{Id, Query},
+    session::Caller,
+};
+
+pub async fn list(Caller(ctx): Caller, Query(query): Query<ModelQuery>) -> PageResult {
+    Ok(pages::models::list(&ctx, query, Typed::default()).await?.into())
+}
+
+pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
+    let new = NewModel { team: typed.text("team").into(), name: typed.text("name").into(), description: typed.text("description").into() };
+    match models::create(&ctx, &new).await.or_replay() {
+        Ok(model) => Ok(see_other(&format!("/models/{}", model.id))),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::models::list(&ctx, ModelQuery::default(), typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+pub async fn show(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(query): Query<PageQuery>) -> PageResult {
+    Ok(pages::model::show(&ctx, id, query.page_token, Typed::default()).await?.into())
+}
+
+pub async fn post(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult {
+    match change(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::model::show(&ctx, id, None, typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+/// Does what the pressed button names and gives the address to go to.
+async fn change(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<String> {
+    match typed.operation() {
+        "update" => {
+            models::update(ctx, id, &ModelChange { description: Some(typed.text("description").into()) }).await.or_replay()?;
+            Ok(format!("/models/{id}"))
+        }
+        "delete" => {
+            confirmed(typed, &models::get(ctx, id).await?.name)?;
+            models::delete(ctx, id).await.or_replay()?;
+            Ok("/models".into())
+        }
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    }
+}
+
+/// A link may fill the form in: `?repository=…&tag=…`.
+pub async fn new_release(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
+    Ok(pages::register::show(&ctx, id, Typed::new(filled)).await?.into())
+}
+
+pub async fn register(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult {
+    let outcome = match pages::register::request(id, &typed) {
+        Ok(new) => releases::create(&ctx, &new).await.or_replay(),
+        Err(rejected) => Err(rejected.into()),
+    };
+    match outcome {
+        Ok(release) => Ok(see_other(&format!("/models/{id}#release-{}", release.number))),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::register::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+pub async fn release(Caller(ctx): Caller, Id(id): Id<ReleaseId>) -> PageResult {
+    Ok(pages::release::show(&ctx, id, Typed::default()).await?.into())
+}
+
+pub async fn post_release(Id(id): Id<ReleaseId>, Posted(ctx, typed): Posted) -> FormResult {
+    match delete_release(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => {
+            let rejected = again(error)?;
+            Ok(Shown::from(pages::release::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
+        }
+    }
+}
+
+async fn delete_release(ctx: &Ctx, id: ReleaseId, typed: &Typed) -> control::Result<String> {
+    if typed.operation() != "delete" {
+        return Err(Rejected::field("do", "Press one of the buttons.").into());
+    }
+    let release = releases::get(ctx, id).await?;
+    confirmed(typed, &pages::release::name(&release))?;
+    releases::delete(ctx, id).await.or_replay()?;
+    Ok(format!("/models/{}", release.model))
+}
