@@ -25,6 +25,8 @@ pub mod notice;
 #[cfg(feature = "ssr")]
 pub mod size_choice;
 #[cfg(feature = "ssr")]
+pub mod session;
+#[cfg(feature = "ssr")]
 pub mod status;
 #[cfg(feature = "ssr")]
 pub mod steps;

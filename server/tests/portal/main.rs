@@ -1,6 +1,7 @@
 //! The portal as browsers and automation meet it: the real router on a database of its own for every test.
 //! Each file mirrors the addresses it is about. One program for all of them, since linking is what takes the time.
 
+mod admin;
 mod accounts;
 mod common;
 mod identity;
