@@ -175,6 +175,8 @@ async fn the_policy_names_what_is_needed_and_nothing_else(pool: PgPool) {
         assert!(text.contains(action), "{action}");
     }
     assert!(text.contains("arn:aws:eks:*:123456789012:cluster/*") && text.contains(ROLE) && !text.contains(":*\""), "{text}");
+    let mapping = policy.permissions["Statement"].as_array().unwrap().iter().filter(|statement| statement["Action"].to_string().contains("AccessPolicy\"")).collect::<Vec<_>>();
+    assert!(!mapping.is_empty() && mapping.iter().all(|statement| statement["Condition"].to_string().contains(ROLE)), "it could make anybody a cluster's admin: {mapping:?}");
     assert!(policy.assume.unwrap().to_string().contains("sts:SetSourceIdentity"));
 }
 
