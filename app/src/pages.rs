@@ -23,3 +23,5 @@ pub mod team_tokens;
 pub mod teams;
 pub mod user;
 pub mod users;
+pub mod workspace;
+pub mod workspaces;

@@ -1,5 +1,7 @@
 //! Clusters against the sandbox: a real Kubernetes behind an AWS API. `SANDBOX_ENV` names the file `env` in the sandbox's state folder.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::HashMap, time::Duration};
 
 use control::{
@@ -55,6 +57,32 @@ impl Sandbox {
         let options = kube::config::KubeConfigOptions { context: Some(context.into()), ..Default::default() };
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a context");
         kube::Client::try_from(config).expect("a client")
+    }
+}
+
+/// Faults of the sandbox; they end with this.
+struct Fault<'a>(&'a Sandbox);
+
+impl Drop for Fault<'_> {
+    fn drop(&mut self) {
+        self.0.control("DELETE", "");
+    }
+}
+
+impl Sandbox {
+    fn strike(&self, fault: serde_json::Value) -> Fault<'_> {
+        self.control("POST", &fault.to_string());
+        Fault(self)
+    }
+
+    fn control(&self, method: &str, body: &str) {
+        use std::io::{Read as _, Write as _};
+        let address = self.get("AWS_ENDPOINT_URL").trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).expect("the sandbox");
+        write!(stream, "{method} /_sandbox/faults HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 }
 
@@ -364,6 +392,70 @@ async fn nodes_are_seen_and_whoever_takes_over_goes_on(pool: PgPool) {
     watching.await.unwrap().unwrap();
     let epoch: i64 = sqlx::query_scalar("select epoch from leases where name like 'cluster:%'").fetch_one(&scene.control.pool).await.unwrap();
     assert_eq!(epoch, 2);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
+async fn a_cluster_that_is_down_or_has_revoked_slipway_says_so_and_heals_by_itself(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    scene.clean("fleet").await;
+    let cluster = scene.attach("fleet").await;
+    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    scene.set_up(cluster.id).await;
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(observed::run(scene.control.clone(), stop.clone()));
+    let synced = async || sqlx::query_scalar::<_, i64>("select count(*) from observed_nodes").fetch_one(&scene.control.pool).await.unwrap();
+    let within = async |what: &str, seconds: u64, reached: &dyn Fn(i64) -> bool| {
+        for _ in 0..seconds * 5 {
+            if reached(synced().await) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{what}");
+    };
+    within("nodes are seen", 30, &|nodes| nodes > 0).await;
+
+    let down = scene.sandbox.strike(json!({"kind": "api-server-down", "cluster": "fleet", "seconds": 120}));
+    let seen = scene.until(cluster.id, "it is down", |cluster| cluster.state == ClusterState::Unreachable).await;
+    assert!(seen.state_message.is_some() && seen.state_raw.is_some(), "{seen:?}");
+    assert!(seen.nodes > 0, "what was seen stays, with its age");
+    sqlx::query("delete from observed_nodes").execute(&scene.control.pool).await.unwrap();
+    sqlx::query("update reconcile set not_before = now() + interval '1 hour', attempts = 9").execute(&scene.control.pool).await.unwrap();
+    drop(down);
+    // Nobody looks at it here but its watch, which finds it up again, and has the reconciler look.
+    let due = async || sqlx::query_scalar::<_, bool>("select bool_and(not_before <= now()) from reconcile").fetch_one(&scene.control.pool).await.unwrap();
+    let healed = async {
+        while !due().await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), healed).await.expect("the watch notices");
+    scene.until(cluster.id, "it is up again", |cluster| cluster.state == ClusterState::Connected).await;
+
+    let roles = Api::<ClusterRoleBinding>::all(scene.sandbox.admin("fleet").await);
+    roles.delete("slipway", &DeleteParams::default()).await.unwrap();
+    let revoked = scene.until(cluster.id, "it revoked Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    assert!(revoked.access.iter().any(|check| !check.allowed), "{revoked:?}");
+    scene.set_up(cluster.id).await;
+    assert_eq!(clusters::get(&scene.admin, cluster.id).await.unwrap().state, ClusterState::Connected);
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
+async fn an_aws_that_throttles_or_loses_answers_delays_a_setup_only(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    scene.clean("fleet").await;
+    let cluster = scene.attach("fleet").await;
+    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let lost = scene.sandbox.strike(json!({"kind": "aws-answer-lost", "action": "CreateAccessEntry", "times": 1}));
+    let lost_too = scene.sandbox.strike(json!({"kind": "aws-answer-lost", "action": "AssociateAccessPolicy", "times": 2}));
+    let throttled = scene.sandbox.strike(json!({"kind": "aws-throttle", "service": "eks", "action": "DisassociateAccessPolicy", "times": 5}));
+    scene.set_up(cluster.id).await;
+    assert!(!scene.is_admin("fleet").await, "the policy was left behind");
+    drop((lost, lost_too, throttled));
 }
 
 fn object<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> K {

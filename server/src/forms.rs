@@ -16,3 +16,4 @@ pub mod sign_in;
 pub mod team_tokens;
 pub mod teams;
 pub mod users;
+pub mod workspaces;

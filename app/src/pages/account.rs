@@ -202,7 +202,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
         })
         .collect_view();
     let table = none.is_none().then(|| {
-        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th scope="col"><span class="hidden">"Take back"</span></th></tr></thead><tbody>{rows}</tbody></Table> }
+        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table> }
     });
     let form = (may && known).then(|| {
         let team = if teams.is_empty() {

@@ -134,9 +134,11 @@ fn Trouble(cluster: Cluster) -> impl IntoView {
     let (tone, title, next) = match cluster.state {
         ClusterState::Connecting => (Tone::Busy, "Connecting", "Slipway looks at the cluster for the first time. This takes a few seconds."),
         ClusterState::NeedsAccess => (Tone::Warn, "Slipway needs access", "Let it in as shown below. Slipway notices by itself."),
-        ClusterState::Unreachable => {
-            (Tone::Bad, "The cluster cannot be reached", "Slipway keeps trying. What runs there goes on; changes wait. Check that the API server's endpoint can be reached from where Slipway runs.")
-        }
+        ClusterState::Unreachable => (
+            Tone::Bad,
+            "The cluster cannot be reached",
+            "Slipway keeps trying. What runs there goes on; changes wait. Check that the API server's endpoint can be reached from where Slipway runs.",
+        ),
         ClusterState::Gone => (Tone::Bad, "The cluster is gone", "Delete its workspaces here, then detach it."),
         ClusterState::Connected => (Tone::Good, "Connected", ""),
     };

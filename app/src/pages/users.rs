@@ -142,7 +142,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
         view! {
             <section class="card"><header><h2>"Open invitations"</h2></header>
                 <Table label="Open invitations">
-                    <thead><tr><th scope="col">"E-mail address"</th><th scope="col">"Gives"</th><th scope="col" class="extra">"Invited by"</th><th scope="col" class="extra">"Works until"</th><th></th></tr></thead>
+                    <thead><tr><th scope="col">"E-mail address"</th><th scope="col">"Gives"</th><th scope="col" class="extra">"Invited by"</th><th scope="col" class="extra">"Works until"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
                     <tbody>{rows}</tbody>
                 </Table>
             </section>

@@ -1,0 +1,168 @@
+//! `/workspaces`
+
+use control::{Ctx, Result, clusters, teams, workspaces};
+use domain::{
+    access::PlatformAction,
+    cluster::ClusterQuery,
+    page::{Direction, MAX_PAGE_SIZE, PageQuery},
+    state::Tone,
+    workspace::{Workspace, WorkspaceQuery, WorkspaceState},
+};
+use leptos::prelude::*;
+
+use crate::{
+    components::{
+        empty::EmptyState,
+        field::{Choice, Field, Once},
+        list::{Asked, NoMatch, Pager, Search, SortBy},
+        notice::FormRejection,
+        status::Status,
+        table::Table,
+    },
+    form::Typed,
+    page::{Nav, Page},
+};
+
+/// The workspaces somebody may see, and for an admin the form that makes one.
+///
+/// # Errors
+/// Those of [`workspaces::list`].
+pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page> {
+    let page = workspaces::list(ctx, &query).await?;
+    let asked = Asked::new("/workspaces", &query);
+    let offer = match ctx.actor().check_platform(PlatformAction::Manage, "page") {
+        Ok(()) => Some(offer(ctx).await?),
+        Err(_) => None,
+    };
+    let status = typed.status();
+    Ok(Page::new("Workspaces", Nav::Workspaces, move || {
+        let may_make = offer.is_some();
+        let new = may_make.then(|| view! { <a class="button primary" href="#new">"New workspace"</a> });
+        let table = if page.items.is_empty() && !asked.is_narrowed() {
+            let text = "A workspace is a team's namespace on a cluster, with its own quota. Models are deployed into it.";
+            let whose = if may_make { "Make the first one below." } else { "A platform admin makes it for your team." };
+            view! { <EmptyState title="No workspace yet" text=format!("{text} {whose}")/> }.into_any()
+        } else {
+            let rows = page.items.into_iter().map(|workspace| view! { <Row workspace/> }).collect_view();
+            let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
+            let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
+            view! {
+                <section class="card">
+                    <Search asked=asked.clone() placeholder="Search by name"/>
+                    <Table label="Workspaces">
+                        <thead><tr>{name}<th scope="col">"Status"</th><th scope="col" class="n">"Deployments"</th><th scope="col" class="n extra">"CPU"</th><th scope="col" class="n extra">"Memory"</th></tr></thead>
+                        <tbody>{rows}{none}</tbody>
+                    </Table>
+                    <Pager asked next=page.next_page_token/>
+                </section>
+            }
+            .into_any()
+        };
+        view! {
+            <div class="head"><div><h1>"Workspaces"</h1><p class="muted">"Your teams' namespaces on clusters, each with its own quota."</p></div>{new}</div>
+            <FormRejection typed=typed.clone()/>
+            {table}
+            {offer.map(|offer| view! { <New typed offer/> })}
+        }
+    })
+    .status(status))
+}
+
+#[component]
+fn Row(workspace: Workspace) -> impl IntoView {
+    let (tone, word) = standing(&workspace);
+    view! {
+        <tr>
+            <td><a href=format!("/workspaces/{}", workspace.id)>{workspace.name}</a><br/><span class="small muted">{format!("{} on {}", workspace.team_name, workspace.cluster_name)}</span></td>
+            <td><Status tone word/></td>
+            <td class="n">{workspace.deployments}</td>
+            <td class="n extra">{format!("{} of {}", cpus(workspace.used.cpu_millis), cpus(workspace.quota.cpu_millis))}</td>
+            <td class="n extra">{format!("{} of {}", memory(workspace.used.memory_mib), memory(workspace.quota.memory_mib))}</td>
+        </tr>
+    }
+}
+
+/// How a workspace stands.
+#[must_use]
+pub fn standing(workspace: &Workspace) -> (Tone, &'static str) {
+    match workspace.state {
+        WorkspaceState::Preparing => (Tone::Busy, "Preparing"),
+        WorkspaceState::Ready => (Tone::Good, "Ready"),
+        WorkspaceState::Failed => (Tone::Bad, "Failed"),
+        WorkspaceState::Deleting => (Tone::Busy, "Deleting"),
+    }
+}
+
+/// `0.5`
+#[must_use]
+pub fn cpus(millis: i64) -> String {
+    (millis as f64 / 1000.0).to_string()
+}
+
+/// `512 MiB`, `1.5 GiB`
+#[must_use]
+pub fn memory(mib: i64) -> String {
+    if mib >= 1024 { format!("{} GiB", (mib as f64 / 102.4).round() / 10.0) } else { format!("{mib} MiB") }
+}
+
+/// What an admin can choose from.
+struct Offer {
+    teams: Vec<String>,
+    clusters: Vec<String>,
+}
+
+async fn offer(ctx: &Ctx) -> Result<Offer> {
+    let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
+    let teams = teams::list(ctx, &many).await?.items.into_iter().map(|team| team.name).collect();
+    let clusters = clusters::list(ctx, &ClusterQuery { page: many, ..ClusterQuery::default() }).await?.items.into_iter().map(|cluster| cluster.name).collect();
+    Ok(Offer { teams, clusters })
+}
+
+#[component]
+fn New(typed: Typed, offer: Offer) -> impl IntoView {
+    if offer.teams.is_empty() || offer.clusters.is_empty() {
+        let (title, text, to, word) = if offer.clusters.is_empty() {
+            ("Attach a cluster first", "A workspace is a namespace on a cluster.", "/clusters", "Clusters")
+        } else {
+            ("Create a team first", "A workspace belongs to a team.", "/teams", "Teams")
+        };
+        return view! { <EmptyState title text><a class="button" href=to>{word}</a></EmptyState> }.into_any();
+    }
+    let options = |names: Vec<String>| names.into_iter().map(|name| (name.clone(), name)).collect::<Vec<_>>();
+    let adopt = typed.text("adopt") == "existing";
+    view! {
+        <section class="card" id="new">
+            <header><h2>"New workspace"</h2></header>
+            <form class="in" method="post" action="#new">
+                <Once/>
+                <div class="fields">
+                    <Choice name="team" label="Team" typed=typed.clone() options=options(offer.teams)/>
+                    <Choice name="cluster" label="Cluster" typed=typed.clone() options=options(offer.clusters)/>
+                    <Field name="name" label="Name" typed=typed.clone() autocomplete="off" hint="The name of its namespace."/>
+                </div>
+                <QuotaFields typed=typed.clone() quota=None/>
+                <label class="check"><input type="checkbox" name="adopt" value="existing" checked=adopt/><span>"Take over the namespace if it exists"<br/><span class="small muted">"What is in it stays; Slipway adds its quota, policies and bindings."</span></span></label>
+                <div class="row"><button class="primary" name="do" value="create">"Make workspace"</button></div>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+/// The fields of a quota, in the units people think in.
+#[component]
+pub fn QuotaFields(typed: Typed, quota: Option<domain::workspace::Quota>) -> impl IntoView {
+    let quota = quota.unwrap_or(domain::workspace::Quota { cpu_millis: 8000, memory_mib: 16 * 1024, gpus: 0, pods: 20 });
+    view! {
+        <fieldset>
+            <legend>"Quota"</legend>
+            <div class="fields">
+                <Field name="cpu" label="CPU" typed=typed.clone() value=cpus(quota.cpu_millis) autocomplete="off"/>
+                <Field name="memory" label="Memory in GiB" typed=typed.clone() value=(quota.memory_mib as f64 / 1024.0).to_string() autocomplete="off"/>
+                <Field name="gpus" label="GPUs" kind="number" typed=typed.clone() value=quota.gpus.to_string() autocomplete="off"/>
+                <Field name="pods" label="Replicas" kind="number" typed value=quota.pods.to_string() autocomplete="off"/>
+            </div>
+            <span class="hint">"The most that all its deployments may ask for together. Leave room for one replica more: updates start the new one first."</span>
+        </fieldset>
+    }
+}
