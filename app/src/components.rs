@@ -23,6 +23,8 @@ pub mod meter;
 #[cfg(feature = "ssr")]
 pub mod notice;
 #[cfg(feature = "ssr")]
+pub mod session;
+#[cfg(feature = "ssr")]
 pub mod size_choice;
 #[cfg(feature = "ssr")]
 pub mod status;

@@ -154,12 +154,12 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>>
 /// # Errors
 /// A fault when the database fails.
 pub async fn holds(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
-    match claim.kind {
-        ObjectKind::Cluster => drop(sqlx::query!("select id from clusters where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
-        ObjectKind::Workspace => drop(sqlx::query!("select id from workspaces where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
-        ObjectKind::Deployment => drop(sqlx::query!("select id from deployments where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?),
-        _ => {}
-    }
+    let _its_own_row = match claim.kind {
+        ObjectKind::Cluster => sqlx::query_scalar!("select id from clusters where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?,
+        ObjectKind::Workspace => sqlx::query_scalar!("select id from workspaces where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?,
+        ObjectKind::Deployment => sqlx::query_scalar!("select id from deployments where id = $1 for no key update", claim.object_id).fetch_optional(&mut *conn).await?,
+        _ => None,
+    };
     let held = sqlx::query!("select object_id from reconcile where object_id = $1 and lease_epoch = $2 and lease_until > now() for update", claim.object_id, claim.epoch)
         .fetch_optional(conn)
         .await?;

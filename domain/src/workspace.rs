@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ClusterId, TeamId, WorkspaceId},
     page::PageQuery,
-    state::Tone,
     timestamp::Timestamp,
 };
 
@@ -23,29 +22,6 @@ pub enum WorkspaceState {
     Failed,
     /// On its way out.
     Deleting,
-}
-
-impl WorkspaceState {
-    /// For people.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Preparing => "Preparing",
-            Self::Ready => "Ready",
-            Self::Failed => "Failed",
-            Self::Deleting => "Deleting",
-        }
-    }
-
-    /// How pages show it.
-    #[must_use]
-    pub fn tone(self) -> Tone {
-        match self {
-            Self::Preparing | Self::Deleting => Tone::Busy,
-            Self::Ready => Tone::Good,
-            Self::Failed => Tone::Bad,
-        }
-    }
 }
 
 /// A team's namespace on one cluster.

@@ -15,7 +15,7 @@ use super::{
     notice::Notice,
     status::Status,
     table::Table,
-    when::{Ago, exact},
+    when::{Ago, Day, exact},
 };
 
 /// A new token's secret, this once.
@@ -26,6 +26,7 @@ pub fn NewSecret(created: CreatedToken) -> impl IntoView {
         <Notice tone=Tone::Good title=format!("The token {} is ready", created.token.name)>
             <p>{words}</p>
             <CopyBlock id="token-secret" label="The token" text=created.secret/>
+            <p class="small">"Send it as "<code>"Authorization: Bearer …"</code>". "<a href="/api/v1/docs">"What the API can do"</a></p>
         </Notice>
     }
 }
@@ -53,14 +54,14 @@ fn Row(token: Token) -> impl IntoView {
     let may = match (&token.team_name, token.role, token.kind) {
         (Some(team), Some(role), TokenKind::Personal) => format!("what you may in {team}, as {} at most", role.as_str()),
         (Some(team), Some(role), TokenKind::Team) => format!("{} in {team}", role.as_str()),
-        _ => "what you may".to_owned(),
+        _ => "everything you may".to_owned(),
     };
     let used = match token.last_used_at {
         Some(at) => view! { "last used "<Ago at/> }.into_any(),
         None => "never used".into_any(),
     };
     let over = token.expires_at <= clock::now();
-    let ends = if over { view! { <Status tone=Tone::Idle word="Expired"/> }.into_any() } else { exact(token.expires_at).into_any() };
+    let ends = if over { view! { <Status tone=Tone::Idle word="Expired"/> }.into_any() } else { view! { <Day at=token.expires_at/> }.into_any() };
     view! {
         <tr>
             <td>{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span></td>

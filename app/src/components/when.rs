@@ -20,6 +20,15 @@ pub fn exact(at: Timestamp) -> String {
     format!("{} {} {} {hour:02}:{minute:02}:{second:02} UTC", date.day(), &month[..3], date.year())
 }
 
+/// A day, with the exact moment one hover away.
+#[component]
+pub fn Day(at: Timestamp) -> impl IntoView {
+    let exact = exact(at);
+    let month = at.0.month().to_string();
+    let day = format!("{} {} {}", at.0.day(), &month[..3], at.0.year());
+    view! { <time datetime=at.to_string() title=exact>{day}</time> }
+}
+
 /// `0.4 s`, `12 s`, `2 min 4 s`, `1 h 3 min`
 #[must_use]
 pub fn took(time: Duration) -> String {

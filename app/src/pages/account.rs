@@ -51,7 +51,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
             <Outcome account=account.clone()/>
             <section class="card"><header><h2>"Account"</h2></header><div class="in"><About account=account.clone() policy=policy.clone()/></div></section>
             <Checks account=account.clone()/>
-            <Policies policy named=account.role_arn.is_some()/>
+            <Policies policy named=account.role_arn.is_some() needed=tone != Tone::Good/>
             <Prefixes prefixes=account.prefixes.clone() known=!account.aws_account_id.is_empty() may teams typed=typed.clone()/>
             {may.then(|| view! {
                 <Settings account typed=typed.clone()/>
@@ -150,7 +150,13 @@ fn CheckRow(check: AccountCheck) -> impl IntoView {
 }
 
 #[component]
-fn Policies(policy: AccountPolicy, named: bool) -> impl IntoView {
+fn Policies(
+    policy: AccountPolicy,
+    /// Whether the account has a role to assume.
+    named: bool,
+    /// Whether something in it may still have to be copied.
+    needed: bool,
+) -> impl IntoView {
     let AccountPolicy { permissions, trust, assume, principal_error, .. } = policy;
     let pretty = |policy: serde_json::Value| format!("{policy:#}");
     let trust = match trust {
@@ -165,7 +171,8 @@ fn Policies(policy: AccountPolicy, named: bool) -> impl IntoView {
     };
     let whose = if named { "1. What the role is allowed" } else { "What Slipway itself has to be allowed" };
     view! {
-        <section class="card" id="policy"><header><h2>"Policies to copy"</h2></header><div class="in">
+        <section class="card" id="policy"><header><h2>"Policies to copy"</h2></header><details class="in" open=needed>
+            <summary>"What has to be in IAM"</summary>
             <div><h3>{whose}</h3><CopyBlock id="permissions-policy" label="the permissions policy" text=pretty(permissions)/></div>
             {trust}
             {assume.map(|assume| view! {
@@ -173,7 +180,7 @@ fn Policies(policy: AccountPolicy, named: bool) -> impl IntoView {
                 <p class="small muted">"With sts:SetSourceIdentity, CloudTrail names the person behind every call. Where it is not allowed Slipway assumes the role without it, and the session's name names them."</p>
                 <CopyBlock id="assume-policy" label="Slipway's own policy" text=pretty(assume)/></div>
             })}
-        </div></section>
+        </details></section>
     }
 }
 
@@ -185,7 +192,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
     let rows = prefixes
         .into_iter()
         .map(|granted| {
-            let label = format!("Take {} back from {}", granted.prefix, granted.team_name);
+            let label = format!("Take back {} from {}", granted.prefix, granted.team_name);
             let take = may.then(|| {
                 view! {
                     <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value="remove_prefix" aria-label=label>"Take back"</button></form>
@@ -195,7 +202,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
         })
         .collect_view();
     let table = none.is_none().then(|| {
-        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th></th></tr></thead><tbody>{rows}</tbody></Table> }
+        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table> }
     });
     let form = (may && known).then(|| {
         let team = if teams.is_empty() {

@@ -22,9 +22,9 @@ pub fn rejected(rejected: &Rejected) -> Page {
             _ if status >= 500 => "It may be over in a moment: try again.",
             _ => "Go back, change what is named above, and try again.",
         };
-        let (tone, word) = if status >= 500 { (Tone::Bad, "Failed") } else { (Tone::Warn, "Turned down") };
+        let failed = (status >= 500).then(|| view! { <Status tone=Tone::Bad word="Failed"/> });
         view! {
-            <div class="head"><div><h1>{code.title()}<Status tone word/></h1></div></div>
+            <div class="head"><div><h1>{code.title()}{failed}</h1></div></div>
             <section class="card"><div class="in">
                 <p>{message}</p>
                 {(!blockers.is_empty()).then(|| view! { <ul>{blockers}</ul> })}

@@ -54,7 +54,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             view! {
                 <section class="card"><header><h2>"Releases"</h2></header>
                     <Table label="Releases">
-                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col">"Serves"</th><th scope="col">"Registered"</th><th></th></tr></thead>
+                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col">"Serves"</th><th scope="col">"Registered"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
                         <tbody>{rows}</tbody>
                     </Table>
                     {(next.is_some() || later).then(|| view! {

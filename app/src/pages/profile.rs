@@ -1,13 +1,7 @@
 //! `/profile`
 
 use control::{Ctx, Result, passwords::MIN_LENGTH, sessions, tokens, users};
-use domain::{
-    access::TeamRole,
-    page::PageQuery,
-    state::Tone,
-    token::CreatedToken,
-    user::{Me, Session},
-};
+use domain::{access::TeamRole, page::PageQuery, token::CreatedToken, user::Me};
 use leptos::prelude::*;
 
 use super::users::platform_word;
@@ -17,10 +11,8 @@ use crate::{
         field::{Choice, Field, Once},
         list::Asked,
         notice::FormRejection,
-        status::Status,
-        table::Table,
+        session::Sessions,
         token::{NewSecret, Tokens},
-        when::Ago,
     },
     form::Typed,
     page::{Nav, Page},
@@ -53,7 +45,7 @@ pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typ
                 {list}
                 <NewToken me=me.clone() typed=typed.clone()/>
             </section>
-            <Sessions open/>
+            <section class="card"><header><h2>"Where you are signed in"</h2></header><Sessions open/></section>
         }
     })
     .status(status);
@@ -103,7 +95,7 @@ fn NewToken(me: Me, typed: Typed) -> impl IntoView {
     view! {
         <form class="in" method="post">
             <h3>"New token"</h3>
-            <p class="small muted">"For scripts and other automation. A token never may more than you may at that moment."</p>
+            <p class="small muted">"For scripts and other automation. A token can never do more than you can at that moment."</p>
             <Once/>
             <div class="fields">
                 <Field name="token_name" label="What it is for" typed=typed.clone() autocomplete="off"/>
@@ -113,41 +105,5 @@ fn NewToken(me: Me, typed: Typed) -> impl IntoView {
             </div>
             <div class="row"><button name="do" value="create_token">"Make token"</button></div>
         </form>
-    }
-}
-
-#[component]
-fn Sessions(open: Vec<Session>) -> impl IntoView {
-    let rows = open
-        .into_iter()
-        .map(|session| {
-            let agent = if session.user_agent.is_empty() { "an unnamed browser".to_owned() } else { session.user_agent };
-            let end = if session.current {
-                view! { <Status tone=Tone::Good word="This one"/> }.into_any()
-            } else {
-                view! {
-                    <form method="post"><Once/><input type="hidden" name="session" value=session.id.to_string()/>
-                    <button class="quiet" name="do" value="revoke_session" aria-label=format!("End the session of {agent}")>"End"</button></form>
-                }
-                .into_any()
-            };
-            view! {
-                <tr>
-                    <td>{agent.clone()}</td>
-                    <td class="extra">{session.address}</td>
-                    <td><Ago at=session.last_seen_at/></td>
-                    <td class="extra"><Ago at=session.created_at/></td>
-                    <td class="act">{end}</td>
-                </tr>
-            }
-        })
-        .collect_view();
-    view! {
-        <section class="card"><header><h2>"Where you are signed in"</h2></header>
-            <Table label="Sessions">
-                <thead><tr><th scope="col">"Browser"</th><th scope="col" class="extra">"Address"</th><th scope="col">"Last seen"</th><th scope="col" class="extra">"Signed in"</th><th></th></tr></thead>
-                <tbody>{rows}</tbody>
-            </Table>
-        </section>
     }
 }

@@ -11,6 +11,7 @@ use domain::{
     page::PageQuery,
     serving::Protocol,
     size::Size,
+    state::Tone,
 };
 use leptos::prelude::*;
 
@@ -19,6 +20,7 @@ use crate::{
     components::{
         field::{Choice, Field, Once, TextField},
         notice::Rejection,
+        status::Status,
         when::Ago,
     },
     form::Typed,
@@ -185,11 +187,11 @@ fn Repositories(found: Result<Vec<Repository>, Rejected>, typed: Typed, here: St
                 .into_iter()
                 .map(|repository| {
                     let to = filled(&here, &[("repository", &repository.name), ("account", &repository.account_name), ("region", &repository.region)]);
-                    let current = (typed.text("repository") == repository.name).then_some("true");
-                    view! { <li><a href=to aria-current=current>{repository.name}</a><br/><span class="small muted">{format!("{} · {}", repository.account_name, repository.region)}</span></li> }
+                    let chosen = (typed.text("repository") == repository.name).then(|| view! { " "<Status tone=Tone::Idle word="Chosen"/> });
+                    view! { <div><a href=to>{repository.name}</a>{chosen}<br/><span class="small muted">{format!("{} · {}", repository.account_name, repository.region)}</span></div> }
                 })
                 .collect_view();
-            view! { <ul class="in">{links}</ul>{full.then(|| view! { <p class="in small muted">"There are more: search for them."</p> })} }.into_any()
+            view! { <div class="in">{links}</div>{full.then(|| view! { <p class="in small muted">"There are more: search for them."</p> })} }.into_any()
         }
     };
     let search = typed.text("search").to_owned();
@@ -217,14 +219,15 @@ fn Images(found: Result<Vec<Image>, Rejected>, typed: Typed, here: String) -> im
                         .map(|tag| {
                             let mut pairs = vec![("repository", repository.as_str()), ("tag", tag.as_str())];
                             pairs.extend(["account", "region"].into_iter().filter_map(|name| Some((name, typed.filled(name)?))));
-                            view! { <a href=filled(&here, &pairs)>{tag.clone()}</a>" " }
+                            let chosen = (typed.text("tag") == tag).then(|| view! { <Status tone=Tone::Idle word="Chosen"/>" " });
+                            view! { <a href=filled(&here, &pairs)>{tag.clone()}</a>" "{chosen} }
                         })
                         .collect_view();
                     let size = image.size_bytes.map(|bytes| format!(" · {:.0} MB", bytes as f64 / 1e6));
-                    view! { <li>{tags}<br/><span class="small muted"><code>{short(&image.digest)}</code>{size}{image.pushed_at.map(|at| view! { " · "<Ago at/> })}</span></li> }
+                    view! { <div>{tags}<br/><span class="small muted"><code>{short(&image.digest)}</code>{size}{image.pushed_at.map(|at| view! { " · "<Ago at/> })}</span></div> }
                 })
                 .collect_view();
-            view! { <ul class="in">{items}</ul> }.into_any()
+            view! { <div class="in">{items}</div> }.into_any()
         }
     };
     view! { <section class="card"><header><h2>"Images, newest first"</h2></header>{body}</section> }

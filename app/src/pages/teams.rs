@@ -102,7 +102,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
             </div>
             {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
             <section class="card"><header><h2>"Members"</h2></header>
-                <div class="scroll"><table><thead><tr><th>"Name"</th><th>"Role"</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>
+                <div class="scroll"><table><thead><tr><th>"Name"</th><th>"Role"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></table></div>
             </section>
             {may_manage.then(|| view! {
                 <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post">

@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use super::users::platform_word;
 use crate::{
     components::{
+        confirm::Confirm,
         facts::{Fact, Facts},
         field::{Choice, Field, Once, Seen},
         notice::FormRejection,
@@ -51,7 +52,7 @@ pub async fn show(ctx: &Ctx, id: UserId, typed: Typed) -> Result<Page> {
             </Facts></div></section>
             <Teams user=user.clone()/>
             {may_manage.then(|| view! { <Change user=user.clone() typed=typed.clone()/> })}
-            {(may_manage && !oneself).then(|| view! { <Access user=user.clone()/> })}
+            {(may_manage && !oneself).then(|| view! { <Access user=user.clone() typed=typed.clone()/> })}
         }
     })
     .status(status))
@@ -84,23 +85,24 @@ fn Change(user: User, typed: Typed) -> impl IntoView {
 
 /// Disabling and enabling.
 #[component]
-fn Access(user: User) -> impl IntoView {
-    let (title, words, class, operation, button) = if user.disabled {
-        ("Let them in again", "They can sign in again with their password. Their old sessions and tokens stay dead.", "", "enable", "Enable")
-    } else {
-        (
-            "Shut them out",
-            "Ends their sessions and revokes their own tokens at once, for good. Their teams and what they made stay. They can be enabled again.",
-            "danger",
-            "disable",
-            "Disable",
-        )
-    };
-    view! {
-        <section class="card"><header><h2>{title}</h2></header><form class="in" method="post">
-            <Once/><Seen version=user.version/>
-            <p class="muted">{words}</p>
-            <div class="row"><button class=class name="do" value=operation>{button}</button></div>
-        </form></section>
+fn Access(user: User, typed: Typed) -> impl IntoView {
+    if user.disabled {
+        return view! {
+            <section class="card"><header><h2>"Let them in again"</h2></header><form class="in" method="post">
+                <Once/><Seen version=user.version/>
+                <p class="muted">"They can sign in again with their password. Their old sessions and tokens stay dead."</p>
+                <div class="row"><button name="do" value="enable">"Enable"</button></div>
+            </form></section>
+        }
+        .into_any();
     }
+    let mut goes = vec!["every session of theirs".to_owned(), "their personal tokens".to_owned()];
+    if user.platform_role == Some(PlatformRole::Admin) {
+        goes.push("the open invitations they made".into());
+    }
+    view! {
+        <Confirm name=user.email title="Shut them out" button="Disable" operation="disable" version=user.version typed goes
+            note="Their teams and what they made stay. They can be enabled again; what went stays gone."/>
+    }
+    .into_any()
 }

@@ -17,7 +17,7 @@ use crate::{
         notice::{FormRejection, Notice},
         status::Status,
         table::Table,
-        when::{Ago, exact},
+        when::{Ago, Day, exact},
     },
     form::Typed,
     page::{Nav, Page},
@@ -53,7 +53,7 @@ pub async fn list(ctx: &Ctx, query: UserQuery, typed: Typed, made: Option<Invita
             <section class="card">
                 <Search asked=asked.clone() placeholder="Search by name or e-mail address" filters=filters()/>
                 <Table label="Users">
-                    <thead><tr>{name}<th scope="col">"On the platform"</th><th scope="col">"Teams"</th>{seen}{since}</tr></thead>
+                    <thead><tr>{name}<th scope="col">"On the platform"</th><th scope="col" class="extra">"Teams"</th>{seen}{since}</tr></thead>
                     <tbody>{rows}{none}</tbody>
                 </Table>
                 <Pager asked next=page.next_page_token/>
@@ -90,7 +90,7 @@ fn UserRow(user: User) -> impl IntoView {
         <tr>
             <td><a href=format!("/users/{}", user.id)>{user.name}</a><br/><span class="small muted">{user.email}</span></td>
             <td>{platform_word(user.platform_role)}" "{user.disabled.then(|| view! { <Status tone=Tone::Idle word="Disabled"/> })}</td>
-            <td>{teams}</td>
+            <td class="extra">{teams}</td>
             <td class="extra">{user.last_seen_at.map(|at| view! { <Ago at/> })}</td>
             <td class="extra"><Ago at=user.created_at/></td>
         </tr>
@@ -118,7 +118,8 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                 let gives = match (invitation.team, invitation.team_role, invitation.platform_role) {
                     (Some(team), Some(role), None) => format!("{} in {team}", role.as_str()),
                     (Some(team), Some(role), Some(platform)) => format!("{}, {} in {team}", platform_word(Some(platform)), role.as_str()),
-                    (.., platform) => platform_word(platform).to_owned(),
+                    (.., Some(platform)) => platform_word(Some(platform)).to_owned(),
+                    _ => "an account".to_owned(),
                 };
                 let label = format!("Withdraw the invitation of {}", invitation.email);
                 let revoke = may_revoke.then(|| {
@@ -132,7 +133,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                         <td>{invitation.email}</td>
                         <td>{gives}</td>
                         <td class="extra">{invitation.invited_by}</td>
-                        <td class="extra">{exact(invitation.expires_at)}</td>
+                        <td class="extra"><Day at=invitation.expires_at/></td>
                         <td class="act">{revoke}</td>
                     </tr>
                 }
@@ -141,7 +142,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
         view! {
             <section class="card"><header><h2>"Open invitations"</h2></header>
                 <Table label="Open invitations">
-                    <thead><tr><th scope="col">"E-mail address"</th><th scope="col">"Gives"</th><th scope="col" class="extra">"Invited by"</th><th scope="col" class="extra">"Works until"</th><th></th></tr></thead>
+                    <thead><tr><th scope="col">"E-mail address"</th><th scope="col">"Gives"</th><th scope="col" class="extra">"Invited by"</th><th scope="col" class="extra">"Works until"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
                     <tbody>{rows}</tbody>
                 </Table>
             </section>

@@ -2,20 +2,20 @@
 
 use control::{Ctx, Result, deployments, operations, workspaces};
 use domain::{
+    Rejected,
     access::PlatformAction,
     deployment::{DeploymentQuery, DeploymentSummary},
+    error::{Checks, FieldError},
     ids::WorkspaceId,
-    operation::{Operation, OperationQuery, OperationState},
+    operation::{ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
-    workspace::Workspace,
+    workspace::{Quota, Workspace, WorkspaceState},
 };
 use leptos::prelude::*;
 
-use super::workspaces::QuotaFields;
 use crate::{
     components::{
         confirm::Confirm,
-        empty::EmptyState,
         facts::{Fact, Facts},
         field::{Once, Seen},
         meter::Meter,
@@ -28,61 +28,54 @@ use crate::{
     form::Typed,
     islands::live::Live,
     page::{Nav, Page, draw_part},
+    pages::{
+        deployments::standing as stands,
+        workspaces::{QuotaFields, cpus, memory, standing},
+    },
 };
 
+/// Everything that moves.
 struct Loaded {
     workspace: Workspace,
     operation: Option<Operation>,
-    deployments: Vec<DeploymentSummary>,
-    may_manage: bool,
 }
 
 async fn load(ctx: &Ctx, id: WorkspaceId) -> Result<Loaded> {
     let workspace = workspaces::get(ctx, id).await?;
-    let newest = OperationQuery { object_id: Some(id.to_string()), page: PageQuery { page_size: Some(1), ..PageQuery::default() }, ..OperationQuery::default() };
-    let query = DeploymentQuery {
-        page: PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() },
-        team: Some(workspace.team_name.clone()),
-        cluster: Some(workspace.cluster_name.clone()),
-        ..DeploymentQuery::default()
-    };
-    let mut deployments = deployments::list(ctx, &query).await?.items;
-    deployments.retain(|deployment| deployment.workspace == id);
-    Ok(Loaded {
-        operation: operations::list(ctx, &newest).await?.items.into_iter().next(),
-        deployments,
-        may_manage: ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok(),
-        workspace,
-    })
+    let newest = PageQuery { page_size: Some(1), ..PageQuery::default() };
+    let operation = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.to_string()), ..OperationQuery::default() }).await?.items.into_iter().next();
+    Ok(Loaded { workspace, operation })
 }
 
-/// One workspace, live: quota, what runs in it, and for an admin its settings.
+/// One workspace: its quota, what runs in it, and for an admin the way to change it.
 ///
 /// # Errors
 /// Those of [`workspaces::get`].
 pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     let loaded = load(ctx, id).await?;
+    let query = DeploymentQuery {
+        page: PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() },
+        team: Some(loaded.workspace.team_name.clone()),
+        cluster: Some(loaded.workspace.cluster_name.clone()),
+        ..DeploymentQuery::default()
+    };
+    let mut running = deployments::list(ctx, &query).await?.items;
+    // A team may have several workspaces on one cluster.
+    running.retain(|deployment| deployment.workspace == id);
+    let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && loaded.workspace.state != WorkspaceState::Deleting;
     let status = typed.status();
-    let drawn = Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
-        let (workspace, may_manage) = (loaded.workspace.clone(), loaded.may_manage);
-        let note = match workspace.adopted {
-            true => "The namespace was there before Slipway: it stays, without Slipway's quota, network policies and roles.",
-            false => "The namespace goes with everything in it. It has to be empty of deployments, and of anything Slipway did not make.",
-        };
+    Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
+        let workspace = loaded.workspace.clone();
+        let moving = view! { <Moving loaded/> };
         view! {
             <FormRejection typed=typed.clone()/>
-            <Live source=format!("/live/workspaces/{id}")><Body loaded/></Live>
-            {may_manage.then(|| view! {
-                <section class="card" id="quota"><header><h2>"Quota"</h2></header><form class="in" method="post">
-                    <Once/><Seen version=workspace.version/>
-                    <QuotaFields typed=typed.clone() quota=workspace.quota/>
-                    <div class="row"><button name="do" value="update">"Change quota"</button></div>
-                </form></section>
-                <Confirm name=workspace.name title="Delete this workspace" button="Delete workspace" version=workspace.version typed note=note/>
-            })}
+            <Live source=format!("/live/workspaces/{id}")>{moving}</Live>
+            <Running running id=id.to_string()/>
+            {may_manage.then(|| view! { <Manage workspace typed/> })}
         }
-    });
-    Ok(drawn.status(status).with_islands())
+    })
+    .status(status)
+    .with_islands())
 }
 
 /// What an open page of it shows, drawn anew.
@@ -91,58 +84,119 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
 /// Those of [`workspaces::get`].
 pub async fn part(ctx: &Ctx, id: WorkspaceId) -> Result<String> {
     let loaded = load(ctx, id).await?;
-    Ok(draw_part(move || view! { <Body loaded/> }))
+    Ok(draw_part(move || view! { <Moving loaded/> }))
+}
+
+/// The quota that was typed.
+///
+/// # Errors
+/// `invalid_input` naming every field that holds no number.
+pub fn quota(typed: &Typed) -> Result<Quota, Rejected> {
+    let mut checks = Checks::new();
+    let real = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && (0.0..1e9).contains(number)).ok_or_else(|| "Enter a number.".to_owned());
+    let whole = |text: &str| text.trim().parse::<i64>().map_err(|_| "Enter a whole number.".to_owned());
+    let cpu = checks.take("cpu", real(typed.text("cpu")));
+    let memory = checks.take("memory", real(typed.text("memory")));
+    let gpus = checks.take("gpus", whole(typed.filled("gpus").unwrap_or("0")));
+    let pods = checks.take("pods", whole(typed.text("pods")));
+    checks.finish()?;
+    let ((cpu, memory), (gpus, pods)) = cpu.zip(memory).zip(gpus.zip(pods)).expect("a clean check has every field");
+    Ok(Quota { cpu_millis: (cpu * 1000.0).round() as i64, memory_mib: (memory * 1024.0).round() as i64, gpus, pods })
+}
+
+/// Moves what an operation says about a quota to the fields of the form.
+#[must_use]
+pub fn at_fields(mut rejected: Rejected) -> Rejected {
+    for FieldError { field, .. } in &mut rejected.errors {
+        let form = match field.as_str() {
+            "quota.cpu_millis" => "cpu",
+            "quota.memory_mib" => "memory",
+            "quota.gpus" => "gpus",
+            "quota.pods" => "pods",
+            _ => continue,
+        };
+        *field = form.to_owned();
+    }
+    rejected
 }
 
 #[component]
-fn Body(loaded: Loaded) -> impl IntoView {
-    let Loaded { workspace, operation, deployments, .. } = loaded;
-    let deploy = format!("/deployments/new?workspace={}", workspace.id);
-    let under_way = operation.filter(|operation| operation.state != OperationState::Succeeded);
-    let failure = under_way.as_ref().and_then(|operation| operation.failure.clone());
-    let steps = under_way.map(|operation| {
-        let title = format!("{} · {}", operation.verb, operation.started_by);
-        view! { <section class="card"><header><h2>{title}</h2></header><div class="in"><OperationSteps operation/></div></section> }
+fn Moving(loaded: Loaded) -> impl IntoView {
+    let Loaded { workspace, operation } = loaded;
+    let (tone, word) = standing(&workspace);
+    let failure = operation.as_ref().filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure.clone());
+    let message = (failure.is_none() && workspace.state != WorkspaceState::Ready)
+        .then(|| workspace.state_message.clone())
+        .flatten()
+        .map(|message| view! { <section class=format!("notice {}", tone.class())><p>{message}</p></section> });
+    let steps = operation.map(|operation| {
+        let (tone, word) = (operation.state.tone(), operation.state.title());
+        view! {
+            <section class="card">
+                <header><h2><a class="plain" href=format!("/operations/{}", operation.id)>"Last change"</a></h2><Status tone word/></header>
+                <div class="in"><OperationSteps operation/></div>
+            </section>
+        }
     });
+    let (quota, used) = (workspace.quota, workspace.used);
     view! {
-        <div class="head">
-            <div>
-                <div class="crumbs"><a href="/workspaces">"Workspaces"</a>" / "{workspace.team_name.clone()}</div>
-                <h1>{workspace.name.clone()}</h1>
-                <p class="row"><Status tone=workspace.state.tone() word=workspace.state.title()/><span class="muted">{workspace.state_message.clone()}</span></p>
+        <div class="stack" id="workspace">
+            <div class="head"><div>
+                <div class="crumbs"><a href="/workspaces">"Workspaces"</a></div>
+                <h1>{workspace.name.clone()}<Status tone word/></h1>
+                <p class="muted">{format!("{}'s namespace on {} ({})", workspace.team_name, workspace.cluster_name, workspace.region)}</p>
+            </div></div>
+            {failure.map(|failure| view! { <FailureNotice failure/> })}
+            {message}
+            <div class="cols">
+                <div class="stack">
+                    <section class="card"><header><h2>"Quota"</h2>{workspace.synced_at.map(|at| view! { <span class="small muted">"seen "<Ago at/></span> })}</header><div class="in">
+                        <Meter label="CPU" used=used.cpu_millis limit=quota.cpu_millis words=format!("{} of {}", cpus(used.cpu_millis), cpus(quota.cpu_millis))/>
+                        <Meter label="Memory" used=used.memory_mib limit=quota.memory_mib words=format!("{} of {}", memory(used.memory_mib), memory(quota.memory_mib))/>
+                        {(quota.gpus > 0).then(|| view! { <Meter label="GPUs" used=used.gpus limit=quota.gpus words=format!("{} of {}", used.gpus, quota.gpus)/> })}
+                        <Meter label="Replicas" used=used.pods limit=quota.pods words=format!("{} of {}", used.pods, quota.pods)/>
+                    </div></section>
+                    {steps}
+                </div>
+                <section class="card"><header><h2>"About"</h2></header><div class="in"><Facts>
+                    <Fact term="Team"><a href=format!("/teams/{}", workspace.team)>{workspace.team_name.clone()}</a></Fact>
+                    <Fact term="Cluster">{workspace.cluster_name.clone()}</Fact>
+                    <Fact term="Namespace"><code>{workspace.name.clone()}</code>{workspace.adopted.then_some(", there before Slipway")}</Fact>
+                    <Fact term="Pods run">"as non-root, under pod security level restricted"</Fact>
+                    <Fact term="Reachable">"by the team's own pods; nothing else by default"</Fact>
+                    <Fact term="Made"><Ago at=workspace.created_at/></Fact>
+                    <Fact term="Record"><a href=format!("/audit?object_id={}", workspace.id)>"What happened to it"</a></Fact>
+                </Facts></div></section>
             </div>
-            <a class="button primary" href=deploy>"Deploy model"</a>
-        </div>
-        {failure.map(|failure| view! { <FailureNotice failure/> })}
-        <div class="cols">
-            <div class="stack"><Running deployments/></div>
-            <div class="stack">{steps}<About workspace/></div>
         </div>
     }
 }
 
 #[component]
-fn Running(deployments: Vec<DeploymentSummary>) -> impl IntoView {
-    if deployments.is_empty() {
-        return view! { <EmptyState title="Nothing runs here yet" text="Deploy a release of one of the team's models into this workspace."/> }.into_any();
+fn Running(running: Vec<DeploymentSummary>, id: String) -> impl IntoView {
+    let deploy = format!("/deployments/new?workspace={id}");
+    if running.is_empty() {
+        return view! { <section class="card empty"><h2>"Nothing runs here yet"</h2><p>"Deploy a release of one of the team's models into it."</p><a class="button" href=deploy>"Deploy model"</a></section> }.into_any();
     }
-    let rows = deployments
+    let rows = running
         .into_iter()
         .map(|deployment| {
+            let word = stands(&deployment);
             view! {
                 <tr>
-                    <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name}</a></td>
-                    <td><Status tone=deployment.state.tone() word=deployment.state.title()/></td>
-                    <td>{format!("{} {}", deployment.model_name, deployment.release_number)}</td>
-                    <td class="n">{format!("{} of {}", deployment.ready_replicas, deployment.replicas)}</td>
+                    <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a></td>
+                    <td><Status tone=deployment.state.tone() word/></td>
+                    <td class="extra">{format!("{} {}", deployment.model_name, deployment.release_number)}</td>
+                    <td class="n extra">{deployment.replicas}</td>
+                    <td><Ago at=deployment.changed_at/></td>
                 </tr>
             }
         })
         .collect_view();
     view! {
-        <section class="card"><header><h2>"Deployments"</h2></header>
-            <Table label="Deployments in this workspace">
-                <thead><tr><th scope="col">"Name"</th><th scope="col">"Status"</th><th scope="col">"Release"</th><th scope="col" class="n">"Replicas"</th></tr></thead>
+        <section class="card"><header><h2>"Deployments"</h2><a class="small" href=deploy>"Deploy model"</a></header>
+            <Table label="Deployments in it">
+                <thead><tr><th scope="col">"Name"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Release"</th><th scope="col" class="n extra">"Replicas"</th><th scope="col">"Changed"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </Table>
         </section>
@@ -151,25 +205,40 @@ fn Running(deployments: Vec<DeploymentSummary>) -> impl IntoView {
 }
 
 #[component]
-fn About(workspace: Workspace) -> impl IntoView {
-    let (used, quota) = (workspace.used, workspace.quota);
-    let cpu = format!("{} of {} CPU", workspaces::cpus(used.cpu_millis), workspaces::cpus(quota.cpu_millis));
-    let memory = format!("{:.1} of {:.1} GiB", used.memory_mib as f64 / 1024.0, quota.memory_mib as f64 / 1024.0);
-    let gpus = (quota.gpus > 0).then(|| view! { <Meter label="GPUs" used=used.gpus limit=quota.gpus words=format!("{} of {}", used.gpus, quota.gpus)/> });
+fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
+    let goes = match workspace.adopted {
+        true => vec!["Slipway's quota, limits, network policies, service accounts and bindings".to_owned()],
+        false => vec![format!("the namespace {} on {} and everything in it", workspace.name, workspace.cluster_name)],
+    };
+    let note = if workspace.adopted { "The namespace was there before Slipway: it stays, with what others put into it." } else { "Only a workspace without deployments can be deleted." };
     view! {
-        <section class="card"><header><h2>"Used by deployments"</h2></header><div class="in">
-            <Meter label="CPU" used=used.cpu_millis limit=quota.cpu_millis words=cpu/>
-            <Meter label="Memory" used=used.memory_mib limit=quota.memory_mib words=memory/>
-            {gpus}
-            <Meter label="Pods" used=used.pods limit=quota.pods words=format!("{} of {}", used.pods, quota.pods)/>
-            <Facts>
-                <Fact term="Team"><a href=format!("/teams/{}", workspace.team)>{workspace.team_name}</a></Fact>
-                <Fact term="Cluster">{format!("{} · {}", workspace.cluster_name, workspace.region)}</Fact>
-                <Fact term="Namespace"><span class="mono">{workspace.name}</span>{workspace.adopted.then_some(", there before Slipway")}</Fact>
-                <Fact term="Pod security">"restricted"</Fact>
-                <Fact term="Network">"closed, except model ports inside the team and DNS"</Fact>
-                <Fact term="Made"><Ago at=workspace.created_at/></Fact>
-            </Facts>
-        </div></section>
+        <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
+            <Once/><Seen version=workspace.version/>
+            <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
+            <div class="row"><button name="do" value="update">"Save quota"</button></div>
+        </form></section>
+        <Confirm name=workspace.name.clone() title=format!("Delete this {}", ObjectKind::Workspace.as_str()) button="Delete workspace" version=workspace.version typed goes note/>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(pairs: &[(&str, &str)]) -> Typed {
+        Typed::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_quota_is_typed_in_the_units_people_think_in() {
+        let read = quota(&typed(&[("cpu", "1.5"), ("memory", "0.5"), ("gpus", ""), ("pods", "7")])).unwrap();
+        assert_eq!(read, Quota { cpu_millis: 1500, memory_mib: 512, gpus: 0, pods: 7 });
+        let wrong = quota(&typed(&[("cpu", "many"), ("memory", "NaN"), ("gpus", "0.5"), ("pods", "")])).unwrap_err();
+        assert_eq!(wrong.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["cpu", "memory", "gpus", "pods"]);
+    }
+
+    #[test]
+    fn what_an_operation_says_of_a_quota_stands_at_the_field() {
+        assert_eq!(at_fields(Rejected::field("quota.memory_mib", "Too little.")).message_for("memory"), Some("Too little."));
     }
 }

@@ -170,9 +170,7 @@ async fn read_eks(config: &SdkConfig) -> Vec<Read> {
     let some = listed.as_ref().ok().cloned().flatten();
     let mut reads: Vec<Read> = vec![("eks:ListClusters", listed.map(drop))];
     if let Some(cluster) = some {
-        let (described, entries) = tokio::join!(within(READ_LIMIT, probe::describe_cluster(config, &cluster)), within(READ_LIMIT, probe::list_access_entries(config, &cluster)));
-        reads.push(("eks:DescribeCluster", described));
-        reads.push(("eks:ListAccessEntries", entries));
+        reads.push(("eks:DescribeCluster", within(READ_LIMIT, probe::describe_cluster(config, &cluster)).await));
     }
     reads
 }
@@ -223,7 +221,7 @@ async fn simulate(config: &SdkConfig, region: &str, identity: &sts::Identity) ->
             Principal::Root => return Ok(Simulated::Unlimited),
             Principal::Other(arn) => return Err(Rejected::new(Code::AwsUnavailable, format!("IAM's simulator knows roles and users, not {arn}."))),
         };
-        let asked = [On::Anything, On::Cluster, On::AccessEntry, On::Repository].map(|on| {
+        let asked = On::ALL.map(|on| {
             let (principal, resource) = (&principal, on.example(partition(region), region, &identity.account));
             async move {
                 let actions: Vec<&str> = NEEDS.iter().filter(|need| need.on == on).map(|need| need.action).collect();

@@ -1,5 +1,7 @@
 //! What Slipway needs in an account, and why. The check and the policy to copy are both made from this list.
 
+use serde_json::{Value, json};
+
 /// One IAM action.
 pub(super) struct Need {
     pub action: &'static str,
@@ -14,6 +16,12 @@ pub(super) enum On {
     Anything,
     Cluster,
     AccessEntry,
+    /// A cluster that Slipway maps itself into; nobody else.
+    NewOwnEntry,
+    /// Slipway's own access entry.
+    OwnEntry,
+    /// The same, for the one policy it associates.
+    OwnAdminPolicy,
     Repository,
 }
 
@@ -25,12 +33,12 @@ const fn need(action: &'static str, on: On, purpose: &'static str) -> Need {
 pub(super) const NEEDS: &[Need] = &[
     need("eks:ListClusters", On::Anything, "See which clusters there are"),
     need("eks:DescribeCluster", On::Cluster, "Learn a cluster's address, version and state"),
-    need("eks:ListAccessEntries", On::Cluster, "See who has a way into a cluster"),
     need("eks:DescribeAccessEntry", On::AccessEntry, "See how Slipway itself is mapped in a cluster"),
-    need("eks:CreateAccessEntry", On::Cluster, "Give itself a way into a cluster at a click; without it an admin runs the commands shown"),
-    need("eks:AssociateAccessPolicy", On::AccessEntry, "Be the cluster's admin for the moment of that click"),
-    need("eks:DisassociateAccessPolicy", On::AccessEntry, "Give that up again"),
-    need("eks:DeleteAccessEntry", On::AccessEntry, "Take its own way into a cluster back"),
+    need("eks:ListAssociatedAccessPolicies", On::AccessEntry, "See which access policies Slipway itself holds there"),
+    need("eks:CreateAccessEntry", On::NewOwnEntry, "Map itself into a cluster at a click; without it an admin runs the commands shown"),
+    need("eks:UpdateAccessEntry", On::OwnEntry, "Put its group into its own mapping"),
+    need("eks:AssociateAccessPolicy", On::OwnAdminPolicy, "Be the cluster's admin for the moment of that click"),
+    need("eks:DisassociateAccessPolicy", On::OwnEntry, "Give that up again"),
     need("ecr:DescribeRepositories", On::Repository, "List repositories"),
     need("ecr:DescribeImages", On::Repository, "List tags, and pin a release to its digest"),
 ];
@@ -40,13 +48,27 @@ pub(super) const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 pub(super) const GET_ROLE: &str = "iam:GetRole";
 
 impl On {
+    pub(super) const ALL: [Self; 7] = [Self::Anything, Self::Cluster, Self::AccessEntry, Self::NewOwnEntry, Self::OwnEntry, Self::OwnAdminPolicy, Self::Repository];
+
     /// The resources of this kind in an account, for its policy; `account` may be `*`.
     pub(super) fn pattern(self, partition: &str, account: &str) -> String {
         match self {
             Self::Anything => "*".into(),
-            Self::Cluster => format!("arn:{partition}:eks:*:{account}:cluster/*"),
-            Self::AccessEntry => format!("arn:{partition}:eks:*:{account}:access-entry/*"),
+            Self::Cluster | Self::NewOwnEntry => format!("arn:{partition}:eks:*:{account}:cluster/*"),
+            Self::AccessEntry | Self::OwnEntry | Self::OwnAdminPolicy => format!("arn:{partition}:eks:*:{account}:access-entry/*"),
             Self::Repository => format!("arn:{partition}:ecr:*:{account}:repository/*"),
+        }
+    }
+
+    /// What else has to hold: whoever may map principals could otherwise make anybody a cluster's admin.
+    pub(super) fn condition(self, partition: &str, principal: &str) -> Option<Value> {
+        match self {
+            Self::NewOwnEntry | Self::OwnEntry => Some(json!({ "ArnEqualsIfExists": { "eks:principalArn": principal } })),
+            Self::OwnAdminPolicy => {
+                let policy = format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy");
+                Some(json!({ "ArnEqualsIfExists": { "eks:principalArn": principal, "eks:policyArn": policy } }))
+            }
+            Self::Anything | Self::Cluster | Self::AccessEntry | Self::Repository => None,
         }
     }
 
@@ -54,8 +76,10 @@ impl On {
     pub(super) fn example(self, partition: &str, region: &str, account: &str) -> String {
         match self {
             Self::Anything => "*".into(),
-            Self::Cluster => format!("arn:{partition}:eks:{region}:{account}:cluster/slipway-check"),
-            Self::AccessEntry => format!("arn:{partition}:eks:{region}:{account}:access-entry/slipway-check/role/{account}/slipway/00000000-0000-0000-0000-000000000000"),
+            Self::Cluster | Self::NewOwnEntry => format!("arn:{partition}:eks:{region}:{account}:cluster/slipway-check"),
+            Self::AccessEntry | Self::OwnEntry | Self::OwnAdminPolicy => {
+                format!("arn:{partition}:eks:{region}:{account}:access-entry/slipway-check/role/{account}/slipway/00000000-0000-0000-0000-000000000000")
+            }
             Self::Repository => format!("arn:{partition}:ecr:{region}:{account}:repository/slipway-check"),
         }
     }

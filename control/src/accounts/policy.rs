@@ -34,15 +34,19 @@ pub async fn policy(ctx: &Ctx, id: AccountId) -> Result<AccountPolicy> {
 pub(super) fn permissions(account: &Account, principal: Option<&str>) -> Value {
     let partition = partition(account.regions.first().map_or("", String::as_str));
     let number = if account.aws_account_id.is_empty() { "*" } else { account.aws_account_id.as_str() };
-    let mut statements: Vec<Value> = [On::Anything, On::Cluster, On::AccessEntry, On::Repository]
+    let itself = account.role_arn.clone().or(principal.map(str::to_owned)).unwrap_or_else(|| format!("arn:{partition}:iam::{number}:role/*"));
+    let mut statements: Vec<Value> = On::ALL
         .into_iter()
         .map(|on| {
             let actions: Vec<&str> = NEEDS.iter().filter(|need| need.on == on).map(|need| need.action).collect();
-            json!({ "Effect": "Allow", "Action": actions, "Resource": on.pattern(partition, number) })
+            let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": on.pattern(partition, number) });
+            if let Some(condition) = on.condition(partition, &itself) {
+                statement["Condition"] = condition;
+            }
+            statement
         })
         .collect();
     // Only about itself: what others may do is none of Slipway's business.
-    let itself = account.role_arn.clone().or(principal.map(str::to_owned)).unwrap_or_else(|| format!("arn:{partition}:iam::{number}:role/*"));
     statements.push(json!({ "Effect": "Allow", "Action": [SIMULATE, GET_ROLE], "Resource": itself }));
     json!({ "Version": "2012-10-17", "Statement": statements })
 }

@@ -25,6 +25,9 @@ const DENIALS: [&str; 13] = [
     "UnrecognizedClientException",
 ];
 
+/// AWS is asked too often.
+const THROTTLES: [&str; 6] = ["LimitExceededException", "RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"];
+
 /// Whether this error code means that AWS refuses who asks.
 #[must_use]
 pub fn is_denial(code: &str) -> bool {
@@ -43,7 +46,8 @@ where
         if is_denial(code) {
             return Rejected::new(Code::AwsDenied, format!("AWS refused Slipway when it wanted to {what}. An admin finds on the account's page what is missing.")).with_raw(raw);
         }
-        return Rejected::new(Code::AwsUnavailable, format!("AWS failed when Slipway wanted to {what}.")).with_raw(raw);
+        let said = if THROTTLES.contains(&code) { "AWS was asked too often" } else { "AWS failed" };
+        return Rejected::new(Code::AwsUnavailable, format!("{said} when Slipway wanted to {what}. Try again in a moment.")).with_raw(raw);
     }
     let raw = chain(&error);
     if let Some(refused) = find::<RoleRefused>(&error) {

@@ -82,7 +82,7 @@ impl Aws {
             .into_builder()
             .http_client(http)
             .timeout_config(limits().build())
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)))
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(400)).with_max_backoff(Duration::from_secs(2)))
             .identity_cache(credentials_cache())
             .build();
         Self { base, held: Mutex::default(), own: tokio::sync::Mutex::default() }

@@ -152,8 +152,8 @@ pub(super) fn next(desired: &Desired, observed: &Observed) -> Step {
         (false, false) => Step::Borrow,
         (false, true) => Step::ApplyManifest,
         (true, _) if observed.borrowed => Step::GiveBack,
-        // What is answered while the admin policy is still in effect says nothing about Slipway's own roles; after it was given back,
-        // the answer holds.
+        // EKS needs some seconds until the policy has no effect any more; until then the answers say nothing about Slipway's own roles.
+        (true, false) if is_admin(&observed.probe) => Step::Wait { detail: "Waiting until the cluster-admin policy has no effect any more" },
         (true, _) if is_whole(&observed.probe) => Step::Finish(Ok(())),
         (true, _) => Step::Wait { detail: "Waiting until the roles have an effect" },
     }
@@ -161,6 +161,10 @@ pub(super) fn next(desired: &Desired, observed: &Observed) -> Step {
 
 fn is_whole(probe: &Probe) -> bool {
     matches!(probe, Probe::Reached(reached) if reached.is_whole())
+}
+
+fn is_admin(probe: &Probe) -> bool {
+    matches!(probe, Probe::Reached(reached) if reached.is_admin)
 }
 
 fn rest(observed: &Observed) -> Duration {
@@ -200,6 +204,8 @@ pub(super) fn state(observed: &Observed) -> (ClusterState, Option<String>, Optio
     match (&observed.eks, &observed.probe) {
         (Eks::Absent, _) => (ClusterState::Gone, Some("EKS has no such cluster any more. Detach it here.".into()), None),
         (_, Probe::Reached(reached)) if !reached.is_whole() => (ClusterState::NeedsAccess, Some(missing(reached)), None),
+        // With the borrowed policy everything is allowed: that is no answer.
+        (_, Probe::Reached(_)) if observed.borrowed => (ClusterState::NeedsAccess, Some("Slipway is setting up its access.".into()), None),
         (_, Probe::Unknown { raw }) => {
             (ClusterState::NeedsAccess, Some("The cluster does not know Slipway: its IAM principal is not mapped to a Kubernetes identity.".into()), Some(raw.clone()))
         }

@@ -16,7 +16,7 @@ fn described(mode: &str) -> Eks {
 
 fn reached(allowed: bool) -> Probe {
     let check = ClusterCheck { right: "manage namespaces".into(), purpose: String::new(), allowed };
-    Probe::Reached(Reached { version: "1.35".into(), checks: vec![check], enforces_network_policies: Some(false) })
+    Probe::Reached(Reached { version: "1.35".into(), checks: vec![check], is_admin: false, enforces_network_policies: Some(false) })
 }
 
 fn unknown() -> Probe {
@@ -44,6 +44,13 @@ fn a_setup_goes_through_its_steps_in_order() {
     assert_eq!(next(&running(true), &seen(reached(true), true, entry(&["slipway"], true))), Step::GiveBack);
     assert!(matches!(next(&running(true), &seen(reached(false), false, entry(&["slipway"], false))), Step::Wait { .. }));
     assert_eq!(next(&running(true), &seen(reached(true), false, entry(&["slipway"], false))), Step::Finish(Ok(())));
+}
+
+#[test]
+fn a_policy_that_still_has_an_effect_proves_nothing() {
+    let Probe::Reached(reached) = reached(true) else { unreachable!() };
+    let admin = Probe::Reached(Reached { is_admin: true, ..reached });
+    assert!(matches!(next(&running(true), &seen(admin, false, entry(&["slipway"], false))), Step::Wait { .. }));
 }
 
 #[test]
@@ -101,6 +108,11 @@ fn states_speak_plainly() {
     assert_eq!(of(Eks::Absent, Probe::NoEndpoint).0, ClusterState::Gone);
     let silent = Eks::Silent { code: Code::AwsUnavailable, message: "AWS did not answer.".into(), raw: None };
     assert_eq!(of(silent, reached(true)), (ClusterState::Connected, Some("AWS did not answer.".into()), None));
+}
+
+#[test]
+fn a_borrowed_policy_makes_no_connected_cluster() {
+    assert_eq!(state(&seen(reached(true), true, entry(&["slipway"], true))).0, ClusterState::NeedsAccess);
 }
 
 fn any_probe() -> impl Strategy<Value = Probe> {

@@ -14,6 +14,9 @@ use kube::{
 use super::rights::{NEEDS, Need};
 use crate::k8s::{Error, Kind, Result};
 
+/// What only an admin may.
+const EVERYTHING: Need = Need { group: "*", resource: "*", subresource: None, verbs: &["*"], namespace: None, names: &[], purpose: "" };
+
 /// How many questions are asked at once.
 const AT_ONCE: usize = 8;
 
@@ -36,6 +39,8 @@ pub struct Reached {
     /// `1.35`
     pub version: String,
     pub checks: Vec<ClusterCheck>,
+    /// Whether Slipway may do everything here: then the checks say nothing about its own roles.
+    pub is_admin: bool,
     /// Absent when Slipway may not look.
     pub enforces_network_policies: Option<bool>,
 }
@@ -65,12 +70,18 @@ async fn look(client: &Client) -> Result<Reached> {
     // Every cluster lets authenticated users ask for its version and review their own access.
     let version = client.apiserver_version().await?;
     let checks = checks(client).await?;
+    let is_admin = allowed(client, &EVERYTHING, "*").await?;
     let enforces_network_policies = match enforcement(client).await {
         Ok(found) => Some(found),
         Err(error) if matches!(error.kind, Kind::Forbidden) => None,
         Err(error) => return Err(error),
     };
-    Ok(Reached { version: short(&version.major, &version.minor, version.emulation_major.as_deref(), version.emulation_minor.as_deref()), checks, enforces_network_policies })
+    Ok(Reached {
+        version: short(&version.major, &version.minor, version.emulation_major.as_deref(), version.emulation_minor.as_deref()),
+        checks,
+        is_admin,
+        enforces_network_policies,
+    })
 }
 
 /// `1.35` from what `/version` says; providers add a `+` to the minor. An API server that emulates an older version is that version to everyone who uses it.

@@ -28,7 +28,7 @@ pub enum Seen<K> {
     /// Made or changed.
     Applied(K),
     Deleted(K),
-    /// Nothing changed, up to now.
+    /// The API server is there, and has nothing to say.
     Quiet,
 }
 
@@ -59,15 +59,18 @@ where
     pub async fn next(&mut self) -> Result<Seen<K>> {
         loop {
             let Some(version) = self.version.clone() else { return self.list().await };
-            let events = match &mut self.events {
-                Some(events) => events,
-                none => match begin(&self.api, self.selector.as_deref(), &version).await {
-                    Ok(events) => none.insert(events),
+            let Some(events) = &mut self.events else {
+                match begin(&self.api, self.selector.as_deref(), &version).await {
+                    Ok(events) => {
+                        self.events = Some(events);
+                        // The API server took it up from where it was: what it has to say follows at once, if there is anything.
+                        return Ok(Seen::Quiet);
+                    }
                     Err(error) => {
                         self.fail(error)?;
                         continue;
                     }
-                },
+                }
             };
             let Ok(event) = tokio::time::timeout(SILENCE, events.next()).await else {
                 self.events = None;
@@ -151,4 +154,92 @@ where
 {
     let params = WatchParams { label_selector: selector.map(str::to_owned), timeout: Some(WATCH_SECONDS), bookmarks: true, ..WatchParams::default() };
     Ok(Box::pin(api.watch(&params, version).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, Mutex},
+    };
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    type Asked = Arc<Mutex<Vec<String>>>;
+
+    /// An API server that gives these answers, one after the other.
+    fn server(answers: Vec<Vec<Value>>) -> (Watch<ConfigMap>, Asked) {
+        let (answers, asked) = (Arc::new(Mutex::new(VecDeque::from(answers))), Asked::default());
+        let seen = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            seen.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
+            let lines = answers.lock().unwrap().pop_front().expect("asked more often than expected");
+            let code = lines.first().and_then(|line| line["code"].as_u64()).and_then(|code| u16::try_from(code).ok()).unwrap_or(200);
+            let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            async move { Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(Body::from(text.into_bytes())).unwrap()) }
+        });
+        (Watch::new(Api::all(kube::Client::new(service, "default")), Some("a=b")), asked)
+    }
+
+    fn list(version: &str, next: &str, names: &[&str]) -> Vec<Value> {
+        let items: Vec<Value> = names.iter().map(|name| json!({"metadata": {"name": name}})).collect();
+        vec![json!({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"resourceVersion": version, "continue": next}, "items": items})]
+    }
+
+    fn event(kind: &str, name: &str, version: &str) -> Value {
+        json!({"type": kind, "object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "resourceVersion": version}}})
+    }
+
+    fn said(seen: &Seen<ConfigMap>) -> String {
+        match seen {
+            Seen::All(all) => format!("all {}", all.iter().map(kube::ResourceExt::name_any).collect::<Vec<_>>().join(" ")),
+            Seen::Applied(one) => format!("applied {}", one.name_any()),
+            Seen::Deleted(one) => format!("deleted {}", one.name_any()),
+            Seen::Quiet => "quiet".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_of_many_pages_is_one_and_changes_follow_it() {
+        let changes = vec![
+            event("ADDED", "c", "8"),
+            event("DELETED", "a", "9"),
+            json!({"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"resourceVersion": "30"}}}),
+        ];
+        let (mut watch, asked) = server(vec![list("6", "more", &["a"]), list("7", "", &["b"]), changes, Vec::new()]);
+        let mut heard = Vec::new();
+        for _ in 0..6 {
+            heard.push(said(&watch.next().await.unwrap()));
+        }
+        assert_eq!(heard, ["all a b", "quiet", "applied c", "deleted a", "quiet", "quiet"]);
+        let asked = asked.lock().unwrap();
+        assert!(asked[1].contains("continue=more") && asked.iter().all(|query| query.contains("labelSelector=a%3Db")), "{asked:?}");
+        assert!(asked[2].contains("resourceVersion=7") && asked[2].contains("allowWatchBookmarks=true"), "{asked:?}");
+        assert!(asked[3].contains("resourceVersion=30"), "the bookmark moved it: {asked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_has_forgotten_is_listed_again() {
+        let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "too old", "reason": "Expired", "code": 410}});
+        let (mut watch, _) = server(vec![list("7", "", &["a"]), vec![gone], list("90", "", &["z"]), Vec::new()]);
+        let mut heard = Vec::new();
+        for _ in 0..3 {
+            heard.push(said(&watch.next().await.unwrap()));
+        }
+        assert_eq!(heard, ["all a", "quiet", "all z"]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_and_the_watch_goes_on_after_it() {
+        let denied = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+        let (mut watch, _) = server(vec![list("7", "", &["a"]), vec![denied], Vec::new()]);
+        assert_eq!(said(&watch.next().await.unwrap()), "all a");
+        assert!(matches!(watch.next().await.unwrap_err().kind, Kind::Forbidden));
+        assert_eq!(said(&watch.next().await.unwrap()), "quiet");
+    }
 }

@@ -35,7 +35,7 @@ async fn writes_are_what_the_simulator_says(pool: PgPool) {
     for action in ["eks:ListClusters", "eks:CreateAccessEntry", "ecr:DescribeRepositories", "ecr:DescribeImages", SIMULATE] {
         assert_eq!(verdict(&checked, action).verdict, Verdict::Allowed, "{:?}", verdict(&checked, action));
     }
-    for action in ["eks:DescribeCluster", "eks:AssociateAccessPolicy", "eks:DisassociateAccessPolicy", "eks:DeleteAccessEntry"] {
+    for action in ["eks:DescribeCluster", "eks:AssociateAccessPolicy", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"] {
         let check = verdict(&checked, action);
         assert_eq!(check.verdict, Verdict::Denied, "{check:?}");
         assert!(check.detail.as_deref().unwrap().contains("No policy allows it"), "{check:?}");

@@ -1,6 +1,6 @@
 //! Repositories, images, and releases pinned to what a tag pointed at.
 
-use control::{Ctx, accounts, models, releases, teams};
+use control::{Ctx, OrReplay as _, accounts, models, releases, teams};
 use domain::{
     Code,
     account::{ImageQuery, NewAccount, NewPrefix, RepositoryQuery},
@@ -61,6 +61,24 @@ async fn a_release_keeps_the_image_its_tag_pointed_at(pool: PgPool) {
     assert_eq!(models::get(&owner, model).await.unwrap().latest_release, Some(2));
     let image: serde_json::Value = sqlx::query_scalar("select changes from audit_events where action = 'release.create' order by at, id limit 1").fetch_one(&pool).await.unwrap();
     assert!(image.to_string().contains(&first), "{image}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn releases_at_once_get_numbers_of_their_own_and_a_repetition_gets_none(pool: PgPool) {
+    let emulator = Emulator::start(Checking::Everything).await;
+    let (_, owner, model) = team(&emulator, pool.clone()).await;
+    emulator.push("forecasting/iris", "1", "first").await;
+    let new = new(model, "forecasting/iris", "1");
+    let at_once = futures::future::join_all((0..5).map(|_| releases::create(&owner, &new))).await;
+    let mut numbers: Vec<i32> = at_once.into_iter().map(|release| release.unwrap().number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+
+    let once = owner.once("register-6");
+    let first = releases::create(&once, &new).await.or_replay().unwrap();
+    let again = releases::create(&once, &new).await.or_replay().unwrap();
+    assert_eq!((first.number, &again), (6, &first));
+    assert_eq!(sqlx::query_scalar::<_, i64>("select count(*) from releases").fetch_one(&pool).await.unwrap(), 6);
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

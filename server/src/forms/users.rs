@@ -11,7 +11,7 @@ use domain::{
 };
 
 use super::{
-    posted::Posted,
+    posted::{Posted, confirmed},
     shown::{FormResult, PageResult, Shown, again, see_other},
 };
 use crate::{
@@ -66,17 +66,22 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<UserId>) -> PageResult {
 }
 
 pub async fn change(Id(id): Id<UserId>, Posted(ctx, typed): Posted) -> FormResult {
-    let change = match wanted(&typed) {
-        Ok(change) => users::update(&ctx, id, &change).await.or_replay(),
-        Err(rejected) => Err(rejected.into()),
-    };
-    match change {
-        Ok(_) => Ok(see_other(&format!("/users/{id}"))),
+    match change_or_disable(&ctx, id, &typed).await {
+        Ok(()) => Ok(see_other(&format!("/users/{id}"))),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::user::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
         }
     }
+}
+
+async fn change_or_disable(ctx: &Ctx, id: UserId, typed: &Typed) -> control::Result<()> {
+    let change = wanted(typed)?;
+    if change.disabled == Some(true) {
+        confirmed(typed, &users::get(ctx, id).await?.email)?;
+    }
+    users::update(ctx, id, &change).await.or_replay()?;
+    Ok(())
 }
 
 fn wanted(typed: &Typed) -> Result<UserChange, Rejected> {

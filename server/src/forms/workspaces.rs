@@ -1,15 +1,12 @@
 //! `/workspaces` and `/workspaces/{id}`.
 
 use app::{form::Typed, pages};
-use axum::{
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, workspaces};
 use domain::{
     Rejected,
     ids::WorkspaceId,
-    workspace::{WorkspaceChange, WorkspaceQuery},
+    workspace::{Adopt, NewWorkspace, WorkspaceChange, WorkspaceQuery},
 };
 
 use super::{
@@ -31,17 +28,25 @@ pub async fn list(Caller(ctx): Caller, Query(query): Query<WorkspaceQuery>) -> P
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
-    let outcome = match pages::workspaces::request(&typed) {
-        Ok(new) => workspaces::create(&ctx, &new).await.or_replay(),
-        Err(rejected) => Err(rejected.into()),
-    };
-    match outcome {
-        Ok(started) => Ok(see_other(&format!("/workspaces/{}", started.object))),
+    match make(&ctx, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
-            let rejected = again(error)?;
-            Ok(Shown::from(pages::workspaces::list(&ctx, WorkspaceQuery::default(), typed.rejected(rejected)).await?).into_response())
+            let typed = typed.rejected(pages::workspace::at_fields(again(error)?));
+            Ok(Shown::from(pages::workspaces::list(&ctx, WorkspaceQuery::default(), typed).await?).into_response())
         }
     }
+}
+
+async fn make(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let new = NewWorkspace {
+        name: typed.text("name").into(),
+        team: typed.text("team").into(),
+        cluster: typed.text("cluster").into(),
+        quota: pages::workspace::quota(typed)?,
+        adopt: if typed.text("adopt") == "existing" { Adopt::Existing } else { Adopt::Never },
+    };
+    let started = workspaces::create(ctx, &new).await.or_replay()?;
+    Ok(format!("/workspaces/{}", started.object))
 }
 
 pub async fn show(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> PageResult {
@@ -50,32 +55,32 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> PageResult {
 
 pub async fn post(Id(id): Id<WorkspaceId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(()) => Ok(see_other(&format!("/workspaces/{id}"))),
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
-            let rejected = again(error)?;
-            Ok(Shown::from(pages::workspace::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
+            let typed = typed.rejected(pages::workspace::at_fields(again(error)?));
+            Ok(Shown::from(pages::workspace::show(&ctx, id, typed).await?).into_response())
         }
     }
 }
 
-/// Does what the pressed button names. The page shows the operation that follows.
-async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<()> {
+/// Does what the pressed button names and gives the address to go to.
+async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<String> {
     match typed.operation() {
         "update" => {
-            let quota = pages::workspaces::quota(typed)?;
+            let quota = pages::workspace::quota(typed)?;
             workspaces::update(ctx, id, &WorkspaceChange { quota: Some(quota) }).await.or_replay()?;
+            Ok(format!("/workspaces/{id}"))
         }
         "delete" => {
             confirmed(typed, &workspaces::get(ctx, id).await?.name)?;
-            workspaces::delete(ctx, id).await.or_replay()?;
+            let started = workspaces::delete(ctx, id).await.or_replay()?;
+            Ok(format!("/operations/{}", started.operation))
         }
-        _ => return Err(Rejected::field("do", "Press one of the buttons.").into()),
+        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
-    Ok(())
 }
 
-/// The page's live part.
-pub async fn follow(State(state): State<AppState>, Id(id): Id<WorkspaceId>, watcher: Watcher) -> Result<Response, RestError> {
-    let part = move |ctx: Ctx| async move { pages::workspace::part(&ctx, id).await };
-    Ok(live::stream(state, watcher, id.0, part).await?.into_response())
+/// How it stands, as it changes.
+pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<WorkspaceId>) -> Result<impl IntoResponse, RestError> {
+    live::stream(state, watcher, id.0, move |ctx| async move { pages::workspace::part(&ctx, id).await }).await
 }

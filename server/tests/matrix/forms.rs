@@ -50,7 +50,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/users", "invite", "email=newer@example.com", Need::PlatformManage),
     ("/users", "revoke_invitation", "link={link}", Need::PlatformManage),
     ("/users/{user}", "update", "name=x&platform_role=none", Need::PlatformManage),
-    ("/users/{user}", "disable", "", Need::PlatformManage),
+    ("/users/{user}", "disable", "confirm=somebody@example.com", Need::PlatformManage),
     ("/users/{user}", "enable", "", Need::PlatformManage),
     ("/clusters/new", "attach", "account=main&region=us-east-1&eks_name=fleet", Need::PlatformManage),
     ("/clusters/{cluster}", "check", "", Need::PlatformManage),

@@ -26,7 +26,8 @@ async fn an_admin_finds_changes_and_disables_people(pool: PgPool) {
     assert_eq!(stale.json()["code"], "precondition_failed");
     assert!(world.get(&ada.browser, "/users").await.expect(200).body.contains("admin@example.com"), "an auditor sees everybody");
 
-    world.post(&admin.browser, &format!("/users/{}", ada.id), &[("do", "disable")]).await.expect(303);
+    world.post(&admin.browser, &format!("/users/{}", ada.id), &[("do", "disable"), ("confirm", "ada")]).await.expect(422);
+    world.post(&admin.browser, &format!("/users/{}", ada.id), &[("do", "disable"), ("confirm", "ada@example.com")]).await.expect(303);
     world.get(&ada.browser, "/users").await.expect(303);
     let page = world.get(&admin.browser, "/users?state=disabled&page_size=1").await.expect(200);
     assert!(page.body.contains("Ada") && !page.body.contains("Next page"));

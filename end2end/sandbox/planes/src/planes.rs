@@ -121,12 +121,11 @@ impl Planes {
     }
 
     async fn start_nodes(&self, plane: &Plane, group: &NodeGroup) -> Result<()> {
+        // EKS does this for every managed node group, so it shows on simulated ones too.
+        aws_auth::admit_nodes(&self.shared.config.gateway(), &plane.name(), plane.api(), &group.role_arn).await?;
         match group.kind {
             NodeKind::Simulated => simulated::add(plane, group).await,
-            NodeKind::Real => {
-                aws_auth::admit_nodes(&self.shared.config.gateway(), &plane.name(), plane.api(), &group.role_arn).await?;
-                self.add_real(plane, group).await
-            }
+            NodeKind::Real => self.add_real(plane, group).await,
         }
     }
 

@@ -8,25 +8,27 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/aws/session"
-	"github.com/aws/aws-sdk-go/service/sts"
 )
 
 // renewBefore is how long before their end credentials are replaced, so that none
 // ends in the middle of a call.
 const renewBefore = 5 * time.Minute
 
-// identity says which instance this is and where its credentials come from.
+// identity says which instance this is, and where AWS is.
 type identity struct {
 	endpoint   string
 	region     string
-	roleARN    string
 	instanceID string
 	cache      string
 }
@@ -34,14 +36,13 @@ type identity struct {
 func (i *identity) register(flags *flag.FlagSet) {
 	flags.StringVar(&i.endpoint, "endpoint", "", "the AWS endpoint")
 	flags.StringVar(&i.region, "region", "", "the region")
-	flags.StringVar(&i.roleARN, "role-arn", "", "the node role")
-	flags.StringVar(&i.instanceID, "instance-id", "", "the instance's id, which names the role's session")
+	flags.StringVar(&i.instanceID, "instance-id", "", "the instance's id")
 	flags.StringVar(&i.cache, "cache", "", "a private file that keeps the role's credentials between calls")
 }
 
 func (i *identity) validate() error {
-	if i.endpoint == "" || i.region == "" || i.roleARN == "" || i.instanceID == "" || i.cache == "" {
-		return errors.New("--endpoint, --region, --role-arn, --instance-id and --cache are all needed")
+	if i.endpoint == "" || i.region == "" || i.instanceID == "" || i.cache == "" {
+		return errors.New("--endpoint, --region, --instance-id and --cache are all needed")
 	}
 	return nil
 }
@@ -52,59 +53,66 @@ func (i *identity) session(ctx context.Context) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i.open(credentials.NewStaticCredentials(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken))
-}
-
-func (i *identity) open(keys *credentials.Credentials) (*session.Session, error) {
 	return session.NewSession(&aws.Config{
 		Endpoint:    aws.String(i.endpoint),
 		Region:      aws.String(i.region),
-		Credentials: keys,
+		Credentials: credentials.NewStaticCredentials(keys.AccessKeyID, keys.SecretAccessKey, keys.Token),
 	})
 }
 
+// roleCredentials are as the instance metadata service spells them.
 type roleCredentials struct {
-	AccessKeyID     string    `json:"accessKeyId"`
-	SecretAccessKey string    `json:"secretAccessKey"`
-	SessionToken    string    `json:"sessionToken"`
-	Expires         time.Time `json:"expires"`
+	AccessKeyID     string    `json:"AccessKeyId"`
+	SecretAccessKey string    `json:"SecretAccessKey"`
+	Token           string    `json:"Token"`
+	Expiration      time.Time `json:"Expiration"`
 }
 
-// credentials gives the role's credentials, as the instance metadata service would.
+// credentials gives the role's credentials, kept from an earlier call or new.
 func (i *identity) credentials(ctx context.Context) (roleCredentials, error) {
 	kept, err := i.kept()
 	if err != nil {
 		return roleCredentials{}, err
 	}
-	if time.Until(kept.Expires) > renewBefore {
+	if time.Until(kept.Expiration) > renewBefore {
 		return kept, nil
 	}
-	made, err := i.assume(ctx)
+	made, err := i.ask(ctx)
 	if err != nil {
-		return roleCredentials{}, fmt.Errorf("taking the node role: %w", err)
+		return roleCredentials{}, fmt.Errorf("asking for the node role's credentials: %w", err)
 	}
 	return made, i.keep(made)
 }
 
-// assume plays the EC2 service, the only one that may hand an instance its role.
-// The emulator takes keys that begin with "test" for AWS's own.
-func (i *identity) assume(ctx context.Context) (roleCredentials, error) {
-	service, err := i.open(credentials.NewStaticCredentials("test", "test", ""))
+// ask gets new credentials from what stands for the instance metadata service.
+func (i *identity) ask(ctx context.Context) (roleCredentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var made roleCredentials
+	address := fmt.Sprintf("%s/_sandbox/instances/%s/credentials", strings.TrimSuffix(i.endpoint, "/"), url.PathEscape(i.instanceID))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return roleCredentials{}, err
+		return made, err
 	}
-	answer, err := sts.New(service).AssumeRoleWithContext(ctx, &sts.AssumeRoleInput{
-		RoleArn:         aws.String(i.roleARN),
-		RoleSessionName: aws.String(i.instanceID),
-	})
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return roleCredentials{}, err
+		return made, err
 	}
-	keys := answer.Credentials
-	if keys == nil || keys.AccessKeyId == nil || keys.SecretAccessKey == nil || keys.SessionToken == nil || keys.Expiration == nil {
-		return roleCredentials{}, errors.New("the answer has no credentials")
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return made, err
 	}
-	return roleCredentials{*keys.AccessKeyId, *keys.SecretAccessKey, *keys.SessionToken, *keys.Expiration}, nil
+	if response.StatusCode != http.StatusOK {
+		return made, fmt.Errorf("%s: %s", response.Status, body)
+	}
+	if err := json.Unmarshal(body, &made); err != nil {
+		return made, err
+	}
+	if made.AccessKeyID == "" || made.SecretAccessKey == "" || made.Token == "" || made.Expiration.IsZero() {
+		return made, errors.New("the answer is not a key, a secret, a token and an end")
+	}
+	return made, nil
 }
 
 func (i *identity) kept() (roleCredentials, error) {

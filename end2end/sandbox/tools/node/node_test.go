@@ -22,19 +22,18 @@ func instance(t *testing.T, life time.Duration) (who *identity, assumed *int) {
 	t.Helper()
 	assumed = new(int)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil || r.Form.Get("Action") != "AssumeRole" || r.Form.Get("RoleSessionName") != "i-0123456789abcdef0" {
-			http.Error(w, "unexpected call", http.StatusBadRequest)
+		if r.URL.Path != "/_sandbox/instances/i-0123456789abcdef0/credentials" {
+			http.NotFound(w, r)
 			return
 		}
 		*assumed++
-		fmt.Fprintf(w, "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
-			*assumed, time.Now().Add(life).UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, `{"AccessKeyId":"ASIA%d","SecretAccessKey":"s","Token":"t","Expiration":%q}`, *assumed, time.Now().Add(life).UTC().Format(time.RFC3339))
 	}))
 	t.Cleanup(server.Close)
-	return &identity{server.URL, "us-east-1", "arn:aws:iam::123456789012:role/node", "i-0123456789abcdef0", filepath.Join(t.TempDir(), "role.json")}, assumed
+	return &identity{server.URL, "us-east-1", "i-0123456789abcdef0", filepath.Join(t.TempDir(), "role.json")}, assumed
 }
 
-func TestTheRoleIsTakenOnceAndKeptPrivately(t *testing.T) {
+func TestTheRolesCredentialsAreAskedForOnceAndKeptPrivately(t *testing.T) {
 	who, assumed := instance(t, time.Hour)
 	for range 2 {
 		keys, err := who.credentials(context.Background())
@@ -43,7 +42,7 @@ func TestTheRoleIsTakenOnceAndKeptPrivately(t *testing.T) {
 		}
 	}
 	if *assumed != 1 {
-		t.Errorf("the role was taken %d times", *assumed)
+		t.Errorf("the role was asked for %d times", *assumed)
 	}
 	if found, err := os.Stat(who.cache); err != nil || found.Mode().Perm() != 0o600 {
 		t.Errorf("the kept credentials: %v, %v", found.Mode(), err)
@@ -58,7 +57,18 @@ func TestCredentialsAboutToEndAreReplaced(t *testing.T) {
 		}
 	}
 	if *assumed != 2 {
-		t.Errorf("the role was taken %d times", *assumed)
+		t.Errorf("the role was asked for %d times", *assumed)
+	}
+}
+
+func TestAnUnknownInstanceGetsNothing(t *testing.T) {
+	who, _ := instance(t, time.Hour)
+	who.instanceID = "i-0123456789abcdef1"
+	if keys, err := who.credentials(context.Background()); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("%+v, %v", keys, err)
+	}
+	if _, err := os.Stat(who.cache); err == nil {
+		t.Error("a failure was kept")
 	}
 }
 

@@ -25,7 +25,6 @@ pub(super) fn configure(config: &PlanesConfig, plane: &Plane, group: &NodeGroup,
     let identity = vec![
         format!("--endpoint={}", config.gateway()),
         format!("--region={region}"),
-        format!("--role-arn={}", group.role_arn),
         format!("--instance-id={}", instance.instance_id),
         format!("--cache={}", files.join("role.json").display()),
     ];

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -37,6 +36,7 @@ impl Gateway {
         let gateway = Self { port, keys: Arc::default(), access: Arc::new(Mutex::new(json!({ "authenticationMode": "API_AND_CONFIG_MAP", "entries": [], "creator": "" }))) };
         let app = Router::new()
             .route("/", post(aws))
+            .route("/_sandbox/instances/{id}/credentials", get(credentials))
             .route("/_sandbox/eks/{cluster}/verify", post(verify))
             .route("/_sandbox/eks/{cluster}/access", get(async |State(gateway): State<Self>| Json(gateway.access.lock().expect("no holder panics").clone())))
             .with_state(gateway.clone());
@@ -68,8 +68,8 @@ impl Gateway {
     }
 }
 
-/// The two AWS calls a node makes.
-async fn aws(State(gateway): State<Gateway>, headers: HeaderMap, body: Bytes) -> Response {
+/// The one AWS call a node makes that is not signed into its token.
+async fn aws(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
     if headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"GetAuthorizationToken")) {
         let token = json!({ "authorizationData": [{
             "authorizationToken": BASE64_STANDARD.encode("AWS:fake"),
@@ -78,17 +78,13 @@ async fn aws(State(gateway): State<Gateway>, headers: HeaderMap, body: Bytes) ->
         }]});
         return ([("content-type", "application/x-amz-json-1.1")], token.to_string()).into_response();
     }
-    let form: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
-    if form.get("Action").map(String::as_str) != Some("AssumeRole") {
-        return (StatusCode::BAD_REQUEST, format!("the fake gateway does not do {form:?}")).into_response();
-    }
-    let key = gateway.remember(&form["RoleArn"], &form["RoleSessionName"]);
-    let xml = format!(
-        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>{key}</AccessKeyId>\
-         <SecretAccessKey>fake</SecretAccessKey><SessionToken>fake</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
-         </AssumeRoleResult></AssumeRoleResponse>"
-    );
-    ([("content-type", "text/xml")], xml).into_response()
+    (StatusCode::BAD_REQUEST, "the fake gateway does nothing else").into_response()
+}
+
+/// What the instance metadata service says: here every instance has the role `node`.
+async fn credentials(State(gateway): State<Gateway>, Path(instance): Path<String>) -> Json<Value> {
+    let key = gateway.remember(&format!("arn:aws:iam::{ACCOUNT}:role/node"), &instance);
+    Json(json!({ "AccessKeyId": key, "SecretAccessKey": "fake", "Token": "fake", "Expiration": "2099-01-01T00:00:00Z" }))
 }
 
 async fn verify(State(gateway): State<Gateway>, Json(asked): Json<Value>) -> Response {

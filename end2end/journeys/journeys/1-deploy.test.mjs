@@ -1,0 +1,56 @@
+// The main journey: a data scientist deploys a model, watches it come up, asks it, changes it, rolls it back; an owner deletes it.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { accessible, admin, close, deployer, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
+import { choose, deploy, isGone, predict, releaseOf, remove, standsAs } from "../lib/deployments.mjs";
+
+after(close);
+
+test("from the button to a prediction, a change, a rollback and the end", async () => {
+  const token = setting("SLIPWAY_DEPLOYER_TOKEN");
+  const first = await releaseOf("iris", "1", { token });
+  const second = await releaseOf("iris", "2", { token });
+  const { context, page, complaints } = await visitor();
+  await signIn(page, ...deployer());
+  await page.getByRole("link", { name: /Deploy model/ }).first().click();
+  const id = await deploy(page, { release: `iris ${first.number} `, name: "journey-main" });
+
+  await standsAs(page, "Live");
+  const steps = page.locator("#rollout, section:has(h2:text('Rollout'))").first();
+  assert.match(await steps.innerText(), /Apply as/);
+  await accessible(page, "a live deployment");
+  await screenshot(page, "journey-live");
+
+  const before = await predict(page);
+  assert.match(before, /setosa|versicolor|virginica/);
+  await screenshot(page, "journey-prediction");
+
+  await page.getByRole("link", { name: "Change" }).click();
+  await choose(page.getByLabel("Release"), `iris ${second.number} `);
+  await page.getByRole("button", { name: "Roll out" }).click();
+  await page.waitForURL(new RegExp(`/deployments/${id}`));
+  await standsAs(page, "Live");
+  const after = await predict(page);
+  assert.match(await page.locator("#try").innerText(), /revision 2 answered/);
+  assert.notEqual(after, before, "two versions that answer alike would prove nothing");
+
+  await page.goto(`/deployments/${id}`);
+  await page.getByText("Roll back", { exact: true }).first().click();
+  await page.getByRole("button", { name: "Roll back to revision 1" }).click();
+  await standsAs(page, "Live");
+  assert.equal(await predict(page), before);
+  assert.match(await page.locator("#try").innerText(), /revision 3 answered/);
+
+  await page.goto(`/deployments/${id}/logs`);
+  await page.getByText(/journey-main-/).first().waitFor();
+  assert.equal(await page.getByRole("button", { name: "Delete deployment" }).count(), 0, "a deployer deletes nothing");
+  assert.deepEqual(complaints, []);
+  await context.close();
+
+  const owner = await visitor();
+  await signIn(owner.page, ...admin());
+  await owner.page.goto(`/deployments/${id}`);
+  await remove(owner.page, "journey-main");
+  await isGone(id);
+  await owner.context.close();
+});
