@@ -1,4 +1,5 @@
-//! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page.
+//! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page; what it
+//! shows is kept beside the deployment, so that nothing is joined.
 
 use domain::{
     Rejected, Timestamp,
@@ -59,23 +60,18 @@ macro_rules! rows {
     ($conn:expr, $visible:expr, $query:expr, $paging:expr, $key:expr, $id:expr, $after:literal, $order:literal) => {
         sqlx::query_as!(
             Row,
-            r#"select d.id as "id: DeploymentId", d.name, t.id as "team: TeamId", t.name as team_name, w.id as "workspace: WorkspaceId", w.name as workspace_name, c.name as cluster_name,
-                      m.name as model_name, r.number as release_number, d.state as "state: DeploymentState", d.state_message, v.replicas, d.ready_replicas, v.size as "size: Size", d.revision,
-                      d.changed_at
+            r#"select d.id as "id: DeploymentId", d.name, d.team_id as "team!: TeamId", d.team_name as "team_name!", d.workspace_id as "workspace: WorkspaceId",
+                      d.workspace_name as "workspace_name!", d.cluster_name as "cluster_name!", d.model_name as "model_name!", d.release_number as "release_number!",
+                      d.state as "state: DeploymentState", d.state_message, d.replicas as "replicas!", d.ready_replicas, d.size as "size!: Size", d.revision, d.changed_at
                from deployments d
-               join workspaces w on w.id = d.workspace_id
-               join teams t on t.id = w.team_id
-               join clusters c on c.id = w.cluster_id
-               join revisions v on v.deployment_id = d.id and v.number = d.revision
-               join releases r on r.id = v.release_id
-               join models m on m.id = r.model_id
-               where ($1 or w.team_id in (select team_id from members where user_id = $2))
-                 and ($3::uuid is null or w.team_id = $3)
-                 and ($4::text is null or d.name ilike $4 or m.name ilike $4 or w.name ilike $4)
+               where d.team_id is not null
+                 and ($1 or d.team_id in (select team_id from members where user_id = $2))
+                 and ($3::uuid is null or d.team_id = $3)
+                 and ($4::text is null or d.name ilike $4 or d.model_name ilike $4 or d.workspace_name ilike $4)
                  and ($5::deployment_state is null or d.state = $5)
-                 and ($6::text is null or t.name = $6)
-                 and ($7::text is null or c.name = $7)
-                 and ($8::uuid is null or m.id = $8)
+                 and ($6::text is null or d.team_name = $6)
+                 and ($7::text is null or d.cluster_name = $7)
+                 and ($8::uuid is null or d.model_id = $8)
                  and "#
                 + $after
                 + " order by "
