@@ -53,7 +53,7 @@ async fn lines(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<Vec<LogL
     if let Ok(outcome) = tokio::time::timeout(PATIENCE, read).await {
         outcome?;
     }
-    lines.sort_by(|a, b| a.at.cmp(&b.at));
+    lines.sort_by_key(|line| line.at);
     Ok(lines)
 }
 
