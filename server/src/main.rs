@@ -88,10 +88,6 @@ async fn long_lived(settings: &Settings, control: Control, telemetry: &telemetry
         Ok(())
     });
     if roles.serve {
-        if let Some(link) = links::ensure_first_admin(&control).await? {
-            // On standard output and not in the log: whoever has the link becomes the admin.
-            println!("Nobody administers this portal yet. Become its first admin here, once:\n{link}");
-        }
         let (settings, control, stop) = (settings.clone(), control.clone(), stop.clone());
         parts.spawn(async move { serve::run(&settings, control, stop).await });
     }

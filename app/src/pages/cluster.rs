@@ -10,7 +10,7 @@ use domain::{
     cluster::{AccessHelp, Cluster, ClusterState, Node},
     ids::ClusterId,
     operation::{Operation, OperationState},
-    page::PageQuery,
+    page::{Page as Rows, PageQuery},
     state::Tone,
 };
 use leptos::prelude::*;
@@ -22,6 +22,7 @@ use crate::{
         confirm::Confirm,
         facts::{Fact, Facts},
         field::Once,
+        list::Asked,
         notice::{FailureNotice, FormRejection, Notice},
         status::Status,
         steps::OperationSteps,
@@ -45,10 +46,13 @@ struct Loaded {
     operation: Option<Operation>,
     nodes: Vec<Node>,
     replicas: Vec<clusters::Placed>,
+    /// What the list of nodes was asked, and its rows.
+    asked: PageQuery,
+    listed: Rows<Node>,
     may_manage: bool,
 }
 
-async fn load(ctx: &Ctx, id: ClusterId) -> Result<Loaded> {
+async fn load(ctx: &Ctx, id: ClusterId, asked: PageQuery) -> Result<Loaded> {
     let cluster = clusters::get(ctx, id).await?;
     let help = match clusters::access_help(ctx, id).await {
         Ok(help) => Ok(help),
@@ -61,6 +65,8 @@ async fn load(ctx: &Ctx, id: ClusterId) -> Result<Loaded> {
         operation: clusters::newest_operation(ctx, id).await?,
         nodes: clusters::nodes(ctx, id, &drawn).await?.items,
         replicas: clusters::replicas(ctx, id).await?,
+        listed: clusters::nodes(ctx, id, &asked).await?,
+        asked,
         may_manage: ctx.actor().check_platform(PlatformAction::Manage, "cluster").is_ok(),
         cluster,
     })
@@ -71,16 +77,15 @@ async fn load(ctx: &Ctx, id: ClusterId) -> Result<Loaded> {
 /// # Errors
 /// Those of [`clusters::get`] and [`clusters::nodes`].
 pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> Result<Page> {
-    let loaded = load(ctx, id).await?;
-    let nodes = clusters::nodes(ctx, id, &query).await?;
+    let source = format!("/live{}", Asked::new(format!("/clusters/{id}"), &query).link(&[("page_token", query.page_token.as_deref())]));
+    let loaded = load(ctx, id, query).await?;
     let status = typed.status();
     Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
         let (cluster, may_manage) = (loaded.cluster.clone(), loaded.may_manage);
         let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
         view! {
             <FormRejection typed=typed.clone()/>
-            <Live source=format!("/live/clusters/{id}")><Body loaded/></Live>
-            <NodeList id nodes query/>
+            <Live source><Body loaded/></Live>
             {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation="detach" version=cluster.version typed note=note/> })}
         }
     })
@@ -92,14 +97,15 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
 ///
 /// # Errors
 /// Those of [`clusters::get`].
-pub async fn part(ctx: &Ctx, id: ClusterId) -> Result<String> {
-    let loaded = load(ctx, id).await?;
+pub async fn part(ctx: &Ctx, id: ClusterId, query: PageQuery) -> Result<String> {
+    let loaded = load(ctx, id, query).await?;
     Ok(draw_part(move || view! { <Body loaded/> }))
 }
 
 #[component]
 fn Body(loaded: Loaded) -> impl IntoView {
-    let Loaded { cluster, help, operation, nodes, replicas, may_manage } = loaded;
+    let Loaded { cluster, help, operation, nodes, replicas, asked, listed, may_manage } = loaded;
+    let id = cluster.id;
     let lacks_access = cluster.state == ClusterState::NeedsAccess;
     let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
     let asks = lacks_access && !busy;
@@ -111,6 +117,7 @@ fn Body(loaded: Loaded) -> impl IntoView {
         <About cluster=cluster.clone()/>
         <Picture nodes replicas total=cluster.nodes/>
         {(!asks).then(|| view! { <Access cluster help may_manage busy open=false/> })}
+        <NodeList id nodes=listed query=asked/>
     }
 }
 

@@ -70,7 +70,8 @@ impl Blueprint {
     #[must_use]
     pub fn startup_seconds(&self) -> i32 {
         match self.size {
-            Size::Tiny | Size::Small => 120,
+            Size::Tiny => 60,
+            Size::Small => 120,
             Size::Medium => 300,
             Size::Large | Size::Gpu => 900,
         }

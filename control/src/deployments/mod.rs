@@ -96,7 +96,7 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
 /// Changes a deployment, as a new revision.
 ///
 /// # Errors
-/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted or when nothing would change.
+/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted, or when it runs exactly this already.
 pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> Result<Started> {
     ctx.attempt("deployment.change", ObjectKind::Deployment, Some(id.0));
     let mut tx = ctx.begin().await?;
@@ -124,7 +124,8 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     let reason = spec::check_reason(&mut checks, change.reason.as_deref());
     checks.finish()?;
     let after = Spec { release: release.id, size: change.size.unwrap_or(before.spec.size), replicas, environment };
-    if after == before.spec {
+    // The same once more is a retry, where it did not come up.
+    if after == before.spec && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
     }
     revise(

@@ -116,13 +116,11 @@ async fn so_far(tx: &mut Transaction<'static, Postgres>, subject: &Subject, prog
         return Ok(());
     }
     note(tx, subject, steps::START, StepState::Done, Some(&count)).await?;
-    let left = match earlier {
-        0 => None,
-        1 => Some("1 is still there".to_owned()),
-        n => Some(format!("{n} are still there")),
-    };
-    note(tx, subject, steps::RETIRE, StepState::Running, left.as_deref()).await?;
-    Ok(())
+    match earlier {
+        0 => finish_step(tx, subject, steps::RETIRE).await,
+        1 => Ok(note(tx, subject, steps::RETIRE, StepState::Running, Some("1 is still there")).await?),
+        n => Ok(note(tx, subject, steps::RETIRE, StepState::Running, Some(&format!("{n} are still there"))).await?),
+    }
 }
 
 /// A step that is surely over keeps the detail it has.
@@ -142,7 +140,6 @@ async fn finish_step(tx: &mut Transaction<'static, Postgres>, subject: &Subject,
 pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<f64, Halt> {
     let mut tx = begin(control, claim).await?;
     so_far(&mut tx, subject, progress, None).await?;
-    note(&mut tx, subject, steps::RETIRE, StepState::Done, None).await?;
     note(&mut tx, subject, steps::ASK, StepState::Running, None).await?;
     let asked_for = match &subject.operation {
         Some(running) => sqlx::query_scalar!(
@@ -174,7 +171,6 @@ pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, me
 pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Done {
     let mut tx = begin(control, claim).await?;
     so_far(&mut tx, subject, progress, None).await?;
-    note(&mut tx, subject, steps::RETIRE, StepState::Done, None).await?;
     came_up(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::Live, None, progress.serving).await?;
     if let Some(running) = &subject.operation
@@ -263,7 +259,8 @@ pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject
         None => finish_or_start(&mut tx, subject).await?,
         Some(left) => {
             note(&mut tx, subject, steps::REMOVE, StepState::Done, None).await?;
-            let detail = format!("{} objects and {} replicas are still there", left.objects, left.pods);
+            let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+            let detail = format!("{} and {} still there", count(left.objects, "object"), count(left.pods, "replica"));
             note(&mut tx, subject, steps::GONE, StepState::Running, Some(&detail)).await?;
         }
     }

@@ -136,7 +136,7 @@ async fn a_change_is_a_new_revision_and_supersedes_what_runs(pool: PgPool) {
     assert_eq!(revisions[0].changes, ["release iris 1 → iris 2", "replicas 1 → 2"]);
     assert_eq!(revisions[0].reason.as_deref(), Some("better on petals"));
     assert!(revisions[1].changes.is_empty());
-    assert!(deployments::change(&ada, id, &DeploymentChange::default()).await.unwrap_err().is(Code::Conflict), "nothing would change");
+    assert!(deployments::change(&ada, id, &DeploymentChange::default()).await.unwrap_err().is(Code::Conflict), "it is under way");
     assert!(deployments::change(&ada.seeing(1), id, &to(1)).await.unwrap_err().is(Code::PreconditionFailed));
 }
 
@@ -189,6 +189,9 @@ async fn cancelling_holds_until_the_next_revision(pool: PgPool) {
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.state, DeploymentState::Held);
     assert!(operations::cancel(&ada, operation).await.unwrap_err().is(Code::Conflict));
     deployments::change(&ada, id, &to(2)).await.unwrap();
+    let again = deployments::get(&ada, id).await.unwrap();
+    operations::cancel(&ada, again.operation.unwrap()).await.unwrap();
+    deployments::change(&ada, id, &DeploymentChange::default()).await.expect("what is held can be tried again as it is");
     let held = sqlx::query_scalar!("select held from deployments where id = $1", id.0).fetch_one(&world.control.pool).await.unwrap();
     assert!(!held);
 }

@@ -27,10 +27,13 @@ use super::{
     error::{Error, Kind, Result},
     token::Tokens,
 };
+use crate::clock;
 
 /// The most a call takes, connecting and reading the whole answer included; for a stream, until its headers are there.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// A token that was made so shortly before is refused for a better reason than its age.
+const FRESH: Duration = Duration::from_secs(5);
 /// The most an answer may hold.
 const BODY_LIMIT: usize = 64 << 20;
 
@@ -73,7 +76,8 @@ impl Connection {
         let (parts, body) = request.into_parts();
         let again = body.try_clone().map(|body| Request::from_parts(parts.clone(), body));
         let (answer, signed_at) = self.once(Request::from_parts(parts, body)).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
+        let age = clock::system_time().duration_since(signed_at).unwrap_or_default();
+        if answer.status() != StatusCode::UNAUTHORIZED || age < FRESH {
             return Ok(answer);
         }
         self.tokens.forget(signed_at).await;
@@ -141,7 +145,95 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// A connection to a server that answers with these, one after the other, and notes what it was asked.
+    async fn connection(answers: Vec<&'static str>) -> (Connection, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (server, asked) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(Mutex::new(Vec::new())));
+        let seen = Arc::clone(&asked);
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                seen.lock().unwrap().push(String::from_utf8(head).unwrap());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let http = kube::Config::new(server.parse().unwrap()).base_uri_layer().layer(Http::builder(TokioExecutor::new()).build(HttpConnector::new())).map_err(BoxError::from);
+        let keys = SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"));
+        let tokens = Tokens::new(aws_config::SdkConfig::builder().credentials_provider(keys).build(), "eu-west-1", "lab");
+        (Connection { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens) }, asked)
+    }
+
+    const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const VERSION: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+
+    fn token(request: &str) -> &str {
+        request.lines().find_map(|line| line.strip_prefix("authorization: Bearer k8s-aws-v1.")).expect("a token")
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_forgotten_there_is_made_anew_once() {
+        let (connection, asked) = connection(vec![UNAUTHORIZED, VERSION]).await;
+        connection.tokens.sign_earlier(Duration::from_secs(600)).await;
+        let answer = connection.send(request("/version")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let asked = asked.lock().unwrap().clone();
+        assert_ne!(token(&asked[0]), token(&asked[1]));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_known_at_all_is_told_so() {
+        let (connection, asked) = connection(vec![UNAUTHORIZED, UNAUTHORIZED, UNAUTHORIZED]).await;
+        connection.tokens.sign_earlier(Duration::from_secs(600)).await;
+        assert_eq!(connection.clone().send(request("/version")).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(asked.lock().unwrap().len(), 2, "tried twice, no more");
+        assert_eq!(connection.send(request("/version")).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(asked.lock().unwrap().len(), 3, "the token was fresh: once is enough");
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_an_unreachable_cluster() {
+        let (connection, _) = connection(Vec::new()).await;
+        // The listener went with its task, which had nothing to answer.
+        tokio::task::yield_now().await;
+        let error = connection.send(request("/version")).await.unwrap_err();
+        assert!(matches!(error.kind, Kind::Unreachable), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_team_is_named_whatever_the_request_says() {
+        let (connection, asked) = connection(vec![VERSION]).await;
+        let team = domain::ids::TeamId::generate();
+        let client = crate::k8s::impersonate::as_team(connection, team, domain::access::TeamRole::Deployer, "somebody").unwrap();
+        let forged = Request::get("/version").header("impersonate-user", "system:admin").body(Vec::new()).unwrap();
+        client.request_text(forged).await.unwrap();
+        let asked = asked.lock().unwrap().join("");
+        assert!(asked.contains(&format!("impersonate-user: system:serviceaccount:slipway-access:{team}-deployer\r\n")), "{asked}");
+        assert!(asked.contains("impersonate-extra-slipway-user: somebody\r\n") && !asked.contains("system:admin"), "{asked}");
+    }
+
+    #[test]
+    fn a_token_never_goes_out_in_the_clear() {
+        let keys = SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"));
+        let tokens = Tokens::new(aws_config::SdkConfig::builder().credentials_provider(keys).build(), "eu-west-1", "lab");
+        let access = crate::aws::AccountAccess { role_arn: None, external_id: String::new(), on_behalf_of: String::new() };
+        let target =
+            Target { server: "http://lab.example".into(), certificate_authority: String::new(), tls_server_name: None, access, region: "eu-west-1".into(), eks_name: "lab".into() };
+        assert!(Connection::new(&target, tokens).is_err());
+    }
 
     fn request(path: &str) -> Request<Body> {
         Request::get(path).body(Body::empty()).unwrap()

@@ -79,6 +79,14 @@ impl Tokens {
         }
     }
 
+    /// Holds a token as if it had been signed so long ago.
+    #[cfg(test)]
+    pub(super) async fn sign_earlier(&self, age: Duration) {
+        let mut token = self.make(clock::system_time() - age).await.expect("credentials");
+        token.good_until += age;
+        *self.held.lock().await = Some(token);
+    }
+
     async fn make(&self, now: SystemTime) -> Result<Token> {
         let refused = |said: String| {
             let rejected = Rejected::new(Code::AwsDenied, format!("Slipway has no AWS credentials to reach the cluster {} with.", self.cluster)).with_raw(said.clone());

@@ -102,10 +102,12 @@ pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outc
     .await?;
     if object.is_some() {
         sqlx::query!(
-            "update operation_steps
-             set state = case when $2 = 'succeeded' then 'done'::step_state when state = 'running' then 'failed' else 'skipped' end,
-                 started_at = coalesce(started_at, now()), finished_at = now()
-             where operation_id = $1 and state in ('waiting', 'running')",
+            // What failed is the step that ran, or the first that never began.
+            "update operation_steps s
+             set state = case when $2 = 'succeeded' then 'done'::step_state when s.number = f.number then 'failed' else 'skipped' end,
+                 detail = case when $2 = 'succeeded' then null else s.detail end, started_at = coalesce(s.started_at, now()), finished_at = now()
+             from (select number from operation_steps where operation_id = $1 and state in ('waiting', 'running') order by (state = 'running') desc, number limit 1) f
+             where s.operation_id = $1 and s.state in ('waiting', 'running')",
             operation.0,
             state as OperationState
         )

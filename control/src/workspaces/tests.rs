@@ -1,1 +1,126 @@
+use domain::{
+    Code,
+    access::{PlatformRole, TeamRole},
+    deployment::NewDeployment,
+    ids::WorkspaceId,
+    page::PageQuery,
+    workspace::{Adopt, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
+};
+use sqlx::PgPool;
 
+use super::fixture::Place;
+use crate::{deployments, operations, testing::World, workspaces};
+
+const QUOTA: Quota = Quota { cpu_millis: 8000, memory_mib: 16_384, gpus: 0, pods: 20 };
+
+fn new(name: &str) -> NewWorkspace {
+    NewWorkspace { name: name.into(), team: "forecasting".into(), cluster: "forecasting-lab".into(), quota: QUOTA, adopt: Adopt::Never }
+}
+
+fn to(quota: Quota) -> WorkspaceChange {
+    WorkspaceChange { quota: Some(quota) }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_admin_makes_one_and_the_team_sees_it(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let (viewer, stranger) = (place.member(&world, "vi", TeamRole::Viewer).await, world.user("eve", None).await);
+    let started = workspaces::create(&admin, &new("scratch")).await.unwrap();
+    let id = WorkspaceId(started.object);
+    let seen = workspaces::get(&viewer, id).await.unwrap();
+    assert_eq!((seen.name.as_str(), seen.state, seen.quota, seen.used, seen.adopted), ("scratch", WorkspaceState::Preparing, QUOTA, Quota::default(), false));
+    assert_eq!(operations::get(&viewer, started.operation).await.unwrap().steps.len(), 3);
+    assert!(workspaces::get(&stranger, id).await.unwrap_err().is(Code::NotFound));
+    assert!(workspaces::list(&stranger, &WorkspaceQuery::default()).await.unwrap().items.is_empty());
+    assert_eq!(workspaces::list(&viewer, &WorkspaceQuery::default()).await.unwrap().items.len(), 2);
+    let taken = workspaces::create(&admin, &new("scratch")).await.unwrap_err();
+    assert!(taken.is(Code::AlreadyExists) && taken.rejected().unwrap().message_for("name").is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn only_an_admin_changes_one(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (owner, auditor, stranger) = (place.member(&world, "olu", TeamRole::Owner).await, world.user("aud", Some(PlatformRole::Auditor)).await, world.user("eve", None).await);
+    assert!(workspaces::create(&owner, &new("mine")).await.unwrap_err().is(Code::NotFound));
+    assert!(workspaces::create(&auditor, &new("mine")).await.unwrap_err().is(Code::Forbidden));
+    for (ctx, code) in [(&owner, Code::Forbidden), (&auditor, Code::Forbidden), (&stranger, Code::NotFound)] {
+        assert!(workspaces::update(ctx, place.workspace, &to(QUOTA)).await.unwrap_err().is(code));
+        assert!(workspaces::delete(ctx, place.workspace).await.unwrap_err().is(code));
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn every_wrong_field_is_named(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let wrong = NewWorkspace { quota: Quota { cpu_millis: 0, memory_mib: -1, gpus: -1, pods: 0 }, ..new("kube-system") };
+    let refused = workspaces::create(&admin, &wrong).await.unwrap_err();
+    let fields: Vec<&str> = refused.rejected().unwrap().errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["name", "quota.cpu_millis", "quota.memory_mib", "quota.gpus", "quota.pods"]);
+    for hostile in ["</textarea><script>alert(1)</script>", "іris", "UPPER", ""] {
+        assert!(workspaces::create(&admin, &new(hostile)).await.unwrap_err().rejected().unwrap().message_for("name").is_some(), "{hostile}");
+    }
+    assert!(workspaces::create(&admin, &NewWorkspace { team: "nobody".into(), ..new("a") }).await.unwrap_err().rejected().unwrap().message_for("team").is_some());
+    assert!(workspaces::create(&admin, &NewWorkspace { cluster: "nowhere".into(), ..new("a") }).await.unwrap_err().rejected().unwrap().message_for("cluster").is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn one_with_deployments_stays_and_names_them(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Deployer).await);
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: Some(2), environment: Vec::new(), reason: None };
+    deployments::create(&ada, &new).await.unwrap();
+    let refused = workspaces::delete(&admin, place.workspace).await.unwrap_err();
+    assert!(refused.is(Code::InUse));
+    assert_eq!(refused.rejected().unwrap().blockers.iter().map(|blocker| blocker.name.as_str()).collect::<Vec<_>>(), ["iris"]);
+    let seen = workspaces::get(&admin, place.workspace).await.unwrap();
+    assert_eq!(seen.used, Quota { cpu_millis: 1000, memory_mib: 1024, gpus: 0, pods: 2 });
+    // Nor can its quota shrink below what they ask for.
+    let small = workspaces::update(&admin, place.workspace, &to(Quota { cpu_millis: 500, ..QUOTA })).await.unwrap_err();
+    assert!(small.rejected().unwrap().message_for("quota.cpu_millis").is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_empty_one_is_on_its_way_out(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Deployer).await);
+    assert!(workspaces::delete(&admin.seeing(9), place.workspace).await.unwrap_err().is(Code::PreconditionFailed));
+    workspaces::delete(&admin, place.workspace).await.unwrap();
+    assert_eq!(workspaces::get(&ada, place.workspace).await.unwrap().state, WorkspaceState::Deleting);
+    assert!(workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap_err().is(Code::Conflict));
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    assert!(deployments::create(&ada, &new).await.unwrap_err().is(Code::Conflict), "nothing new goes into it");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn pages_follow_each_other_without_gaps(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    for n in 0..6 {
+        workspaces::create(&admin, &new(&format!("w-{n}"))).await.unwrap();
+    }
+    for sort in ["name", "created_at"] {
+        let page = PageQuery { page_size: Some(3), sort: Some(sort.into()), ..PageQuery::default() };
+        let mut query = WorkspaceQuery { page, cluster: Some("forecasting-lab".into()), ..WorkspaceQuery::default() };
+        let mut seen = Vec::new();
+        loop {
+            let page = workspaces::list(&admin, &query).await.unwrap();
+            seen.extend(page.items.into_iter().map(|row| row.name));
+            match page.next_page_token {
+                Some(token) => query.page.page_token = Some(token),
+                None => break,
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, ["forecasting", "w-0", "w-1", "w-2", "w-3", "w-4", "w-5"], "{sort}");
+    }
+    let none = WorkspaceQuery { team: Some("growth".into()), ..WorkspaceQuery::default() };
+    assert!(workspaces::list(&admin, &none).await.unwrap().items.is_empty());
+}
