@@ -87,6 +87,10 @@ pub fn request(typed: &Typed) -> Result<NewDeployment, Rejected> {
     let workspace = checks.take("workspace", typed.text("workspace").parse().map_err(|_| "Choose a workspace.".into()));
     let size: Option<Size> = typed.filled("size").and_then(|size| checks.take("size", size.parse()));
     let replicas = typed.filled("replicas").and_then(|text| checks.take("replicas", text.parse().map_err(|_| "Enter a whole number from 1 to 50.".into())));
+    // The operation says this too, but only of a request that can be read as a whole.
+    if let Some(name) = typed.filled("name") {
+        checks.take("name", DeploymentName::parse(name));
+    }
     let environment = checks.take(variables::FIELD, variables::read(typed.text(variables::FIELD)).map_err(|rejected| rejected.message));
     checks.finish()?;
     let ((release, workspace), environment) = release.zip(workspace).zip(environment).expect("a clean check has every field");

@@ -113,7 +113,7 @@ async fn what_is_hidden_looks_like_what_does_not_exist(pool: PgPool) {
         let (_, method, _) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
         let real = ask(&portal, Who::OtherTeam, &method, &format!("/api/v1{}", filled(path)), body.as_ref()).await;
         let nothing = path
-            .replace(|c: char| c == '{', "\u{1}")
+            .replace('{', "\u{1}")
             .split('\u{1}')
             .map(str::to_owned)
             .reduce(|path, rest| format!("{path}00000000-0000-0000-0000-00000000dead{}", &rest[rest.find('}').unwrap() + 1..]))
