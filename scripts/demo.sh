@@ -52,8 +52,10 @@ note "shell      source .demo/env    (then curl, aws and kubectl work against it
 note "logs       .demo/slipway.log, .demo/sandbox.log"
 
 if ((${#command[@]})); then
+  # As a job, so that `make stop` need not wait for it.
+  begin "${command[@]}"
   status=0
-  "${command[@]}" || status=$?
+  finish || status=$?
   exit "$status"
 fi
 

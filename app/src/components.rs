@@ -23,9 +23,9 @@ pub mod meter;
 #[cfg(feature = "ssr")]
 pub mod notice;
 #[cfg(feature = "ssr")]
-pub mod size_choice;
-#[cfg(feature = "ssr")]
 pub mod session;
+#[cfg(feature = "ssr")]
+pub mod size_choice;
 #[cfg(feature = "ssr")]
 pub mod status;
 #[cfg(feature = "ssr")]

@@ -22,12 +22,12 @@ use domain::{
 };
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Namespace, ServiceAccount},
+    core::v1::{ConfigMap, Namespace, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding},
 };
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use sqlx::PgPool;
@@ -441,6 +441,54 @@ async fn a_cluster_that_is_down_or_has_revoked_slipway_says_so_and_heals_by_itse
     assert_eq!(clusters::get(&scene.admin, cluster.id).await.unwrap().state, ClusterState::Connected);
     stop.cancel();
     watching.await.unwrap().unwrap();
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
+async fn what_the_page_shows_to_do_by_hand_lets_slipway_in(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    scene.clean("fleet").await;
+    let cluster = scene.attach("fleet").await;
+    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let help = clusters::access_help(&scene.admin, cluster.id).await.unwrap();
+    let client = scene.sandbox.admin("fleet").await;
+    // The manifest, as `kubectl apply --server-side` would.
+    for document in help.manifest.split("---\n") {
+        let object: kube::api::DynamicObject = serde_norway::from_str(document).unwrap();
+        let (kind, name) = (kube::core::GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap(), object.metadata.name.clone().unwrap());
+        let resource = kube::core::ApiResource::from_gvk(&kind);
+        let api: Api<kube::api::DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(&object)).await.unwrap();
+    }
+    // The lines for aws-auth, among those that are there already.
+    let maps = Api::<ConfigMap>::namespaced(client, "kube-system");
+    let before = maps.get_opt("aws-auth").await.unwrap();
+    let lines: std::collections::BTreeMap<String, String> = serde_norway::from_str(&help.aws_auth_lines.unwrap()).unwrap();
+    let mut data = before.as_ref().and_then(|map| map.data.clone()).unwrap_or_default();
+    for (list, lines) in lines {
+        data.entry(list).or_default().push_str(&lines);
+    }
+    let mapped: ConfigMap = object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "aws-auth"}, "data": data}));
+    maps.patch("aws-auth", &PatchParams::apply("slipway-test").force(), &Patch::Apply(&mapped)).await.unwrap();
+    let seen = scene.until(cluster.id, "it knows Slipway", |cluster| cluster.state == ClusterState::Connected).await;
+    assert!(seen.access.iter().all(|check| check.allowed), "{seen:?}");
+    assert!(eks::entry(&scene.config(), "fleet", scene.access.role_arn.as_deref().unwrap()).await.unwrap().is_none(), "by aws-auth alone");
+    match before {
+        Some(before) => drop(
+            maps.replace(
+                "aws-auth",
+                &PostParams::default(),
+                &ConfigMap { metadata: kube::api::ObjectMeta { resource_version: None, managed_fields: None, ..before.metadata.clone() }, ..before },
+            )
+            .await
+            .unwrap(),
+        ),
+        None => drop(maps.delete("aws-auth", &DeleteParams::default()).await.unwrap()),
+    }
+    scene.until(cluster.id, "it forgot Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

@@ -22,7 +22,8 @@ pub async fn run(control: Control, command: &Admin) -> anyhow::Result<()> {
             if let Some(sequence) = audit::seal::verify(&ctx.control().pool).await.map_err(words)? {
                 bail!("the record is broken: event {sequence} does not fit the one before it, or is missing");
             }
-            println!("The record is whole.");
+            let (sealed, waiting) = audit::seal::count(&ctx.control().pool).await.map_err(words)?;
+            println!("The record is whole: {sealed} events in the chain, {waiting} not sealed yet.");
         }
     }
     Ok(())

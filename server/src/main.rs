@@ -32,6 +32,14 @@ async fn main() -> anyhow::Result<()> {
             own.stop().await?;
             outcome
         }
+        (Some(Command::Admin { .. }), true) => {
+            let (own, started) = PrivatePostgres::visit(&cli.settings.data).await?;
+            let outcome = run(&cli, own.options(), &telemetry, stop).await;
+            if started {
+                own.stop().await?;
+            }
+            outcome
+        }
         _ => {
             let url = cli.settings.database_url.as_deref().context("DATABASE_URL is not set. Only the all-in-one `slipway` brings a Postgres of its own.")?;
             run(&cli, PgConnectOptions::from_str(url).context("DATABASE_URL cannot be read")?, &telemetry, stop).await

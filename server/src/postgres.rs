@@ -28,12 +28,7 @@ impl PrivatePostgres {
     /// With a sentence that says what to do: as root, without Postgres' binaries, in a folder whose path is too long for a socket.
     pub async fn start(data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
-        let data = data.canonicalize()?;
-        ensure!(std::fs::metadata("/proc/self")?.uid() != 0, "Postgres refuses to run as root. Start Slipway as a plain user, or set DATABASE_URL.");
-        let binaries = find_binaries()?;
-        let own = Self { binaries, cluster: data.join("postgres"), socket: data.clone() };
-        // A socket's path has to fit into 107 bytes, name included.
-        ensure!(data.as_os_str().len() < 85, "the data folder's path is too long for a socket: {}. Choose a shorter SLIPWAY_DATA.", data.display());
+        let own = Self::at(data)?;
         if !own.cluster.join("PG_VERSION").exists() {
             own.make().await?;
         }
@@ -41,6 +36,28 @@ impl PrivatePostgres {
             own.launch().await?;
         }
         Ok(own)
+    }
+
+    /// Reaches the one that is there, for the command line beside a portal: starts it when the portal is down, and then `true` says that it has to be stopped again.
+    ///
+    /// # Errors
+    /// With a sentence that says what to do: as another user, in a folder without one.
+    pub async fn visit(data: &Path) -> anyhow::Result<(Self, bool)> {
+        ensure!(data.join("postgres/PG_VERSION").exists(), "no portal keeps its data in {}. Set SLIPWAY_DATA to its folder, or DATABASE_URL.", data.display());
+        let own = Self::at(data)?;
+        let start = !own.is_running().await?;
+        if start {
+            own.launch().await?;
+        }
+        Ok((own, start))
+    }
+
+    fn at(data: &Path) -> anyhow::Result<Self> {
+        let data = data.canonicalize()?;
+        ensure!(std::fs::metadata("/proc/self")?.uid() != 0, "Postgres refuses to run as root. Start Slipway as a plain user, or set DATABASE_URL.");
+        // A socket's path has to fit into 107 bytes, name included.
+        ensure!(data.as_os_str().len() < 85, "the data folder's path is too long for a socket: {}. Choose a shorter SLIPWAY_DATA.", data.display());
+        Ok(Self { binaries: find_binaries()?, cluster: data.join("postgres"), socket: data })
     }
 
     /// How to connect to it.

@@ -192,7 +192,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
     let rows = prefixes
         .into_iter()
         .map(|granted| {
-            let label = format!("Take {} back from {}", granted.prefix, granted.team_name);
+            let label = format!("Take back {} from {}", granted.prefix, granted.team_name);
             let take = may.then(|| {
                 view! {
                     <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value="remove_prefix" aria-label=label>"Take back"</button></form>

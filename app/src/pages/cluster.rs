@@ -102,14 +102,15 @@ fn Body(loaded: Loaded) -> impl IntoView {
     let Loaded { cluster, help, operation, nodes, replicas, may_manage } = loaded;
     let lacks_access = cluster.state == ClusterState::NeedsAccess;
     let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
+    let asks = lacks_access && !busy;
     view! {
         <Head cluster=cluster.clone() may_manage/>
-        {(cluster.state != ClusterState::Connected).then(|| view! { <Trouble cluster=cluster.clone()/> })}
+        {(cluster.state != ClusterState::Connected && !busy).then(|| view! { <Trouble cluster=cluster.clone()/> })}
         {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
-        {lacks_access.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
+        {asks.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
         <About cluster=cluster.clone()/>
         <Picture nodes replicas total=cluster.nodes/>
-        {(!lacks_access).then(|| view! { <Access cluster help may_manage busy open=false/> })}
+        {(!asks).then(|| view! { <Access cluster help may_manage busy open=false/> })}
     }
 }
 
@@ -134,9 +135,11 @@ fn Trouble(cluster: Cluster) -> impl IntoView {
     let (tone, title, next) = match cluster.state {
         ClusterState::Connecting => (Tone::Busy, "Connecting", "Slipway looks at the cluster for the first time. This takes a few seconds."),
         ClusterState::NeedsAccess => (Tone::Warn, "Slipway needs access", "Let it in as shown below. Slipway notices by itself."),
-        ClusterState::Unreachable => {
-            (Tone::Bad, "The cluster cannot be reached", "Slipway keeps trying. What runs there goes on; changes wait. Check that the API server's endpoint can be reached from where Slipway runs.")
-        }
+        ClusterState::Unreachable => (
+            Tone::Bad,
+            "The cluster cannot be reached",
+            "Slipway keeps trying. What runs there goes on; changes wait. Check that the API server's endpoint can be reached from where Slipway runs.",
+        ),
         ClusterState::Gone => (Tone::Bad, "The cluster is gone", "Delete its workspaces here, then detach it."),
         ClusterState::Connected => (Tone::Good, "Connected", ""),
     };
@@ -173,19 +176,19 @@ fn About(cluster: Cluster) -> impl IntoView {
         None => view! { <span class="muted">"Not known yet"</span> }.into_any(),
     };
     let unknown = || "not known yet".to_owned();
-    let capacity = cluster.capacity;
+    let (capacity, seen) = (cluster.capacity, cluster.nodes > 0);
     view! {
         <section class="card">
             <header><h2>"About"</h2></header>
             <div class="in">
-                <dl class="figures">
+                {seen.then(|| view! { <dl class="figures">
                     <div><dt>"Nodes"</dt><dd>{node_count(cluster.ready_nodes, cluster.nodes)}</dd></div>
                     <div><dt>"Zones"</dt><dd>{cluster.zones}</dd></div>
                     <div><dt>"CPU"</dt><dd>{cpus(capacity.cpu_millis)}</dd></div>
                     <div><dt>"Memory"</dt><dd>{gib(capacity.memory_mib)}</dd></div>
                     {(capacity.gpus > 0).then(|| view! { <div><dt>"GPUs"</dt><dd>{capacity.gpus}</dd></div> })}
                     <div><dt>"Pods"</dt><dd>{capacity.pods}</dd></div>
-                </dl>
+                </dl> })}
                 <Facts>
                     <Fact term="Kubernetes">{cluster.kubernetes_version.unwrap_or_else(unknown)}</Fact>
                     <Fact term="Network policies">{policies}</Fact>

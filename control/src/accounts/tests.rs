@@ -122,6 +122,21 @@ async fn prefixes_of_different_teams_never_overlap(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn of_two_grants_at_once_that_overlap_one_is_made(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = admin(&world).await;
+    team(&admin, "forecasting").await;
+    team(&admin, "growth").await;
+    let main = accounts::create(&admin, &new("main", Some(ROLE))).await.unwrap();
+    let twin = accounts::create(&admin, &new("twin", Some("arn:aws:iam::123456789012:role/other"))).await.unwrap();
+    for round in 0..10 {
+        let (wide, narrow) = (prefix(&format!("r{round}/"), "forecasting"), prefix(&format!("r{round}/deep/"), "growth"));
+        let (first, second) = tokio::join!(accounts::add_prefix(&admin, main.id, &wide), accounts::add_prefix(&admin, twin.id, &narrow));
+        assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn a_prefix_needs_a_team_and_a_known_aws_account(pool: PgPool) {
     let world = World::new(pool).await;
     let admin = admin(&world).await;

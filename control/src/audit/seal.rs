@@ -65,6 +65,15 @@ pub async fn verify(pool: &PgPool) -> Result<Option<i64>> {
     }
 }
 
+/// How many events are sealed, and how many wait for it.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn count(pool: &PgPool) -> Result<(i64, i64)> {
+    let row = sqlx::query!(r#"select count(sequence) as "sealed!", count(*) - count(sequence) as "waiting!" from audit_events"#).fetch_one(pool).await?;
+    Ok((row.sealed, row.waiting))
+}
+
 fn link(before: &[u8], sequence: i64, text: &str) -> Vec<u8> {
     Sha256::new().chain_update(before).chain_update(sequence.to_be_bytes()).chain_update(text).finalize().to_vec()
 }

@@ -39,8 +39,8 @@ pub struct Manifest {
 impl Manifest {
     #[must_use]
     pub fn new() -> Self {
-        let everywhere = NEEDS.iter().filter(|need| need.namespace.is_none()).map(rule).collect();
-        let in_access = NEEDS.iter().filter(|need| need.namespace == Some(ACCESS_NAMESPACE)).map(rule).collect();
+        let everywhere = rules(NEEDS.iter().filter(|need| need.namespace.is_none()));
+        let in_access = rules(NEEDS.iter().filter(|need| need.namespace == Some(ACCESS_NAMESPACE)));
         let mut cluster_roles = vec![ClusterRole { metadata: metadata(OWN), rules: Some(everywhere), ..ClusterRole::default() }];
         cluster_roles.extend(TeamRole::ALL.map(|role| ClusterRole { metadata: metadata(cluster_role(role)), rules: Some(team_rules(role)), ..ClusterRole::default() }));
         let mut namespace = Namespace { metadata: metadata(ACCESS_NAMESPACE), ..Namespace::default() };
@@ -114,10 +114,20 @@ fn allow(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     PolicyRule { api_groups: Some(vec![group.into()]), resources: Some(texts(resources)), verbs: texts(verbs), ..PolicyRule::default() }
 }
 
-fn rule(need: &Need) -> PolicyRule {
-    let resource = need.subresource.map_or_else(|| need.resource.to_owned(), |subresource| format!("{}/{subresource}", need.resource));
-    let names = (!need.names.is_empty()).then(|| texts(need.names));
-    PolicyRule { resource_names: names, ..allow(need.group, &[&resource], need.verbs) }
+/// Needs as rules; resources of one group with the same verbs share one.
+fn rules<'a>(needs: impl Iterator<Item = &'a Need>) -> Vec<PolicyRule> {
+    let mut rules: Vec<PolicyRule> = Vec::new();
+    for need in needs {
+        let resource = need.subresource.map_or_else(|| need.resource.to_owned(), |subresource| format!("{}/{subresource}", need.resource));
+        let names = (!need.names.is_empty()).then(|| texts(need.names));
+        let rule = PolicyRule { resource_names: names, ..allow(need.group, &[&resource], need.verbs) };
+        let alike = |known: &&mut PolicyRule| known.resource_names.is_none() && rule.resource_names.is_none() && known.api_groups == rule.api_groups && known.verbs == rule.verbs;
+        match rules.iter_mut().find(alike) {
+            Some(known) => known.resources.get_or_insert_default().push(resource),
+            None => rules.push(rule),
+        }
+    }
+    rules
 }
 
 fn texts(texts: &[&str]) -> Vec<String> {

@@ -76,7 +76,12 @@ async fn look(client: &Client) -> Result<Reached> {
         Err(error) if matches!(error.kind, Kind::Forbidden) => None,
         Err(error) => return Err(error),
     };
-    Ok(Reached { version: short(&version.major, &version.minor, version.emulation_major.as_deref(), version.emulation_minor.as_deref()), checks, is_admin, enforces_network_policies })
+    Ok(Reached {
+        version: short(&version.major, &version.minor, version.emulation_major.as_deref(), version.emulation_minor.as_deref()),
+        checks,
+        is_admin,
+        enforces_network_policies,
+    })
 }
 
 /// `1.35` from what `/version` says; providers add a `+` to the minor. An API server that emulates an older version is that version to everyone who uses it.

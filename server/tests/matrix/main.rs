@@ -2,6 +2,8 @@
 //!
 //! What is expected is derived from one word per route, its [`Need`]; a route without one fails the test.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
+
 mod fixture;
 mod forms;
 mod rest;

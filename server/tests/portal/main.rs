@@ -1,8 +1,10 @@
 //! The portal as browsers and automation meet it: the real router on a database of its own for every test.
 //! Each file mirrors the addresses it is about. One program for all of them, since linking is what takes the time.
 
-mod admin;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
+
 mod accounts;
+mod admin;
 mod common;
 mod identity;
 mod links;

@@ -52,7 +52,7 @@ pub(super) fn Access(cluster: Cluster, help: Result<AccessHelp, String>, may_man
 #[component]
 fn OneClick(version: i64) -> impl IntoView {
     view! {
-        <form method="post">
+        <form method="post" class="stack">
             <Once/><Seen version/>
             <h3>"With one click"</h3>
             <ol>
