@@ -43,7 +43,7 @@ struct Offer {
 pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
     let offer = match offer(ctx, &typed).await? {
         Ok(offer) => offer,
-        Err(missing) => return Ok(missing),
+        Err(missing) => return Ok(missing.status(typed.status())),
     };
     let chosen = Chosen::of(&typed, &offer);
     let (preview, sizes) = match &chosen {
