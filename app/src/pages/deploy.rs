@@ -7,6 +7,7 @@ use domain::{
     deployment::{DeploymentPreview, Finding, FindingTone, NewDeployment},
     ids::{ReleaseId, TeamId},
     model::{Release, ReleaseQuery},
+    names::DeploymentName,
     page::{MAX_PAGE_SIZE, PageQuery},
     size::Size,
     workspace::{Workspace, WorkspaceQuery, WorkspaceState},
