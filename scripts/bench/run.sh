@@ -122,6 +122,6 @@ idle
 click_to_apply "$release" "$fleet"
 lists
 
-say "Numbers ($(nproc) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo))"
+say "Numbers ($(nproc --all) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo))"
 printf '%s' "$table"
 ((missed == 0)) || die "a number was missed"
