@@ -40,7 +40,8 @@ export DATABASE_URL
 await sandbox 180 "the sandbox" sandbox_ready
 start_slipway
 await slipway 30 "Slipway" slipway_ready
-"$root/scripts/demo/seed.sh"
+begin "$root/scripts/demo/seed.sh"
+finish
 
 say "Slipway is up ($((SECONDS - began)) s)"
 # shellcheck source=/dev/null
