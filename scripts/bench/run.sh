@@ -79,12 +79,12 @@ click_to_apply() {
   done
   row "Click to first apply, p99 of $rows" "$(printf '%s\n' "${took[@]}" | sort -n | awk '{ all[NR] = $1 } END { print all[int(NR * 0.99 + 0.5)] }')" '<' 300 ms
 }
-first_step() { jq -er '[.steps[] | select(.state == "done")][0].finished_at' <<<"$1"; }
-applied() { first_step "$(as_deployer GET "/operations/$1")" >/dev/null 2>&1; }
+applied_at() { jq -er '[.steps[] | select(.title | startswith("Apply"))][0].finished_at // empty' <<<"$1"; }
+applied() { applied_at "$(as_deployer GET "/operations/$1")" >/dev/null 2>&1; }
 apply_delay() {
   local operation
   operation=$(as_deployer GET "/operations/$1")
-  echo $(($(milliseconds "$(first_step "$operation")") - $(milliseconds "$(jq -r .created_at <<<"$operation")")))
+  echo $(($(milliseconds "$(applied_at "$operation")") - $(milliseconds "$(jq -r .created_at <<<"$operation")")))
 }
 
 lists() {
@@ -122,6 +122,6 @@ idle
 click_to_apply "$release" "$fleet"
 lists
 
-say "Numbers ($(nproc) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo))"
+say "Numbers ($(nproc --all) cores of $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo))"
 printf '%s' "$table"
 ((missed == 0)) || die "a number was missed"

@@ -11,7 +11,7 @@ pub fn Sessions(open: Vec<Session>) -> impl IntoView {
     let rows = open.into_iter().map(|session| view! { <Row session/> }).collect_view();
     view! {
         <Table label="Sessions">
-            <thead><tr><th scope="col">"Browser"</th><th scope="col" class="extra">"Address"</th><th scope="col">"Last seen"</th><th scope="col" class="extra">"Signed in"</th><th></th></tr></thead>
+            <thead><tr><th scope="col">"Browser"</th><th scope="col" class="extra">"Address"</th><th scope="col">"Last seen"</th><th scope="col" class="extra">"Signed in"</th><th scope="col"><span class="hidden">"What can be done"</span></th></tr></thead>
             <tbody>{rows}</tbody>
         </Table>
     }

@@ -42,7 +42,7 @@ pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>) -> impl In
     view! {
         <Search asked=asked.clone() placeholder="Search by name or first letters"/>
         <Table label="Tokens">
-            <thead><tr>{name}<th scope="col">"May do"</th>{ends}{made}<th></th></tr></thead>
+            <thead><tr>{name}<th scope="col">"May do"</th>{ends}{made}<th scope="col"><span class="hidden">"What can be done"</span></th></tr></thead>
             <tbody>{rows}{none}</tbody>
         </Table>
         <Pager asked next/>

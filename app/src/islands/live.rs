@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-/// Shows its children, then what the event stream at `source` sends. Parts of a message that have an id go to the element
-/// with that id, wherever on the page it is; a message without ids takes the place of the children. Closed while the tab is hidden.
+/// Shows its children, then what the event stream at `source` sends. Parts of a message whose id is on the page go to the
+/// element with that id, wherever it is; a message without such takes the place of the children. Closed while the tab is hidden.
 #[island]
 pub fn Live(
     /// The event stream's address.

@@ -79,8 +79,7 @@ mod lines {
 
     fn draw(document: &Document, line: &LogLine) -> Option<web_sys::Node> {
         let (row, pod, text) = (document.create_element("p").ok()?, document.create_element("span").ok()?, document.create_element("span").ok()?);
-        let short = line.pod.rsplit('-').next().unwrap_or(&line.pod);
-        pod.set_text_content(Some(short));
+        pod.set_text_content(Some(&line.pod));
         let _ = pod.set_attribute("title", &line.pod);
         text.set_text_content(Some(&line.text));
         if let Some(at) = line.at {

@@ -4,18 +4,19 @@
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element, HtmlTemplateElement, Node};
 
-/// Puts `html` in place. Each part of it that has an id goes to the element with that id; when all parts have one, nothing
-/// else changes, otherwise the children of `place` become those of `html`.
+/// Puts `html` in place. Each part of it whose id is on the page goes to the element with that id, and parts that are not on
+/// this page are left out; when none is, the children of `place` become those of `html`.
 pub fn put(document: &Document, place: &Element, html: &str) {
     let Some(fresh) = parse(document, html) else { return };
     let parts: Vec<Element> = elements(&fresh);
     let homes: Vec<Option<Element>> = parts.iter().map(|part| Some(part.id()).filter(|id| !id.is_empty()).and_then(|id| document.get_element_by_id(&id))).collect();
-    if !parts.is_empty() && homes.iter().all(Option::is_some) {
-        for (home, part) in homes.iter().flatten().zip(&parts) {
+    if homes.iter().all(Option::is_none) {
+        children(place, &fresh);
+    }
+    for (home, part) in homes.iter().zip(&parts) {
+        if let Some(home) = home {
             morph(home, part);
         }
-    } else {
-        children(place, &fresh);
     }
 }
 

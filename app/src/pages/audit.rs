@@ -96,7 +96,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
     let differences = changes.into_iter().map(|change| view! { <Difference change/> }).collect_view();
     view! {
         <tr class="top">
-            <td><Ago at/></td>
+            <td><Ago at/><span class="instead"><Status tone=outcome.tone() word=outcome.title()/></span></td>
             <td>{actor_name}<br/><span class="small muted">{source.title()}</span></td>
             <td>
                 {said}" "{thing}<br/><span class="small muted">{of}</span>

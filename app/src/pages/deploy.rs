@@ -7,6 +7,7 @@ use domain::{
     deployment::{DeploymentPreview, Finding, FindingTone, NewDeployment},
     ids::{ReleaseId, TeamId},
     model::{Release, ReleaseQuery},
+    names::DeploymentName,
     page::{MAX_PAGE_SIZE, PageQuery},
     size::Size,
     workspace::{Workspace, WorkspaceQuery, WorkspaceState},
@@ -43,7 +44,7 @@ struct Offer {
 pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
     let offer = match offer(ctx, &typed).await? {
         Ok(offer) => offer,
-        Err(missing) => return Ok(missing),
+        Err(missing) => return Ok(missing.status(typed.status())),
     };
     let chosen = Chosen::of(&typed, &offer);
     let (preview, sizes) = match &chosen {
@@ -87,6 +88,10 @@ pub fn request(typed: &Typed) -> Result<NewDeployment, Rejected> {
     let workspace = checks.take("workspace", typed.text("workspace").parse().map_err(|_| "Choose a workspace.".into()));
     let size: Option<Size> = typed.filled("size").and_then(|size| checks.take("size", size.parse()));
     let replicas = typed.filled("replicas").and_then(|text| checks.take("replicas", text.parse().map_err(|_| "Enter a whole number from 1 to 50.".into())));
+    // The operation says this too, but only of a request that can be read as a whole.
+    if let Some(name) = typed.filled("name") {
+        checks.take("name", DeploymentName::parse(name));
+    }
     let environment = checks.take(variables::FIELD, variables::read(typed.text(variables::FIELD)).map_err(|rejected| rejected.message));
     checks.finish()?;
     let ((release, workspace), environment) = release.zip(workspace).zip(environment).expect("a clean check has every field");

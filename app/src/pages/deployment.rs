@@ -35,6 +35,9 @@ use standing::{Head, Rollout};
 pub use try_it::Asked;
 use try_it::TryIt;
 
+/// Where the form for requests appears as soon as a replica is ready.
+const TRY_WAITS: &str = "try-waits";
+
 /// What somebody may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct May {
@@ -108,12 +111,16 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
         Err(Error::Rejected(rejected)) if rejected.code == Code::NotFound => return Ok(draw_part(gone)),
         Err(error) => return Err(error),
     };
+    let portal = ctx.control().settings.public_url.clone();
     Ok(draw_part(move || {
         let Loaded { deployment, revisions, operation, place, may } = loaded;
+        // Only a page that was drawn before a replica was ready has the place for this.
+        let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
         view! {
             <Head deployment=deployment.clone() revisions operation=operation.clone() may/>
             <WhereItRuns deployment place/>
             <Rollout operation/>
+            {try_it}
         }
     }))
 }
@@ -149,7 +156,8 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
                 note="The model, its releases and the record of what was done stay."/>
         }
     });
-    let try_it = may.predict.then(|| view! { <TryIt deployment=deployment.clone() typed=typed.clone() asked portal/> });
+    let waits = asked.is_none() && !deployment.pods.iter().any(|pod| pod.ready) && typed.operation().is_empty();
+    let try_it = may.predict.then(|| view! { <div id=waits.then_some(TRY_WAITS)><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
     view! {
         <div class="cols weave">
             <div class="stack">

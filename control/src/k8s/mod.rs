@@ -69,7 +69,7 @@ impl Clients {
     /// A client that acts as Slipway's own principal.
     ///
     /// # Errors
-    /// `NotFound` when there is no such cluster here, or nothing is known of its API server yet; a fault.
+    /// `NotFound` when there is no such cluster here, `Unreachable` when nothing is known of its API server yet; a fault.
     pub async fn own(&self, control: &Control, cluster: ClusterId) -> Result<kube::Client> {
         Ok(kube::Client::new(self.connection(control, cluster).await?, "default"))
     }
@@ -133,7 +133,7 @@ async fn stored(control: &Control, cluster: ClusterId) -> Result<Target> {
         .server
         .or(row.endpoint)
         .zip(instead.certificate_authority.or(row.certificate_authority))
-        .ok_or_else(|| Error::new(Kind::NotFound, "nothing is known of the cluster's API server yet"))?;
+        .ok_or_else(|| Error::new(Kind::Unreachable, "nothing is known of the cluster's API server yet"))?;
     Ok(Target {
         server,
         certificate_authority,

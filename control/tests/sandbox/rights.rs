@@ -14,7 +14,6 @@ use kube::{
 use serde_json::json;
 use sqlx::PgPool;
 
-const WORKER: &str = "test-worker";
 
 use crate::scene::{Scene, object};
 

@@ -13,7 +13,6 @@ use kube::Api;
 use serde_json::json;
 use sqlx::PgPool;
 
-const WORKER: &str = "test-worker";
 
 use crate::scene::Scene;
 

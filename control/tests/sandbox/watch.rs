@@ -10,7 +10,6 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-const WORKER: &str = "test-worker";
 
 use crate::scene::Scene;
 

@@ -21,6 +21,7 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   await accessible(page, "a live deployment");
   await screenshot(page, "journey-live");
 
+  await page.reload();
   const before = await predict(page);
   assert.match(before, /setosa|versicolor|virginica/);
   await screenshot(page, "journey-prediction");
@@ -30,14 +31,16 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   await page.getByRole("button", { name: "Roll out" }).click();
   await page.waitForURL(new RegExp(`/deployments/${id}`));
   await standsAs(page, "Live");
+  await page.reload();
   const after = await predict(page);
   assert.match(await page.locator("#try").innerText(), /revision 2 answered/);
   assert.notEqual(after, before, "two versions that answer alike would prove nothing");
 
   await page.goto(`/deployments/${id}`);
-  await page.getByText("Roll back", { exact: true }).first().click();
+  await page.locator("#revision-1 summary").click();
   await page.getByRole("button", { name: "Roll back to revision 1" }).click();
   await standsAs(page, "Live");
+  await page.reload();
   assert.equal(await predict(page), before);
   assert.match(await page.locator("#try").innerText(), /revision 3 answered/);
 

@@ -133,5 +133,7 @@ pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -
 
 /// How it stands, as it changes.
 pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<DeploymentId>) -> Result<impl IntoResponse, RestError> {
+    // While it is watched, a deployment that goes away is shown as gone; to begin with, it has to be there.
+    deployments::get(&watcher.ctx, id).await?;
     live::stream(state, watcher, id.0, move |ctx| async move { pages::deployment::part(&ctx, id).await }).await
 }

@@ -33,7 +33,8 @@ impl Next {
         let base = Url::parse("http://here.invalid").expect("a URL");
         let local = self.next.as_deref().filter(|next| next.starts_with('/')).and_then(|next| base.join(next).ok()).filter(|url| url.origin() == base.origin());
         match local {
-            Some(url) if !matches!(url.path(), "/sign-in" | "/sign-out") => url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
+            // Two slashes would make the rest another site's name: `/..//evil.example` comes to that.
+            Some(url) if !url.path().starts_with("//") && !matches!(url.path(), "/sign-in" | "/sign-out") => url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
             _ => "/".into(),
         }
     }

@@ -23,6 +23,30 @@ fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
         ("create_token", "/tokens", Need::Browser, Some(json!({"name": "x", "days": 3}))),
         ("revoke_token", "/tokens/{token}", Need::ManageTokens, None),
         ("list_team_tokens", "/teams/{team}/tokens", Need::ManageTokens, None),
+        ("list_workspaces", "/workspaces", Need::SignIn, None),
+        (
+            "create_workspace",
+            "/workspaces",
+            Need::PlatformManage,
+            Some(json!({"name": "new-workspace", "team": "forecasting", "cluster": "lab", "quota": {"cpu_millis": 1000, "memory_mib": 1024, "pods": 10}})),
+        ),
+        ("get_workspace", "/workspaces/{workspace}", Need::See, None),
+        ("update_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, Some(json!({"quota": {"cpu_millis": 9000, "memory_mib": 16384, "pods": 50}}))),
+        ("delete_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, None),
+        ("list_deployments", "/deployments", Need::SignIn, None),
+        ("create_deployment", "/deployments", Need::Deploy, Some(json!({"release": "{release}", "workspace": "{workspace}", "name": "new-deployment"}))),
+        ("preview_deployment", "/deployments/preview", Need::Deploy, Some(json!({"release": "{release}", "workspace": "{workspace}", "name": "new-deployment"}))),
+        ("get_deployment", "/deployments/{deployment}", Need::See, None),
+        ("change_deployment", "/deployments/{deployment}", Need::Deploy, Some(json!({"replicas": 2}))),
+        ("delete_deployment", "/deployments/{deployment}", Need::Delete, None),
+        ("list_revisions", "/deployments/{deployment}/revisions", Need::See, None),
+        ("roll_back_deployment", "/deployments/{deployment}/rollback", Need::Deploy, Some(json!({"revision": 7}))),
+        ("predict", "/deployments/{deployment}/predict", Need::Predict, Some(json!({"body": {}}))),
+        ("read_logs", "/deployments/{deployment}/logs", Need::See, None),
+        ("list_operations", "/operations", Need::SignIn, None),
+        ("get_operation", "/operations/{operation}", Need::See, None),
+        ("cancel_operation", "/operations/{operation}/cancel", Need::Deploy, None),
+        ("list_audit_events", "/audit", Need::SignIn, None),
         ("list_teams", "/teams", Need::SignIn, None),
         ("create_team", "/teams", Need::PlatformManage, Some(json!({"name": "new-team", "owner": "somebody@example.com"}))),
         ("get_team", "/teams/{team}", Need::See, None),
@@ -113,7 +137,7 @@ async fn what_is_hidden_looks_like_what_does_not_exist(pool: PgPool) {
         let (_, method, _) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
         let real = ask(&portal, Who::OtherTeam, &method, &format!("/api/v1{}", filled(path)), body.as_ref()).await;
         let nothing = path
-            .replace(|c: char| c == '{', "\u{1}")
+            .replace('{', "\u{1}")
             .split('\u{1}')
             .map(str::to_owned)
             .reduce(|path, rest| format!("{path}00000000-0000-0000-0000-00000000dead{}", &rest[rest.find('}').unwrap() + 1..]))

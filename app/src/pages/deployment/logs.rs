@@ -53,7 +53,7 @@ async fn lines(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<Vec<LogL
     if let Ok(outcome) = tokio::time::timeout(PATIENCE, read).await {
         outcome?;
     }
-    lines.sort_by(|a, b| a.at.cmp(&b.at));
+    lines.sort_by_key(|line| line.at);
     Ok(lines)
 }
 
@@ -104,6 +104,6 @@ fn Body(deployment: Deployment, query: LogQuery, lines: Vec<LogLine>, rejected: 
 }
 
 fn line(line: LogLine) -> impl IntoView {
-    let short = line.pod.rsplit('-').next().unwrap_or(&line.pod).to_owned();
-    view! { <p><span title=line.pod>{short}</span><span title=line.at.map(|at| at.to_string())>{line.text}</span></p> }
+    let name = line.pod.clone();
+    view! { <p><span title=line.pod>{name}</span><span title=line.at.map(|at| at.to_string())>{line.text}</span></p> }
 }

@@ -62,9 +62,9 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
         });
         let summary = if may.deploy { "Compare and roll back" } else { "Compare" };
         view! {
-            <details open=open id=format!("revision-{number}")>
+            <details open=open>
                 <summary class="small">{summary}</summary>
-                <div class="stack tight"><p class="small muted">{format!("From revision {}, which is wanted now:", now.number)}</p><Facts>{differences}</Facts>{form}</div>
+                <div class="stack tight" id=format!("back-{number}")><p class="small muted">{format!("From revision {}, which is wanted now:", now.number)}</p><Facts>{differences}</Facts>{form}</div>
             </details>
         }
     });

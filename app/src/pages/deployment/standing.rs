@@ -35,7 +35,8 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
         let what = if ready == 1 { "1 replica is live".to_owned() } else { format!("{ready} replicas are live") };
         view! { <p class="muted">{format!("Revision {revision} still serves: {what}.")}</p> }
     });
-    let roll_back = may.deploy && revisions.len() > 1;
+    // A fragment inside closed details opens them, without any script.
+    let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
     view! {
         <div class="stack" id="standing">
             <div class="head">
@@ -47,7 +48,7 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
                 </div>
                 <div class="row">
                     {may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change"</a> })}
-                    {roll_back.then(|| view! { <a class="button" href="#revisions">"Roll back"</a> })}
+                    {earlier.map(|to| view! { <a class="button" href=to>"Roll back"</a> })}
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
                 </div>
             </div>
