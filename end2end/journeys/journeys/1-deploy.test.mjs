@@ -37,7 +37,7 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   assert.notEqual(after, before, "two versions that answer alike would prove nothing");
 
   await page.goto(`/deployments/${id}`);
-  await page.locator("#revision-1 summary").click();
+  await page.locator("details:has(#back-1) > summary").click();
   await page.getByRole("button", { name: "Roll back to revision 1" }).click();
   await standsAs(page, "Live");
   await page.reload();
