@@ -14,7 +14,6 @@ use kube::{
 use serde_json::json;
 use sqlx::PgPool;
 
-
 use crate::scene::{Scene, object};
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

@@ -13,7 +13,6 @@ use kube::Api;
 use serde_json::json;
 use sqlx::PgPool;
 
-
 use crate::scene::Scene;
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

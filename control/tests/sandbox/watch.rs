@@ -10,7 +10,6 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-
 use crate::scene::Scene;
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
