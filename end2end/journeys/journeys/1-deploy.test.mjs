@@ -1,7 +1,7 @@
 // The main journey: a data scientist deploys a model, watches it come up, asks it, changes it, rolls it back; an owner deletes it.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { accessible, admin, close, deployer, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
+import { accessible, admin, close, deployer, eventually, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
 import { choose, deploy, isGone, predict, releaseOf, remove, standsAs } from "../lib/deployments.mjs";
 
 after(close);
@@ -46,7 +46,10 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   assert.match(await page.locator(".head").innerText(), /revision 3/);
 
   await page.goto(`/deployments/${id}/logs`);
-  await page.getByText(/journey-main-/).first().waitFor();
+  await eventually("a line of the log", async () => {
+    const said = await page.getByRole("log").innerText();
+    return said.trim().length > 20 && !said.includes("No line yet");
+  });
   assert.equal(await page.getByRole("button", { name: "Delete deployment" }).count(), 0, "a deployer deletes nothing");
   assert.deepEqual(complaints, []);
   await context.close();
