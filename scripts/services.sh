@@ -144,8 +144,10 @@ await() {
 default_nodes() { if ((EUID == 0)); then echo real; else echo simulated; fi; }
 
 start_sandbox() {
+  local nodes=${SANDBOX_NODES:-$(default_nodes)}
+  [[ $nodes == real ]] || note "all nodes are simulated (a real one needs root): no prediction is possible"
   helpers
-  launch sandbox "$sandbox_program" up --state "$demo/sandbox" --listen "127.0.0.1:$sandbox_port" --nodes "${SANDBOX_NODES:-$(default_nodes)}" "$@"
+  launch sandbox "$sandbox_program" up --state "$demo/sandbox" --listen "127.0.0.1:$sandbox_port" --nodes "$nodes" "$@"
 }
 
 sandbox_ready() { curl -fsS -m 2 "http://127.0.0.1:$sandbox_port/_sandbox/ready"; }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::{
-    PgPool,
+    Connection as _, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -12,6 +12,10 @@ use uuid::Uuid;
 
 /// Every migration, in the program.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// After this long without use a connection is asked whether it still lives, before it is used: a database that restarted
+/// has closed it. Sooner, that question would cost more than most queries.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Opens a pool.
 ///
@@ -21,6 +25,8 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Res
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| Box::pin(async move { if meta.idle_for < QUIET { Ok(true) } else { Ok(connection.ping().await.is_ok()) } }))
         .connect_with(options.application_name("slipway"))
         .await
         .context("the database does not answer")

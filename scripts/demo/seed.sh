@@ -125,7 +125,7 @@ iris() {
   until_true 120 "deploying iris" settled "$(jq -er .operation <<<"$answer")"
   note "deployed iris"
   echo "export SLIPWAY_DEPLOYMENT='$deployment'" >>"$demo/env"
-  [[ ${SANDBOX_NODES:-$(default_nodes)} == real ]] || { note "no prediction: without root all nodes are simulated, and no model really runs" && return; }
+  [[ ${SANDBOX_NODES:-$(default_nodes)} == real ]] || { note "no prediction: its node is simulated, and no model really runs" && return; }
   answer=$(as_deployer POST "/deployments/$deployment/predict" \
     '{"body": {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}}')
   jq -e '.status == 200' <<<"$answer" >/dev/null || die "the model answered $(jq -c . <<<"$answer")"

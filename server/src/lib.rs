@@ -1,5 +1,8 @@
 //! The process: wiring and HTTP. What it can do is `control`; what people see is `app`.
 
+// Views are types, and the pages that are drawn here are deep ones.
+#![recursion_limit = "512"]
+
 pub mod admin;
 pub mod config;
 pub mod forms;

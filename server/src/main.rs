@@ -1,5 +1,8 @@
 //! `slipway`: serves, works, migrates, administers.
 
+// Views are types, and the pages that are drawn here are deep ones.
+#![recursion_limit = "512"]
+
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
@@ -17,6 +20,9 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

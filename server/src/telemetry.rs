@@ -17,12 +17,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::request_id::RequestId;
 use tracing::Span;
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     config::{LogFormat, Settings},
     state::AppState,
 };
+
+/// What is logged and traced unless `RUST_LOG` says otherwise. Of the exporter's own requests no traces are made: each would make the next.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,aws=warn,hyper=warn,kube=warn,opentelemetry=warn,reqwest=warn";
 
 /// What has to be flushed at the end.
 pub struct Telemetry {
@@ -33,9 +36,12 @@ pub struct Telemetry {
 /// Starts logging and metrics, and traces when `OTEL_EXPORTER_OTLP_ENDPOINT` says where to.
 ///
 /// # Errors
-/// When the exporter cannot be made, or it was started before.
+/// When `RUST_LOG` cannot be read, the exporter cannot be made, or it was started before.
 pub fn init(format: LogFormat) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,aws=warn,hyper=warn,kube=warn"));
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(wanted) if !wanted.is_empty() => wanted.parse::<Targets>().context("RUST_LOG cannot be read: it is a level, or pairs like control=debug,sqlx=warn")?,
+        _ => DEFAULT_FILTER.parse::<Targets>().context("the default filter cannot be read")?,
+    };
     let log = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
@@ -47,8 +53,8 @@ pub fn init(format: LogFormat) -> anyhow::Result<Telemetry> {
         }
         None => None,
     };
-    let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("slipway")));
-    tracing_subscriber::registry().with(log.with_filter(filter)).with(spans).init();
+    let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("slipway")).with_filter(filter.clone()));
+    tracing_subscriber::registry().with(log.with_filter(filter.clone())).with(spans).init();
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])?
         .install_recorder()
