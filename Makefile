@@ -14,7 +14,7 @@ dev: ## The same without the deployed model, rebuilt and restarted when a source
 sandbox: ## Only the sandbox: an AWS API with real Kubernetes behind it
 	@scripts/sandbox.sh
 
-stop: ## End a demo, dev or sandbox of this checkout and remove what it left
+stop: ## End a demo, dev, sandbox or test of this checkout and remove what it left
 	@scripts/stop.sh
 
 test: ## Prove everything: check, unit, integration and sandbox tests, journeys in a browser

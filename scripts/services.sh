@@ -21,13 +21,16 @@ sandbox_ports=(0 1 2 3 4 10 11)
 # born PID: when that process started, or nothing when it is gone. A pid alone may have been given to another.
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
+# A test run starts demos of its own, one after the other: it is kept beside them.
+pid_file() { if [[ $1 == test ]]; then echo "$root/target/test.pid"; else echo "$demo/$1.pid"; fi; }
+
 # remember NAME PID: keeps which process that is.
-remember() { echo "$2 $(born "$2")" >"$demo/$1.pid"; }
+remember() { echo "$2 $(born "$2")" >"$(pid_file "$1")"; }
 
 # alive NAME: prints the pid that was remembered, if that very process still runs.
 alive() {
   local pid when
-  read -r pid when 2>/dev/null <"$demo/$1.pid" || return 1
+  read -r pid when 2>/dev/null <"$(pid_file "$1")" || return 1
   [[ -n $when && $(born "$pid") == "$when" && $(sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f1) != Z ]] || return 1
   echo "$pid"
 }

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Ends what this checkout runs (demo, dev or sandbox) and removes what it left,
-# even when its script was killed.
+# Ends what this checkout runs (demo, dev, sandbox or a test run) and removes
+# what it left, even when its script was killed.
 source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 
-[[ -d $demo ]] || { note "nothing of this checkout runs" && exit 0; }
-# The session's own trap does the work; what it could not do is done here.
+tested=$(pid_file test)
+[[ -d $demo || -e $tested ]] || { note "nothing of this checkout runs" && exit 0; }
+# The traps of these do the work, the outer one first; what they could not do is done here.
+end test 30
 end session 150
 tear_down
+"$root/scripts/postgres.sh" stop test
+rm -f "$tested"

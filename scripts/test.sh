@@ -1,15 +1,27 @@
 #!/usr/bin/env bash
 # Proves everything: the checks, then the tests from the smallest to the whole.
+#
+# SANDBOX_PORT (4566; the ports after it too), SLIPWAY_PORT (3000) and SLIPWAY_METRICS_PORT (3001) are where
+# the sandbox and the journeys' demo listen.
 source "$(dirname "$0")/lib.sh"
+source "$root/scripts/services.sh"
 cd "$root"
 
 began=$SECONDS
+mkdir -p target
+if pid=$(alive test); then die "this checkout is being tested already (process $pid): make stop ends that"; fi
+remember test $$
+cleanup() {
+  trap '' INT TERM HUP
+  scripts/postgres.sh stop test
+  rm -f "$(pid_file test)"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
 scripts/install.sh
 scripts/check.sh
-
-cleanup() { scripts/postgres.sh stop test; }
-trap cleanup EXIT
-trap 'exit 130' INT TERM
 
 step "Building the tests" cargo test --locked --workspace --no-run
 DATABASE_URL=$(scripts/postgres.sh start test)
@@ -31,6 +43,10 @@ timed "Testing the sandbox's Go programs" go_tests
 step "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
 timed "Testing the sandbox" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace
 timed "Testing the model server" cargo test --locked --manifest-path end2end/sandbox/model-server/Cargo.toml
+
+# The whole workspace again, so that nothing but this target is compiled. Its nodes are simulated: the real one is the journeys'.
+step "Building the tests of clusters and workers" cargo test --locked --workspace --test sandbox --no-run
+timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox
 
 if [[ -e end2end/journeys/package.json ]]; then
   # In a demo of their own, whose addresses and sign-ins they find in the environment; of the build that ships.
