@@ -82,6 +82,7 @@ pub struct Settings {
     pub link_lifetime: Duration,
     /// How long finished operations are kept.
     pub operation_retention: Duration,
+    pub times: reconcile::Times,
 }
 
 impl Control {

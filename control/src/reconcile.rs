@@ -12,14 +12,29 @@ use uuid::Uuid;
 
 use crate::{Result, live};
 
-/// How long a claim lasts; a step makes one bounded call, far shorter than this.
-const LEASE_SECONDS: f64 = 60.0;
 /// How many things of one scope are looked at at once.
 const SCOPE_CAP: i64 = 8;
 /// After so many failures in a row a scope is left alone for a while.
 const BREAKER_FAILURES: i32 = 5;
-const BREAKER_SECONDS: f64 = 15.0;
-const BACKOFF_MAX_SECONDS: f64 = 300.0;
+
+/// How patient workers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long a claim lasts; a step makes one bounded call, far shorter than this. When its worker died, this is how long nobody else looks.
+    pub lease: Duration,
+    /// How long a scope is left alone after failures in a row.
+    pub breaker: Duration,
+    /// The longest wait between two tries.
+    pub backoff: Duration,
+    /// How long a worker that died keeps others from watching its clusters.
+    pub watch: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(60), breaker: Duration::from_secs(15), backoff: Duration::from_secs(300), watch: Duration::from_secs(20) }
+    }
+}
 
 /// What may be slow or dead on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +128,7 @@ pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>> {
+pub async fn claim(pool: &PgPool, owner: &str, limit: i64, times: Times) -> Result<Vec<Claim>> {
     Ok(sqlx::query_as!(
         Claim,
         r#"with busy as (
@@ -140,7 +155,7 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>>
         owner,
         limit,
         SCOPE_CAP,
-        LEASE_SECONDS
+        times.lease.as_secs_f64()
     )
     .fetch_all(pool)
     .await?)
@@ -170,7 +185,7 @@ pub async fn holds(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
+pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> Result<()> {
     let mut tx = pool.begin().await?;
     let (object, epoch) = (claim.object_id, claim.epoch);
     match next {
@@ -214,7 +229,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
                 object,
                 epoch,
                 error,
-                BACKOFF_MAX_SECONDS
+                times.backoff.as_secs_f64()
             )
             .execute(&mut *tx)
             .await?;
@@ -231,7 +246,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
                     claim.scope,
                     error,
                     BREAKER_FAILURES,
-                    BREAKER_SECONDS
+                    times.breaker.as_secs_f64()
                 )
                 .execute(&mut *tx)
                 .await?;

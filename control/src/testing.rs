@@ -6,7 +6,7 @@ use domain::{access::PlatformRole, audit::Source, ids::UserId};
 use sqlx::PgPool;
 use std::time::Duration;
 
-use crate::{Actor, Control, Ctx, Request, Settings, aws::Aws, idempotency, secrets};
+use crate::{Actor, Control, Ctx, Request, Settings, aws::Aws, idempotency, reconcile::Times, secrets};
 
 /// The password of people made with [`World::user_with_password`].
 pub const PASSWORD: &str = "seven random words in a row";
@@ -20,6 +20,7 @@ pub fn settings() -> Settings {
         session_lifetime: Duration::from_secs(86_400),
         link_lifetime: Duration::from_secs(86_400),
         operation_retention: Duration::from_secs(30 * 86_400),
+        times: Times::default(),
     }
 }
 

@@ -122,6 +122,7 @@ impl Settings {
             session_lifetime: Duration::from_secs(14 * 24 * HOUR),
             link_lifetime: Duration::from_secs(7 * 24 * HOUR),
             operation_retention: Duration::from_secs(u64::from(self.operation_retention_days) * 24 * HOUR),
+            times: control::reconcile::Times::default(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     aws::{self, eks, iam},
     k8s::Kind,
     reconcile::{self, Claim},
+    work::points,
 };
 
 /// What the operation shows, in order.
@@ -57,6 +58,7 @@ pub(super) async fn take(control: &Control, claim: &Claim, scene: &Scene<'_>, st
                 return Ok(NOW);
             }
             let made = aws::bounded("create its own access entry", eks::create_entry(scene.config, &scene.looked.eks_name, scene.principal, GROUP, &token(scene, "entry"))).await;
+            points::reached("cluster.entry_made").await;
             settle_entry(control, claim, scene, made).await
         }
         Step::AddGroup(groups) => {
@@ -98,7 +100,9 @@ async fn borrow(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<D
     if !note(control, claim, scene.looked, BORROW, StepState::Running, None).await? {
         return Ok(NOW);
     }
+    points::reached("cluster.borrowing").await;
     let made = aws::bounded("borrow the cluster-admin policy", eks::make_admin(scene.config, &scene.looked.eks_name, scene.principal)).await;
+    points::reached("cluster.borrowed").await;
     let mut tx = control.pool.begin().await?;
     if !reconcile::holds(&mut tx, claim).await? {
         // Another worker may have finished the setup meanwhile, without knowing of this policy.
@@ -131,7 +135,9 @@ async fn apply(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<Du
         return Ok(NOW);
     }
     let client = control.k8s.own(control, scene.looked.id).await?;
-    let (state, detail) = match Manifest::new().apply(&client).await {
+    let applied = Manifest::new().apply(&client).await;
+    points::reached("cluster.applied").await;
+    let (state, detail) = match applied {
         Ok(()) => (StepState::Done, None),
         Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => (StepState::Failed, Some(format!("{} ({})", error.sentence(), error.raw()))),
         // EKS needs some seconds until a policy has an effect.
@@ -152,6 +158,7 @@ async fn give_back(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Resul
         EntrySeen::NotAsked => false,
     };
     let taken = aws::bounded("give the cluster-admin policy back", eks::unmake_admin(scene.config, &scene.looked.eks_name, scene.principal)).await;
+    points::reached("cluster.given_back").await;
     let seen = see_entry(scene.config, &scene.looked.eks_name, scene.principal).await;
     if gone(&seen) {
         let mut tx = control.pool.begin().await?;

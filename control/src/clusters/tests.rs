@@ -149,7 +149,7 @@ async fn a_cluster_that_nothing_is_known_of_is_looked_at_and_backed_off_from(poo
     let id = cluster(&world, account(&world).await, "lab", None).await;
     let admin = admin(&world).await;
     clusters::check(&admin, id).await.unwrap();
-    let claims = crate::reconcile::claim(&pool, "worker", 10).await.unwrap();
+    let claims = crate::reconcile::claim(&pool, "worker", 10, crate::reconcile::Times::default()).await.unwrap();
     let [claim] = <[Claim; 1]>::try_from(claims).unwrap();
     let next = reconcile::run(&world.control, &claim).await.unwrap();
     assert!(matches!(next, crate::reconcile::Next::Failed { scope_is_down: false, .. }), "AWS is down, not the cluster: {next:?}");
@@ -236,7 +236,7 @@ async fn a_setup_and_a_look_at_the_same_time_do_not_wait_for_each_other(pool: Pg
     clusters::check(&admin, id).await.unwrap();
     for _ in 0..10 {
         sqlx::query!("update reconcile set lease_until = null, not_before = now()").execute(&pool).await.unwrap();
-        let [claim] = <[Claim; 1]>::try_from(crate::reconcile::claim(&pool, "worker", 1).await.unwrap()).unwrap();
+        let [claim] = <[Claim; 1]>::try_from(crate::reconcile::claim(&pool, "worker", 1, crate::reconcile::Times::default()).await.unwrap()).unwrap();
         sqlx::query!("delete from operations").execute(&pool).await.unwrap();
         let (looked, started) = tokio::join!(reconcile::run(&world.control, &claim), clusters::set_up_access(&admin, id));
         looked.unwrap();

@@ -17,11 +17,6 @@ use uuid::Uuid;
 use crate::{Control, leases};
 use store::Lease;
 
-/// A lease ends so long after its last renewal: then another replica may watch.
-const LIFETIME: Duration = Duration::from_secs(20);
-/// How often leases are renewed and new clusters looked for.
-const ROUND: Duration = Duration::from_secs(5);
-
 /// The least time between two rounds.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -47,7 +42,7 @@ pub async fn run(control: Control, stop: CancellationToken) -> anyhow::Result<()
             // A cluster that was just attached need not wait for the next round; a busy day must not make rounds of its own.
             tokio::time::sleep(BREATH).await;
             tokio::select! {
-                () = tokio::time::sleep(ROUND - BREATH) => {}
+                () = tokio::time::sleep(every(&control).saturating_sub(BREATH)) => {}
                 _ = changes.recv() => {}
             }
         };
@@ -64,6 +59,11 @@ pub async fn run(control: Control, stop: CancellationToken) -> anyhow::Result<()
     Ok(())
 }
 
+/// How often leases are renewed and new clusters looked for: several times before a lease ends.
+fn every(control: &Control) -> Duration {
+    control.settings.times.watch / 4
+}
+
 /// Renews the leases that are held, takes those that are free, lets go of clusters that are gone.
 async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, Watching>) -> crate::Result<()> {
     let clusters = store::clusters(&control.pool).await?;
@@ -75,10 +75,10 @@ async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, 
         }
     }
     for id in clusters {
-        if watched.get(&id).is_some_and(|watching| watching.renewed.elapsed() < ROUND && !watching.task.is_finished()) {
+        if watched.get(&id).is_some_and(|watching| watching.renewed.elapsed() < every(control) && !watching.task.is_finished()) {
             continue;
         }
-        let epoch = store::acquire(&control.pool, id, owner, LIFETIME).await?;
+        let epoch = store::acquire(&control.pool, id, owner, control.settings.times.watch).await?;
         if let Some(watching) = watched.get_mut(&id)
             && Some(watching.epoch) == epoch
             && !watching.task.is_finished()

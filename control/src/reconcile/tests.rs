@@ -4,7 +4,16 @@ use domain::operation::ObjectKind;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Claim, Next, Scope, claim, holds, mark, poke, settle};
+use super::{Claim, Next, Scope, Times, holds, mark, poke};
+use crate::Result;
+
+async fn claim(pool: &PgPool, owner: &str, limit: i64) -> Result<Vec<Claim>> {
+    super::claim(pool, owner, limit, Times::default()).await
+}
+
+async fn settle(pool: &PgPool, claim: &Claim, next: &Next) -> Result<()> {
+    super::settle(pool, claim, next, Times::default()).await
+}
 
 async fn marked(pool: &PgPool, id: u128, scope: Scope, generation: i64) -> Uuid {
     let id = Uuid::from_u128(id);

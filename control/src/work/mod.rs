@@ -30,8 +30,6 @@ use crate::{
 const AT_ONCE: usize = 16;
 /// How long a lost message can go unnoticed.
 const POLL: Duration = Duration::from_secs(1);
-/// The most a step may take: less than a claim lasts.
-const STEP_LIMIT: Duration = Duration::from_secs(50);
 /// How long steps may go on after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -88,7 +86,7 @@ async fn steps(control: &Control, owner: &Arc<str>, stop: &CancellationToken) {
 async fn claim(control: &Control, owner: &str, room: usize) -> Result<Vec<Claim>> {
     match i64::try_from(room).unwrap_or(i64::MAX) {
         0 => Ok(Vec::new()),
-        room => reconcile::claim(&control.pool, owner, room).await,
+        room => reconcile::claim(&control.pool, owner, room, control.settings.times).await,
     }
 }
 
@@ -109,7 +107,7 @@ async fn work(changes: &mut Receiver<Change>) {
 /// Takes one step and settles its claim; gives after how long the thing is due again.
 async fn step(control: Control, claim: Claim) -> Option<Duration> {
     let begun = Instant::now();
-    let next = outcome(&claim, dispatch(&control, &claim)).await;
+    let next = outcome(&claim, step_limit(&control), dispatch(&control, &claim)).await;
     let (word, again) = match &next {
         Next::Settled { again } => ("settled", Some(*again)),
         Next::Again(after) => ("again", Some(*after)),
@@ -118,16 +116,21 @@ async fn step(control: Control, claim: Claim) -> Option<Duration> {
     };
     metrics::counter!("slipway_reconcile_steps_total", "kind" => claim.kind.as_str(), "outcome" => word).increment(1);
     metrics::histogram!("slipway_reconcile_step_seconds", "kind" => claim.kind.as_str()).record(begun.elapsed().as_secs_f64());
-    if let Err(error) = reconcile::settle(&control.pool, &claim, &next).await {
+    if let Err(error) = reconcile::settle(&control.pool, &claim, &next, control.settings.times).await {
         tracing::warn!(%error, kind = claim.kind.as_str(), object = %claim.object_id, "cannot settle a claim; it ends by itself");
         return Some(Duration::ZERO);
     }
     again
 }
 
+/// The most a step may take: less than a claim lasts.
+fn step_limit(control: &Control) -> Duration {
+    control.settings.times.lease * 5 / 6
+}
+
 /// What a step came to, whatever it did: an error, a panic or no end is a failure like any other.
-async fn outcome(claim: &Claim, step: impl Future<Output = Result<Next>>) -> Next {
-    let guarded = tokio::time::timeout(STEP_LIMIT, AssertUnwindSafe(step).catch_unwind()).await;
+async fn outcome(claim: &Claim, limit: Duration, step: impl Future<Output = Result<Next>>) -> Next {
+    let guarded = tokio::time::timeout(limit, AssertUnwindSafe(step).catch_unwind()).await;
     match guarded {
         Ok(Ok(Ok(next))) => {
             if let Next::Failed { error, .. } = &next {
@@ -150,7 +153,7 @@ async fn outcome(claim: &Claim, step: impl Future<Output = Result<Next>>) -> Nex
         }
         Err(_) => {
             tracing::warn!(kind = claim.kind.as_str(), object = %claim.object_id, "a step took too long");
-            Next::Failed { error: format!("took longer than {} seconds", STEP_LIMIT.as_secs()), scope_is_down: true }
+            Next::Failed { error: format!("took longer than {} seconds", limit.as_secs_f32()), scope_is_down: true }
         }
     }
 }

@@ -12,7 +12,15 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Next, outcome};
-use crate::{Ctx, deployments, operations, reconcile, testing::World, work, workspaces::fixture::Place};
+use crate::{
+    Ctx, deployments, operations,
+    reconcile::{self, Times},
+    testing::World,
+    work,
+    workspaces::fixture::Place,
+};
+
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Works until `done`, at most ten seconds.
 async fn work_until(world: &World, done: impl AsyncFn() -> bool) {
@@ -130,13 +138,15 @@ async fn a_kind_that_nothing_reconciles_slows_nothing(pool: PgPool) {
 async fn a_step_that_panics_or_fails_is_tried_again_later(pool: PgPool) {
     let world = World::new(pool).await;
     let (_, _, id, _) = deployed(&world).await;
-    let claim: Claim = reconcile::claim(&world.control.pool, "test", 1).await.unwrap().remove(0);
+    let claim: Claim = reconcile::claim(&world.control.pool, "test", 1, Times::default()).await.unwrap().remove(0);
     assert_eq!(claim.object_id, id.0);
-    let panicked = outcome(&claim, async { panic!("a bug") }).await;
+    let panicked = outcome(&claim, LIMIT, async { panic!("a bug") }).await;
     assert!(matches!(&panicked, Next::Failed { error, scope_is_down: false } if error.contains("a bug")), "{panicked:?}");
-    let failed = outcome(&claim, async { Err(anyhow::anyhow!("no disk").into()) }).await;
+    let failed = outcome(&claim, LIMIT, async { Err(anyhow::anyhow!("no disk").into()) }).await;
     assert!(matches!(&failed, Next::Failed { error, scope_is_down: false } if error.contains("no disk")), "{failed:?}");
-    reconcile::settle(&world.control.pool, &claim, &panicked).await.unwrap();
+    let endless = outcome(&claim, Duration::from_millis(50), std::future::pending()).await;
+    assert!(matches!(&endless, Next::Failed { error, scope_is_down: true } if error == "took longer than 0.05 seconds"), "{endless:?}");
+    reconcile::settle(&world.control.pool, &claim, &panicked, Times::default()).await.unwrap();
     let row = sqlx::query!(r#"select attempts, lease_until is null as "free!", not_before > now() as "later!" from reconcile where object_id = $1"#, id.0)
         .fetch_one(&world.control.pool)
         .await

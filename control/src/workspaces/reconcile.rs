@@ -93,7 +93,7 @@ struct Subject {
     team_name: String,
     cluster: ClusterId,
     cluster_name: String,
-    /// Whether the team has no other workspace on this cluster.
+    /// Whether the team keeps no other workspace on this cluster: of several that are deleted together, none must wait for another.
     last_of_team: bool,
 }
 
@@ -115,7 +115,7 @@ async fn load(control: &Control, id: WorkspaceId) -> Result<Option<Subject>> {
         r#"select w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState",
                   c.state_message, w.may_adopt, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.generation, w.deleting_at is not null as "deleting!",
                   i.entries as "entries!", i.applied as "applied!",
-                  not exists (select from workspaces other where other.team_id = w.team_id and other.cluster_id = w.cluster_id and other.id <> w.id) as "last_of_team!"
+                  not exists (select from workspaces other where other.team_id = w.team_id and other.cluster_id = w.cluster_id and other.id <> w.id and other.deleting_at is null) as "last_of_team!"
            from workspaces w join teams t on t.id = w.team_id join clusters c on c.id = w.cluster_id
            cross join lateral (select count(*) as entries, coalesce(min(generation), 0) as applied from inventory where object_id = w.id) i
            where w.id = $1"#,
