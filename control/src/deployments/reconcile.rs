@@ -21,7 +21,7 @@ use crate::{
     Control, Result, access,
     inventory::{self, cluster::Refused, cluster::When},
     k8s::{self, Kind},
-    reconcile::{Claim, Next},
+    reconcile::{Claim, Next, poke},
     work::points,
 };
 
@@ -227,15 +227,20 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
         Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
-        Halt::Outside(error) => match outside(subject, claim, error)? {
-            Ok(failure) => failure,
-            Err((next, sentence)) => {
-                if let Some(sentence) = sentence {
-                    unlost(record::stuck(control, claim, subject, &sentence).await)?;
-                }
-                return Ok(next);
+        Halt::Outside(error) => {
+            if error.doubts_the_cluster() {
+                poke(&mut *control.pool.acquire().await?, subject.cluster.0).await?;
             }
-        },
+            match outside(subject, claim, error)? {
+                Ok(failure) => failure,
+                Err((next, sentence)) => {
+                    if let Some(sentence) = sentence {
+                        unlost(record::stuck(control, claim, subject, &sentence).await)?;
+                    }
+                    return Ok(next);
+                }
+            }
+        }
     };
     unlost(record::failed(control, claim, subject, &failure).await)?;
     Ok(Next::Settled { again: Duration::from_secs(60) })

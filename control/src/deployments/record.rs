@@ -48,14 +48,25 @@ async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state
     Ok(())
 }
 
-/// The place is not ready yet.
+/// The place is not ready yet, or not just now. What runs already is thought to go on as it was seen last.
 pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Done {
+    use super::next::Intent;
     let mut tx = begin(control, claim).await?;
-    note(&mut tx, subject, steps::CHECK, StepState::Running, Some(why)).await?;
-    if subject.desired.intent == super::next::Intent::Run {
-        state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?;
+    let begun = subject.desired.intent == Intent::Run && subject.desired.applied == subject.desired.generation;
+    note(&mut tx, subject, if begun { steps::START } else { steps::CHECK }, StepState::Running, Some(why)).await?;
+    match (subject.desired.intent, subject.desired.applied) {
+        (Intent::Run, 0) => state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?,
+        (Intent::Run, _) => {
+            let ready = ready_before(&mut tx, subject).await?;
+            state(&mut tx, subject, DeploymentState::RollingOut, Some(why), ready).await?;
+        }
+        (Intent::Hold | Intent::Delete, _) => {}
     }
     Ok(tx.commit().await?)
+}
+
+async fn ready_before(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Result<i32, Halt> {
+    Ok(sqlx::query_scalar!("select ready_replicas from deployments where id = $1", subject.id.0).fetch_one(&mut **tx).await?)
 }
 
 /// About to write the objects.
@@ -76,7 +87,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     let detail = format!("{made} made, {} changed", put.len() - made);
     note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
     note(&mut tx, subject, steps::START, StepState::Running, None).await?;
-    let ready = sqlx::query_scalar!("select ready_replicas from deployments where id = $1", subject.id.0).fetch_one(&mut *tx).await?;
+    let ready = ready_before(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
     Ok(tx.commit().await?)
 }

@@ -80,6 +80,12 @@ impl Error {
         }
     }
 
+    /// Whether the cluster itself should be looked at: it may be away, or have revoked Slipway, while its watches still stand.
+    #[must_use]
+    pub fn doubts_the_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Unreachable | Kind::Unauthorized)
+    }
+
     /// What it means, in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {

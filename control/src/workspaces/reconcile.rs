@@ -355,6 +355,9 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
         Halt::Outside(error) => {
+            if error.doubts_the_cluster() {
+                poke(&mut *control.pool.acquire().await?, subject.cluster.0).await?;
+            }
             let (sentence, raw) = (error.sentence(), error.raw());
             let scope_is_down = match error.kind {
                 Kind::Fault(fault) => return Err(fault.into()),

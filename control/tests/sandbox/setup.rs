@@ -16,7 +16,6 @@ use sqlx::PgPool;
 use crate::scene::Scene;
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn a_cluster_is_found_attached_set_up_and_detached(pool: PgPool) {
     let scene = Scene::new(pool).await;
     scene.clean("fleet").await;
@@ -53,12 +52,9 @@ async fn a_cluster_is_found_attached_set_up_and_detached(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn a_worker_that_dies_anywhere_leaves_no_admin_policy_behind(pool: PgPool) {
     let scene = Scene::new(pool).await;
-    scene.clean("fleet").await;
-    let cluster = scene.attach("fleet").await;
-    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let cluster = scene.stranger("fleet").await;
     let started = clusters::set_up_access(&scene.admin, cluster.id).await.unwrap();
     // Each life of the worker is a little longer than the one before, so that it dies in every step.
     for life in (5..400).step_by(9) {
@@ -73,12 +69,9 @@ async fn a_worker_that_dies_anywhere_leaves_no_admin_policy_behind(pool: PgPool)
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn an_admin_who_loses_the_role_in_the_middle_stops_the_setup(pool: PgPool) {
     let scene = Scene::new(pool).await;
-    scene.clean("fleet").await;
-    let cluster = scene.attach("fleet").await;
-    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let cluster = scene.stranger("fleet").await;
     let started = clusters::set_up_access(&scene.admin, cluster.id).await.unwrap();
     for _ in 0..20 {
         scene.look(None).await;
@@ -97,12 +90,9 @@ async fn an_admin_who_loses_the_role_in_the_middle_stops_the_setup(pool: PgPool)
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn an_aws_that_throttles_or_loses_answers_delays_a_setup_only(pool: PgPool) {
     let scene = Scene::new(pool).await;
-    scene.clean("fleet").await;
-    let cluster = scene.attach("fleet").await;
-    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let cluster = scene.stranger("fleet").await;
     let lost = scene.sandbox.strike(json!({"kind": "aws-answer-lost", "action": "CreateAccessEntry", "times": 1}));
     let lost_too = scene.sandbox.strike(json!({"kind": "aws-answer-lost", "action": "AssociateAccessPolicy", "times": 2}));
     let throttled = scene.sandbox.strike(json!({"kind": "aws-throttle", "service": "eks", "action": "DisassociateAccessPolicy", "times": 5}));

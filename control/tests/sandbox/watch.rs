@@ -13,12 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::scene::Scene;
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn nodes_are_seen_and_whoever_takes_over_goes_on(pool: PgPool) {
     let scene = Scene::new(pool).await;
-    scene.clean("fleet").await;
-    let cluster = scene.attach("fleet").await;
-    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let cluster = scene.stranger("fleet").await;
     scene.set_up(cluster.id).await;
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
     let watching = tokio::spawn(observed::run(scene.control.clone(), first.clone()));
@@ -55,12 +52,9 @@ async fn nodes_are_seen_and_whoever_takes_over_goes_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-#[ignore = "needs a running sandbox, named by SANDBOX_ENV"]
 async fn a_cluster_that_is_down_or_has_revoked_slipway_says_so_and_heals_by_itself(pool: PgPool) {
     let scene = Scene::new(pool).await;
-    scene.clean("fleet").await;
-    let cluster = scene.attach("fleet").await;
-    scene.until(cluster.id, "it does not know Slipway", |cluster| cluster.state == ClusterState::NeedsAccess).await;
+    let cluster = scene.stranger("fleet").await;
     scene.set_up(cluster.id).await;
     let stop = CancellationToken::new();
     let watching = tokio::spawn(observed::run(scene.control.clone(), stop.clone()));
