@@ -32,12 +32,14 @@ die() {
 # begin COMMAND...: starts it as a job of its own process group and sets `job`.
 # A plain background job would ignore Ctrl-C; this one is ended when the script is.
 # It also keeps errexit on inside functions, which `command || ...` would turn off.
+# A script that wants to know of every job sets `began_job` to a command that is given its process.
 begin() {
   saved_traps=$(trap -p INT TERM)
   set -m
   "$@" </dev/null &
   job=$!
   set +m
+  ${began_job:-:} "$job"
   trap 'abandon 130' INT
   trap 'abandon 143' TERM
 }

@@ -21,8 +21,13 @@ sandbox_ports=(0 1 2 3 4 10 11)
 # born PID: when that process started, or nothing when it is gone. A pid alone may have been given to another.
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
-# A test run starts demos of its own, one after the other: it is kept beside them.
-pid_file() { if [[ $1 == test ]]; then echo "$root/target/test.pid"; else echo "$demo/$1.pid"; fi; }
+# A test run starts demos of its own, one after the other: it and its job are kept beside them.
+pid_file() {
+  case $1 in
+    test | test-job) echo "$root/target/$1.pid" ;;
+    *) echo "$demo/$1.pid" ;;
+  esac
+}
 
 # remember NAME PID: keeps which process that is.
 remember() { echo "$2 $(born "$2")" >"$(pid_file "$1")"; }

@@ -8,7 +8,8 @@ tested=$(pid_file test)
 [[ -d $demo || -e $tested ]] || { note "nothing of this checkout runs" && exit 0; }
 # The traps of these do the work, the outer one first; what they could not do is done here.
 end test 30
+if job=$(alive test-job); then kill -TERM -- "-$job"; fi
 end session 150
 tear_down
 "$root/scripts/postgres.sh" stop test
-rm -f "$tested"
+rm -f "$tested" "$(pid_file test-job)"

@@ -11,10 +11,11 @@ began=$SECONDS
 mkdir -p target
 if pid=$(alive test); then die "this checkout is being tested already (process $pid): make stop ends that"; fi
 remember test $$
+began_job="remember test-job"
 cleanup() {
   trap '' INT TERM HUP
   scripts/postgres.sh stop test
-  rm -f "$(pid_file test)"
+  rm -f "$(pid_file test)" "$(pid_file test-job)"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
