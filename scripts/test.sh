@@ -47,7 +47,7 @@ timed "Testing the model server" cargo test --locked --manifest-path end2end/san
 
 # The whole workspace again, so that nothing but this target is compiled. Its nodes are simulated: the real one is the journeys'.
 step "Building the tests of clusters and workers" cargo test --locked --workspace --test sandbox --no-run
-timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox
+timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox -- --test-threads=1
 
 if [[ -e end2end/journeys/package.json ]]; then
   # In a demo of their own, whose addresses and sign-ins they find in the environment; of the build that ships.
