@@ -1,7 +1,8 @@
 //! `/deployments`
 
-use control::{Ctx, Result, deployments};
+use control::{Ctx, Result, access, deployments};
 use domain::{
+    access::TeamAction,
     deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
     page::Direction,
 };
@@ -24,13 +25,14 @@ use crate::{
 /// Those of [`deployments::list`].
 pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
     let page = deployments::list(ctx, &query).await?;
+    let may_deploy = access::may_somewhere(&mut *ctx.read().await?, ctx.actor(), TeamAction::Deploy).await?;
     let asked = Asked::new("/deployments", &query);
     Ok(Page::new("Deployments", Nav::Deployments, move || {
         if page.items.is_empty() && !asked.is_narrowed() {
             return view! {
                 <div class="head"><div><h1>"Deployments"</h1></div></div>
                 <EmptyState title="No deployments yet" text="Deployments are models that are running. Register a release of a model, then deploy it.">
-                    <a class="button primary" href="/deployments/new">"Deploy your first model"</a>
+                    {may_deploy.then(|| view! { <a class="button primary" href="/deployments/new">"Deploy your first model"</a> })}
                 </EmptyState>
             }
             .into_any();
@@ -48,7 +50,7 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
         view! {
             <div class="head">
                 <div><h1>"Deployments"</h1><p class="muted">"Models that are running."</p></div>
-                <a class="button primary" href="/deployments/new">"Deploy model"</a>
+                {may_deploy.then(|| view! { <a class="button primary" href="/deployments/new">"Deploy model"</a> })}
             </div>
             <section class="card">
                 <Search asked=asked.clone() placeholder="Search by name, model or workspace" filters/>

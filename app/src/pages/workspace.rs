@@ -1,9 +1,9 @@
 //! `/workspaces/{id}`
 
-use control::{Ctx, Result, deployments, operations, workspaces};
+use control::{Ctx, Result, access, deployments, operations, workspaces};
 use domain::{
     Rejected,
-    access::PlatformAction,
+    access::{Decision, PlatformAction, TeamAction},
     deployment::{DeploymentQuery, DeploymentSummary},
     error::{Checks, FieldError},
     ids::WorkspaceId,
@@ -64,13 +64,16 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     running.retain(|deployment| deployment.workspace == id);
     let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && loaded.workspace.state != WorkspaceState::Deleting;
     let status = typed.status();
+    let team = loaded.workspace.team;
+    let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
+    let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
     Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
         let workspace = loaded.workspace.clone();
         let moving = view! { <Moving loaded/> };
         view! {
             <FormRejection typed=typed.clone()/>
             <Live source=format!("/live/workspaces/{id}")>{moving}</Live>
-            <Running running id=id.to_string()/>
+            <Running running deploy=may_deploy.then(|| format!("/deployments/new?workspace={id}"))/>
             {may_manage.then(|| view! { <Manage workspace typed/> })}
         }
     })
@@ -173,10 +176,15 @@ fn Moving(loaded: Loaded) -> impl IntoView {
 }
 
 #[component]
-fn Running(running: Vec<DeploymentSummary>, id: String) -> impl IntoView {
-    let deploy = format!("/deployments/new?workspace={id}");
+fn Running(
+    running: Vec<DeploymentSummary>,
+    /// Where the reader deploys into it, if they may.
+    deploy: Option<String>,
+) -> impl IntoView {
     if running.is_empty() {
-        return view! { <section class="card empty"><h2>"Nothing runs here yet"</h2><p>"Deploy a release of one of the team's models into it."</p><a class="button" href=deploy>"Deploy model"</a></section> }.into_any();
+        let text = if deploy.is_some() { "Deploy a release of one of the team's models into it." } else { "The team's deployers and owners deploy into it." };
+        let deploy = deploy.map(|to| view! { <a class="button" href=to>"Deploy model"</a> });
+        return view! { <section class="card empty"><h2>"Nothing runs here yet"</h2><p>{text}</p>{deploy}</section> }.into_any();
     }
     let rows = running
         .into_iter()
@@ -194,7 +202,7 @@ fn Running(running: Vec<DeploymentSummary>, id: String) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <section class="card"><header><h2>"Deployments"</h2><a class="small" href=deploy>"Deploy model"</a></header>
+        <section class="card"><header><h2>"Deployments"</h2>{deploy.map(|to| view! { <a class="small" href=to>"Deploy model"</a> })}</header>
             <Table label="Deployments in it">
                 <thead><tr><th scope="col">"Name"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Release"</th><th scope="col" class="n extra">"Replicas"</th><th scope="col">"Changed"</th></tr></thead>
                 <tbody>{rows}</tbody>

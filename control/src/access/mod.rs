@@ -215,6 +215,17 @@ pub async fn membership(conn: &mut PgConnection, actor: &Actor, team: TeamId) ->
     Ok(role)
 }
 
+/// Whether the actor may do this with the things of some team or other, as a member of it.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn may_somewhere(conn: &mut PgConnection, actor: &Actor, action: TeamAction) -> Result<bool> {
+    let may = |team, role| Rights { platform: None, ..actor.rights(team, role) }.on_team(action) == Decision::Allowed;
+    let Some(user) = actor.user_id() else { return Ok(actor.limit.is_some_and(|limit| may(limit.team, None))) };
+    let memberships = sqlx::query!(r#"select team_id as "team: TeamId", role as "role: TeamRole" from members where user_id = $1"#, user.0).fetch_all(conn).await?;
+    Ok(memberships.into_iter().any(|member| may(member.team, Some(member.role))))
+}
+
 /// Whoever started something, with the rights they have at this moment; none when they or their token are no longer good.
 ///
 /// # Errors
