@@ -23,6 +23,7 @@ use crate::{
         facts::{Fact, Facts},
         field::Once,
         list::Asked,
+        look_again::LookAgain,
         notice::{FailureNotice, FormRejection, Notice},
         status::Status,
         steps::OperationSteps,
@@ -85,6 +86,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
         let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
         view! {
             <FormRejection typed=typed.clone()/>
+            <LookAgain/>
             <Live source><Body loaded/></Live>
             {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation="detach" version=cluster.version typed note=note/> })}
         }

@@ -23,6 +23,7 @@ use crate::{
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
+        look_again::LookAgain,
         notice::FormRejection,
     },
     form::Typed,
@@ -92,6 +93,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
         let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
         view! {
             {(typed.operation() != "predict").then(|| view! { <FormRejection typed=typed.clone()/> })}
+            <LookAgain/>
             <Live source=format!("/live/deployments/{id}")>{head}</Live>
             <Rest loaded typed asked portal/>
         }

@@ -15,6 +15,7 @@ use crate::{
         facts::{Fact, Facts},
         field::Once,
         list::{Asked, Filter, NoMatch, Pager, Search, SortBy},
+        look_again::LookAgain,
         notice::{FailureNotice, FormRejection},
         status::Status,
         steps::OperationSteps,
@@ -128,7 +129,7 @@ pub async fn show(ctx: &Ctx, id: OperationId, typed: Typed) -> Result<Page> {
         let body = view! { <Body operation may_cancel/> };
         view! {
             <FormRejection typed/>
-            {if running { view! { <Live source=format!("/live/operations/{id}")>{body}</Live> }.into_any() } else { body.into_any() }}
+            {if running { view! { <LookAgain/><Live source=format!("/live/operations/{id}")>{body}</Live> }.into_any() } else { body.into_any() }}
         }
     })
     .status(status);

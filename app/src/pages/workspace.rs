@@ -18,6 +18,7 @@ use crate::{
         confirm::Confirm,
         facts::{Fact, Facts},
         field::{Once, Seen},
+        look_again::LookAgain,
         meter::Meter,
         notice::{FailureNotice, FormRejection},
         status::Status,
@@ -63,15 +64,16 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     // A team may have several workspaces on one cluster.
     running.retain(|deployment| deployment.workspace == id);
     let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && loaded.workspace.state != WorkspaceState::Deleting;
-    let status = typed.status();
     let team = loaded.workspace.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
+    let status = typed.status();
     Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
         let workspace = loaded.workspace.clone();
         let moving = view! { <Moving loaded/> };
         view! {
             <FormRejection typed=typed.clone()/>
+            <LookAgain/>
             <Live source=format!("/live/workspaces/{id}")>{moving}</Live>
             <Running running deploy=may_deploy.then(|| format!("/deployments/new?workspace={id}"))/>
             {may_manage.then(|| view! { <Manage workspace typed/> })}
