@@ -112,14 +112,17 @@ fn Body(loaded: Loaded) -> impl IntoView {
     let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
     let asks = lacks_access && !busy;
     view! {
-        <Head cluster=cluster.clone() may_manage/>
-        {(cluster.state != ClusterState::Connected && !busy).then(|| view! { <Trouble cluster=cluster.clone()/> })}
-        {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
-        {asks.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
-        <About cluster=cluster.clone()/>
-        <Picture nodes replicas total=cluster.nodes/>
-        {(!asks).then(|| view! { <Access cluster help may_manage busy open=false/> })}
-        <NodeList id nodes=listed query=asked/>
+        // By its id the stream finds it: parts of it have ids, too.
+        <div class="stack" id="cluster">
+            <Head cluster=cluster.clone() may_manage/>
+            {(cluster.state != ClusterState::Connected && !busy).then(|| view! { <Trouble cluster=cluster.clone()/> })}
+            {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
+            {asks.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
+            <About cluster=cluster.clone()/>
+            <Picture nodes replicas total=cluster.nodes/>
+            {(!asks).then(|| view! { <Access cluster help may_manage busy open=false/> })}
+            <NodeList id nodes=listed query=asked/>
+        </div>
     }
 }
 
