@@ -4,15 +4,18 @@ use control::{Ctx, Result, teams};
 use domain::{
     access::{Decision, PlatformAction, PlatformRole, TeamAction, TeamRole},
     ids::TeamId,
-    page::PageQuery,
-    team::Member,
+    page::{Direction, PageQuery},
+    team::{Member, Team},
 };
 use leptos::prelude::*;
 
 use crate::{
     components::{
+        empty::EmptyState,
         field::{Choice, Field, Once, Seen, TextField},
+        list::{Asked, NoMatch, Pager, Search, SortBy},
         notice::Rejection,
+        table::Table,
     },
     form::Typed,
     page::{Nav, Page},
@@ -26,45 +29,37 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
     let page = teams::list(ctx, &query).await?;
     let may_create = ctx.actor().check_platform(PlatformAction::Manage, "page").is_ok();
     let is_admin = ctx.actor().platform_role() == Some(PlatformRole::Admin);
+    let asked = Asked::new("/teams", &query);
     let status = typed.status();
     Ok(Page::new("Teams", Nav::Teams, move || {
-        let rows = page
-            .items
-            .iter()
-            .map(|team| {
-                view! {
-                    <tr>
-                        <td><a href=format!("/teams/{}", team.id)>{team.name.clone()}</a><br/><span class="small muted">{team.description.clone()}</span></td>
-                        <td>{team.your_role.map_or("", TeamRole::as_str)}</td>
-                        <td class="n">{team.members}</td>
-                        <td class="n">{team.models}</td>
-                        <td class="n">{team.deployments}</td>
-                    </tr>
-                }
-            })
-            .collect_view();
-        let table = if page.items.is_empty() && query.search.is_none() {
-            view! {
-                <section class="card"><div class="in">
-                    <h2>"You are in no team yet"</h2>
-                    <p class="muted">{if is_admin { "Teams own models, workspaces and deployments. Create the first one below." } else { "Teams own models and deployments. Ask an owner of your team, or a platform admin, to add you by your e-mail address." }}</p>
-                </div></section>
-            }
-            .into_any()
+        let empty = page.items.is_empty() && !asked.is_narrowed();
+        let table = if empty {
+            let (title, text) = match is_admin {
+                true => ("No team yet", "Teams own models, workspaces and deployments. Create the first one below."),
+                false => ("You are in no team yet", "Teams own models and deployments. Ask an owner of your team, or a platform admin, to add you by your e-mail address."),
+            };
+            view! { <EmptyState title text/> }.into_any()
         } else {
+            let rows = page.items.into_iter().map(|team| view! { <Row team/> }).collect_view();
+            let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
+            let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
             view! {
                 <section class="card">
-                    <form class="in row" role="search" method="get"><input class="grow" name="search" value=query.search.clone().unwrap_or_default() placeholder="Search by name" aria-label="Search"/><button>"Search"</button></form>
-                    <div class="scroll"><table>
-                        <thead><tr><th>"Name"</th><th>"You are"</th><th class="n">"Members"</th><th class="n">"Models"</th><th class="n">"Deployments"</th></tr></thead>
-                        <tbody>{rows}</tbody>
-                    </table></div>
+                    <Search asked=asked.clone() placeholder="Search by name or description"/>
+                    <Table label="Teams">
+                        <thead><tr>{name}<th scope="col">"You are"</th><th scope="col" class="n extra">"Members"</th><th scope="col" class="n extra">"Models"</th><th scope="col" class="n">"Deployments"</th></tr></thead>
+                        <tbody>{rows}{none}</tbody>
+                    </Table>
+                    <Pager asked next=page.next_page_token/>
                 </section>
             }
             .into_any()
         };
         view! {
-            <div class="head"><div><h1>"Teams"</h1></div></div>
+            <div class="head">
+                <div><h1>"Teams"</h1><p class="muted">"Who owns models and what runs."</p></div>
+                {(may_create && !empty).then(|| view! { <a class="button primary" href="#new">"New team"</a> })}
+            </div>
             {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
             {table}
             {may_create.then(|| view! {
@@ -79,6 +74,19 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
         }
     })
     .status(status))
+}
+
+#[component]
+fn Row(team: Team) -> impl IntoView {
+    view! {
+        <tr>
+            <td><a href=format!("/teams/{}", team.id)>{team.name}</a><br/><span class="small muted">{team.description}</span></td>
+            <td>{team.your_role.map_or("—", TeamRole::as_str)}</td>
+            <td class="n extra">{team.members}</td>
+            <td class="n extra">{team.models}</td>
+            <td class="n">{team.deployments}</td>
+        </tr>
+    }
 }
 
 /// One team: members and settings.
