@@ -55,6 +55,14 @@ export async function isGone(id) {
   await eventually("the deployment going away", async () => (await rest("GET", `/deployments/${id}`)).status === 404);
 }
 
+/** Deletes the deployment when the test is over, and waits until it is gone. */
+export function removeAfter(t, id) {
+  t.after(async () => {
+    await rest("DELETE", `/deployments/${id}`);
+    await isGone(id);
+  });
+}
+
 /** The release of a model with this tag; registered if it is not there. */
 export async function releaseOf(model, tag, { team = "forecasting", repository = `${team}/${model}`, size = "tiny", token } = {}) {
   const found = await rest("GET", `/models?team=${team}&search=${model}`, undefined, { token });

@@ -83,6 +83,23 @@ export async function screenshot(page, name) {
   await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true });
 }
 
+const WIDE = { width: 1280, height: 900 };
+const NARROW = { width: 400, height: 800 };
+
+/** Looks at the page as it is in light and dark, wide and narrow: pictures of each, nothing that axe finds, nothing that sticks out. */
+export async function look(page, name) {
+  for (const [colorScheme, viewport] of [["light", WIDE], ["dark", WIDE], ["dark", NARROW], ["light", NARROW]]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.setViewportSize(viewport);
+    const which = `${name}-${colorScheme}-${viewport.width}`;
+    await screenshot(page, which);
+    // Colours depend on the theme alone, what is there on the width.
+    if (viewport === WIDE || colorScheme === "light") await accessible(page, which);
+    if (viewport === NARROW) await fits(page, which);
+  }
+  await page.setViewportSize(WIDE);
+}
+
 /** Waits for something that the page shows by itself, or after loading it again when it runs no script. */
 export async function eventually(what, look, { timeout = 60_000, every = 500 } = {}) {
   const end = Date.now() + timeout;

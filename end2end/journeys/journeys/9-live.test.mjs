@@ -1,0 +1,96 @@
+// Pages that move by themselves: status and logs of every replica arrive, and stop when whoever watches may not any more.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { admin, close, eventually, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { releaseOf, removeAfter } from "../lib/deployments.mjs";
+import { join } from "../lib/people.mjs";
+
+after(close);
+
+const token = setting("SLIPWAY_DEPLOYER_TOKEN");
+const BODY = { inputs: [{ name: "features", datatype: "FP32", shape: [1, 4], data: [5.1, 3.5, 1.4, 0.2] }] };
+
+async function live(id, replicas) {
+  await eventually(`${replicas} replicas being live`, async () => {
+    const { body } = await rest("GET", `/deployments/${id}`, undefined, { token });
+    return body.state === "live" && body.ready_replicas === replicas;
+  });
+}
+
+async function change(id, body) {
+  const now = await rest("GET", `/deployments/${id}`, undefined, { token });
+  const changed = await rest("PATCH", `/deployments/${id}`, body, { token, headers: { "if-match": now.headers.get("etag") } });
+  assert.equal(changed.status, 202, JSON.stringify(changed.body));
+}
+
+test("status and logs of every replica stream in, until the role is taken away", async (t) => {
+  const release = await releaseOf("iris", "1", { token });
+  const workspace = (await rest("GET", "/workspaces?cluster=lab", undefined, { token })).body.items[0].id;
+  const team = (await rest("GET", "/teams?search=forecasting")).body.items[0].id;
+  const started = await rest("POST", "/deployments", { release: release.id, workspace, name: "journey-watched", size: "tiny" }, { token });
+  assert.equal(started.status, 202, JSON.stringify(started.body));
+  const id = started.body.object;
+  removeAfter(t, id);
+  await live(id, 1);
+
+  const watcher = await join(t, "wim", { team: "forecasting", role: "viewer" });
+  const status = watcher.page;
+  const logs = await watcher.context.newPage();
+  await status.goto(`/deployments/${id}`);
+  await logs.goto(`/deployments/${id}/logs`);
+  const replicas = async (page) => new Set(await page.getByRole("log").locator("p > span:first-child").evaluateAll((names) => names.map((name) => name.title)));
+  await eventually("the first replica's lines", async () => (await replicas(logs)).size === 1);
+
+  // From here on nobody loads a page again.
+  await status.evaluate(() => (globalThis.sameDocument = true));
+  const seen = new Set();
+  await change(id, { replicas: 2 });
+  await eventually("both replicas on the page", async () => {
+    seen.add((await status.locator("h1 .status").innerText()).trim());
+    return seen.has("Live") && (await status.locator("#standing").innerText()).includes("2 replicas") && (await status.locator("#place, .pod.ours").count()) >= 2;
+  });
+  await eventually("lines of both replicas", async () => (await replicas(logs)).size === 2);
+  assert.ok(await status.evaluate(() => globalThis.sameDocument), "the page was not loaded again");
+  await live(id, 2);
+
+  const lines = () => logs.getByRole("log").locator("p:not(.said)").count();
+  const ask = async () => assert.equal((await rest("POST", `/deployments/${id}/predict`, { body: BODY }, { token })).status, 200);
+  const before = await lines();
+  await ask();
+  await eventually("the line of a request", async () => (await lines()) > before, { timeout: 10_000 });
+
+  const taken = await rest("DELETE", `/teams/${team}/members/${watcher.id}`);
+  assert.equal(taken.status, 200, JSON.stringify(taken.body));
+  await status.getByRole("heading", { name: "It is gone" }).waitFor({ timeout: 20_000 });
+  await logs.locator("[role=log] .said").waitFor({ timeout: 45_000 });
+  const last = await lines();
+  const shown = await status.locator("main").innerText();
+  await ask();
+  await change(id, { replicas: 1 });
+  await live(id, 1);
+  assert.equal(await lines(), last, "no line comes after the role was taken away");
+  assert.equal(await status.locator("main").innerText(), shown, "and no status");
+  assert.equal((await status.goto(`/deployments/${id}`)).status(), 404);
+});
+
+test("a page in a hidden tab lets its stream go and takes it up again", async (t) => {
+  const { page, context } = await visitor();
+  t.after(() => context.close());
+  const streams = [];
+  page.on("request", (request) => request.url().includes("/live/") && streams.push(request));
+  const ended = new Set();
+  page.on("requestfailed", (request) => ended.add(request));
+  page.on("requestfinished", (request) => ended.add(request));
+  await signIn(page, ...admin());
+  await page.goto(`/deployments/${setting("SLIPWAY_DEPLOYMENT")}`);
+  await eventually("the stream", async () => streams.length === 1);
+  const turn = (state) =>
+    page.evaluate((to) => {
+      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => to });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  await turn("hidden");
+  await eventually("the stream ending", async () => ended.has(streams[0]));
+  await turn("visible");
+  await eventually("another stream", async () => streams.length === 2);
+});
