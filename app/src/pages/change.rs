@@ -12,6 +12,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use super::deploy::replica_count;
 use crate::{
     components::{
         facts::{Fact, Facts},
@@ -54,7 +55,7 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     let mut checks = Checks::new();
     let release = typed.filled("release").and_then(|text| checks.take("release", text.parse().map_err(|_| "Choose a release.".into())));
     let size = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
-    let replicas = checks.take("replicas", typed.text("replicas").trim().parse().map_err(|_| "Enter a whole number from 1 to 50.".into()));
+    let replicas = checks.take("replicas", replica_count(typed.text("replicas")));
     let environment = checks.take(variables::FIELD, variables::read(typed.text(variables::FIELD)).map_err(|rejected| rejected.message));
     checks.finish()?;
     Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })

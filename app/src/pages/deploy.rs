@@ -87,8 +87,8 @@ pub fn request(typed: &Typed) -> Result<NewDeployment, Rejected> {
     let release = checks.take("release", typed.text("release").parse().map_err(|_| "Choose a release.".into()));
     let workspace = checks.take("workspace", typed.text("workspace").parse().map_err(|_| "Choose a workspace.".into()));
     let size: Option<Size> = typed.filled("size").and_then(|size| checks.take("size", size.parse()));
-    let replicas = typed.filled("replicas").and_then(|text| checks.take("replicas", text.parse().map_err(|_| "Enter a whole number from 1 to 50.".into())));
-    // The operation says this too, but only of a request that can be read as a whole.
+    // The operation says this and the next, too, but only of a request that can be read as a whole.
+    let replicas = typed.filled("replicas").and_then(|text| checks.take("replicas", replica_count(text)));
     if let Some(name) = typed.filled("name") {
         checks.take("name", DeploymentName::parse(name));
     }
@@ -96,6 +96,12 @@ pub fn request(typed: &Typed) -> Result<NewDeployment, Rejected> {
     checks.finish()?;
     let ((release, workspace), environment) = release.zip(workspace).zip(environment).expect("a clean check has every field");
     Ok(NewDeployment { release, workspace, name: typed.filled("name").map(str::to_owned), size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
+}
+
+/// How many replicas were typed.
+pub(super) fn replica_count(text: &str) -> Result<i32, String> {
+    let count = text.trim().parse().ok().filter(|count| (1..=deployments::MAX_REPLICAS).contains(count));
+    count.ok_or_else(|| format!("Enter a whole number from 1 to {}.", deployments::MAX_REPLICAS))
 }
 
 /// Only what the reader may deploy, and into; or what to do first.
@@ -161,9 +167,7 @@ async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Deployment
         workspace: chosen.workspace.id,
         name: typed.filled("name").map(str::to_owned),
         size: Some(typed.filled("size").and_then(|size| size.parse().ok()).unwrap_or(chosen.release.size)),
-        replicas: typed
-            .filled("replicas")
-            .and_then(|text| text.parse().inspect_err(|_| wrong.push(bad("The number of replicas needs a change", "Enter a whole number from 1 to 50.".into()))).ok()),
+        replicas: typed.filled("replicas").and_then(|text| replica_count(text).map_err(|why| wrong.push(bad("The number of replicas needs a change", why))).ok()),
         environment: variables::read(typed.text(variables::FIELD)).unwrap_or_else(|rejected| {
             wrong.push(bad("A variable needs a change", rejected.message));
             Vec::new()

@@ -22,6 +22,8 @@ mod subject;
 mod tests;
 mod write;
 
+pub use spec::MAX_REPLICAS;
+
 use domain::{
     Code, Rejected, Timestamp,
     access::TeamAction,
