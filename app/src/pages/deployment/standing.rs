@@ -1,16 +1,20 @@
 //! How it stands, what went wrong, how the rollout goes.
 
+use std::time::Duration;
+
 use control::clock;
 use domain::{
+    Timestamp,
     deployment::{Deployment, DeploymentState, Revision},
     operation::{Operation, OperationState},
+    state::Tone,
 };
 use leptos::prelude::*;
 
 use super::May;
 use crate::{
     components::{
-        notice::FailureNotice,
+        notice::{FailureNotice, Notice},
         status::Status,
         steps::OperationSteps,
         when::{Ago, took},
@@ -18,11 +22,14 @@ use crate::{
     pages::deployments::standing,
 };
 
+/// A cluster that answers says so about once a minute; what was seen longer ago may be over.
+const FRESH: Duration = Duration::from_secs(120);
+
 /// Name, status, what may be done; why it failed.
 #[component]
 pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, may: May) -> impl IntoView {
     let summary = deployment.summary.clone();
-    let id = summary.id;
+    let (id, seen) = (summary.id, deployment.synced_at);
     let word = match (summary.state, serving(&deployment)) {
         (DeploymentState::Failed, _) => format!("Revision {} failed", summary.revision),
         _ => standing(&summary),
@@ -52,9 +59,22 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
                 </div>
             </div>
+            {seen.map(|at| view! { <Stale at cluster=summary.cluster_name.clone()/> })}
             <Trouble deployment operation may/>
         </div>
     }
+}
+
+/// Says so when the cluster has been silent for too long to trust what is shown.
+#[component]
+fn Stale(at: Timestamp, cluster: String) -> impl IntoView {
+    (clock::now().since(at) > FRESH).then(|| {
+        view! {
+            <Notice tone=Tone::Warn title=format!("{cluster} does not answer")>
+                <p>"Last seen "<Ago at/>": this is how it stood then. What runs there goes on, and changes wait."</p>
+            </Notice>
+        }
+    })
 }
 
 fn replicas(count: i32) -> String {
@@ -111,4 +131,17 @@ pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
         }
     });
     view! { <div id="rollout">{card}</div> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::draw_part;
+
+    #[test]
+    fn what_was_seen_long_ago_is_said_to_be_old() {
+        let seen = |ago: Duration| draw_part(move || view! { <Stale at=Timestamp(clock::now().0 - ago) cluster="lab".into()/> });
+        assert!(!seen(FRESH / 2).contains("does not answer"));
+        assert!(seen(FRESH * 2).contains("lab does not answer"));
+    }
 }
