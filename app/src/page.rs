@@ -25,6 +25,7 @@ pub enum Nav {
     Users,
     Operations,
     Audit,
+    Reference,
     Profile,
     /// Outside: sign-in, one-time links, errors.
     None,

@@ -16,6 +16,7 @@ pub mod model;
 pub mod models;
 pub mod operations;
 pub mod profile;
+pub mod reference;
 pub mod register;
 pub mod release;
 pub mod sign_in;

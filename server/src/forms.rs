@@ -11,6 +11,7 @@ pub mod models;
 pub mod operations;
 pub mod posted;
 pub mod profile;
+pub mod reference;
 pub mod shown;
 pub mod sign_in;
 pub mod team_tokens;

@@ -93,6 +93,7 @@ pub fn pages() -> Router<AppState> {
         .route("/operations", get(forms::operations::list))
         .route("/operations/{id}", get(forms::operations::show).post(forms::operations::post))
         .route("/audit", get(forms::audit::list))
+        .route("/reference", get(forms::reference::show))
         .route("/live/deployments/{id}", get(forms::deployments::live))
         .route("/live/operations/{id}", get(forms::operations::live))
         .route("/links/{secret}", get(forms::links::show).post(forms::links::redeem))

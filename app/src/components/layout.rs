@@ -32,6 +32,8 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
                     <p>"Record"</p>
                     {link("/operations", "Operations", Nav::Operations)}
                     {link("/audit", "Audit", Nav::Audit)}
+                    <p>"Automation"</p>
+                    {link("/reference", "API", Nav::Reference)}
                 </nav>
                 <div class="who">
                     <a href="/profile" aria-current=(nav == Nav::Profile).then_some("page")>{actor.name().to_owned()}</a>

@@ -41,6 +41,7 @@ const PAGES: &[(&str, &str, Need)] = &[
     ("/operations/{id}", "/operations/{operation}", Need::See),
     ("/live/operations/{id}", "/live/operations/{operation}", Need::See),
     ("/audit", "/audit", Need::SignIn),
+    ("/reference", "/reference", Need::SignIn),
     ("/teams/{id}/tokens", "/teams/{team}/tokens", Need::ManageTokens),
     ("/accounts", "/accounts", Need::PlatformSee),
     ("/accounts/{id}", "/accounts/{account}", Need::PlatformSee),
