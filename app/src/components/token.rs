@@ -26,7 +26,7 @@ pub fn NewSecret(created: CreatedToken) -> impl IntoView {
         <Notice tone=Tone::Good title=format!("The token {} is ready", created.token.name)>
             <p>{words}</p>
             <CopyBlock id="token-secret" label="The token" text=created.secret/>
-            <p class="small">"Send it as "<code>"Authorization: Bearer …"</code>". "<a href="/api/v1/docs">"What the API can do"</a></p>
+            <p class="small">"Send it as "<code>"Authorization: Bearer …"</code>". "<a href="/reference">"What the API can do"</a></p>
         </Notice>
     }
 }
@@ -42,7 +42,7 @@ pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>) -> impl In
     view! {
         <Search asked=asked.clone() placeholder="Search by name or first letters"/>
         <Table label="Tokens">
-            <thead><tr>{name}<th scope="col">"May do"</th>{ends}{made}<th scope="col"><span class="hidden">"What can be done"</span></th></tr></thead>
+            <thead><tr>{name}<th scope="col" class="extra">"May do"</th>{ends}{made}<th scope="col"><span class="hidden">"What can be done"</span></th></tr></thead>
             <tbody>{rows}{none}</tbody>
         </Table>
         <Pager asked next/>
@@ -64,8 +64,8 @@ fn Row(token: Token) -> impl IntoView {
     let ends = if over { view! { <Status tone=Tone::Idle word="Expired"/> }.into_any() } else { view! { <Day at=token.expires_at/> }.into_any() };
     view! {
         <tr>
-            <td>{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span></td>
-            <td>{may}</td>
+            <td>{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span><span class="instead small muted">{may.clone()}</span></td>
+            <td class="extra">{may}</td>
             <td>{ends}</td>
             <td class="extra"><Ago at=token.created_at/>" by "{token.created_by}</td>
             <td class="act"><form method="post"><Once/><input type="hidden" name="token" value=token.id.to_string()/>

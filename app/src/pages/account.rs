@@ -127,7 +127,7 @@ fn Checks(account: Account) -> impl IntoView {
         view! {
             <section class="card" id="checks"><header><h2>"What Slipway may do"</h2></header>
                 <p class="in small muted">"Reads were tried, in every region. Writes were put to IAM's policy simulator; nothing was changed."</p>
-                <Table label="What Slipway may do"><thead><tr><th scope="col">"What for"</th><th scope="col">"Action"</th><th scope="col">"Verdict"</th></tr></thead><tbody>{rows}</tbody></Table>
+                <Table label="What Slipway may do"><thead><tr><th scope="col">"What for"</th><th scope="col" class="extra">"Action"</th><th scope="col">"Verdict"</th></tr></thead><tbody>{rows}</tbody></Table>
             </section>
         }
     })
@@ -142,8 +142,8 @@ fn CheckRow(check: AccountCheck) -> impl IntoView {
     };
     view! {
         <tr class="top">
-            <td>{check.purpose}{check.detail.map(|text| view! { <Raw title="What AWS said" text/> })}</td>
-            <td><code>{check.action}</code></td>
+            <td>{check.purpose}<code class="instead">{check.action.clone()}</code>{check.detail.map(|text| view! { <Raw title="What AWS said" text/> })}</td>
+            <td class="extra"><code>{check.action}</code></td>
             <td><Status tone word/></td>
         </tr>
     }

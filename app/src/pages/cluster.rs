@@ -132,9 +132,8 @@ fn Head(cluster: Cluster, may_manage: bool) -> impl IntoView {
         <div class="head">
             <div>
                 <div class="crumbs"><a href="/clusters">"Clusters"</a></div>
-                <h1>{cluster.name}</h1>
-                <p class="row"><Status tone=cluster.state.tone() word=cluster.state.title()/>
-                    <span class="muted small">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</span></p>
+                <h1>{cluster.name}<Status tone=cluster.state.tone() word=cluster.state.title()/></h1>
+                <p class="muted">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</p>
             </div>
             {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value="check">"Look now"</button></form> })}
         </div>

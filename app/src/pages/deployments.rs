@@ -29,9 +29,13 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
     let asked = Asked::new("/deployments", &query);
     Ok(Page::new("Deployments", Nav::Deployments, move || {
         if page.items.is_empty() && !asked.is_narrowed() {
+            let text = match may_deploy {
+                true => "Deployments are models that are running. Register a release of a model, then deploy it.",
+                false => "Deployments are models that are running. What your teams deploy is seen here.",
+            };
             return view! {
                 <div class="head"><div><h1>"Deployments"</h1></div></div>
-                <EmptyState title="No deployments yet" text="Deployments are models that are running. Register a release of a model, then deploy it.">
+                <EmptyState title="No deployments yet" text>
                     {may_deploy.then(|| view! { <a class="button primary" href="/deployments/new">"Deploy your first model"</a> })}
                 </EmptyState>
             }

@@ -110,7 +110,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
             </div>
             {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
             <section class="card"><header><h2>"Members"</h2></header>
-                <div class="scroll"><table><thead><tr><th>"Name"</th><th>"Role"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></table></div>
+                <Table label="Members"><thead><tr><th scope="col">"Name"</th><th scope="col">"Role"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table>
             </section>
             {may_manage.then(|| view! {
                 <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post">
@@ -144,7 +144,7 @@ fn MemberRow(member: Member, may_manage: bool, version: i64) -> impl IntoView {
         <tr>
             <td>{member.name.clone()}<br/><span class="small muted">{member.email}</span></td>
             <td>{member.role.as_str()}</td>
-            <td>{may_manage.then(|| view! {
+            <td class="act">{may_manage.then(|| view! {
                 <form method="post"><Once/><Seen version/><input type="hidden" name="user" value=member.user.to_string()/>
                 <button class="quiet" name="do" value="remove_member" aria-label=format!("Remove {}", member.name)>"Remove"</button></form>
             })}</td>

@@ -96,8 +96,8 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
     let (tone, word) = standing(&pod);
     let older = (pod.revision != wanted).then(|| view! { " "<span class="tag">{format!("revision {}", pod.revision)}</span> });
     let place = match (&pod.node, &pod.zone) {
-        (Some(node), Some(zone)) => view! { <span title=node.clone()>{short_name(node)}</span><br/><span class="small muted">{zone.clone()}</span> }.into_any(),
-        (Some(node), None) => view! { <span title=node.clone()>{short_name(node)}</span> }.into_any(),
+        (Some(node), Some(zone)) => view! { <span class="whole" title=node.clone()>{short_name(node)}</span><br/><span class="small muted">{zone.clone()}</span> }.into_any(),
+        (Some(node), None) => view! { <span class="whole" title=node.clone()>{short_name(node)}</span> }.into_any(),
         (None, _) => view! { <span class="muted">"none yet"</span> }.into_any(),
     };
     let message = pod.message.filter(|_| !pod.ready).map(|message| view! { <br/><span class="small muted">{message}</span> });
