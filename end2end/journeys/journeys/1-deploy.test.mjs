@@ -2,18 +2,19 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { accessible, admin, close, deployer, eventually, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
-import { choose, deploy, isGone, predict, releaseOf, remove, standsAs } from "../lib/deployments.mjs";
+import { choose, deploy, isGone, predict, releaseOf, remove, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
 
-test("from the button to a prediction, a change, a rollback and the end", async () => {
+test("from the button to a prediction, a change, a rollback and the end", async (t) => {
   const token = setting("SLIPWAY_DEPLOYER_TOKEN");
-  const first = await releaseOf("iris", "1", { token });
-  const second = await releaseOf("iris", "2", { token });
+  const first = await releaseOf(t, "iris", "1", { token });
+  const second = await releaseOf(t, "iris", "2", { token });
   const { context, page, complaints } = await visitor();
   await signIn(page, ...deployer());
   await page.getByRole("link", { name: /Deploy model/ }).first().click();
   const id = await deploy(page, { release: `iris ${first.number} `, name: "journey-main" });
+  removeAfter(t, id);
 
   await standsAs(page, "Live");
   const steps = page.locator("#rollout, section:has(h2:text('Rollout'))").first();

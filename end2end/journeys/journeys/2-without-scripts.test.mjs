@@ -1,17 +1,17 @@
 // The same without JavaScript: every step is a page and a form.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, deployer, eventually, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, deployer, eventually, later, setting, signIn, visitor } from "../lib/portal.mjs";
 import { choose, deploy, isGone, predict, releaseOf, remove, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
 
 test("a browser without JavaScript deploys, asks, changes, rolls back and deletes", async (t) => {
   const token = setting("SLIPWAY_DEPLOYER_TOKEN");
-  const first = await releaseOf("iris", "1", { token });
-  const second = await releaseOf("iris", "2", { token });
+  const first = await releaseOf(t, "iris", "1", { token });
+  const second = await releaseOf(t, "iris", "2", { token });
   const { context, page } = await visitor({ javaScript: false });
-  t.after(() => context.close());
+  later(t, () => context.close());
   await signIn(page, ...admin());
 
   // Before the button: the form is sent to be looked at, and comes back as it was, with what would be made.
@@ -72,7 +72,7 @@ test("a browser without JavaScript deploys, asks, changes, rolls back and delete
 
 test("what was typed comes back beside what is wrong with it", async (t) => {
   const { context, page } = await visitor({ javaScript: false });
-  t.after(() => context.close());
+  later(t, () => context.close());
   await signIn(page, ...deployer());
   await page.goto("/deployments/new");
   await page.getByLabel("Name").fill("Iris Main");

@@ -1,8 +1,8 @@
 // People: each role is invited, signs up by its link, and finds the buttons and pages that are its own; passwords and tokens.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, admin, close, rest, setting, signIn, url, visitor } from "../lib/portal.mjs";
-import { isGone, releaseOf } from "../lib/deployments.mjs";
+import { admin, close, later, look, rest, setting, signIn, url, visitor } from "../lib/portal.mjs";
+import { releaseOf, removeAfter } from "../lib/deployments.mjs";
 import { address, join, shutOut, signUp } from "../lib/people.mjs";
 
 const deployment = `/deployments/${setting("SLIPWAY_DEPLOYMENT")}`;
@@ -11,20 +11,23 @@ let workspace;
 /** A deployment of another team. */
 let theirs;
 
+/** What the whole file makes is undone after all of its tests. */
+const file = { after: (undo) => (file.over = undo) };
+
 before(async () => {
   team = (await rest("GET", "/teams?search=forecasting")).body.items[0].id;
   workspace = (await rest("GET", "/workspaces?cluster=lab")).body.items[0].id;
-  const release = await releaseOf("diabetes", "1", { team: "growth" });
+  const release = await releaseOf(file, "diabetes", "1", { team: "growth" });
   const place = (await rest("GET", "/workspaces?team=growth&cluster=fleet")).body.items[0].id;
   const started = await rest("POST", "/deployments", { release: release.id, workspace: place, name: "journey-theirs", size: "tiny" });
   assert.equal(started.status, 202, JSON.stringify(started.body));
   theirs = started.body.object;
+  removeAfter(file, theirs);
 });
 
 after(async () => {
-  await rest("DELETE", `/deployments/${theirs}`);
-  await isGone(theirs);
   await close();
+  await file.over();
 });
 
 const button = (page, name) => page.getByRole("button", { name });
@@ -152,23 +155,23 @@ async function personalToken(page, name) {
 
 test("an invitation works once, and the page says so plainly", async (t) => {
   const email = address("bo");
-  t.after(() => shutOut(email));
+  later(t, () => shutOut(email));
   const host = await visitor();
   const guest = await visitor();
   const again = await visitor();
-  for (const one of [host, guest, again]) t.after(() => one.context.close());
+  for (const one of [host, guest, again]) later(t, () => one.context.close());
   await signIn(host.page, ...admin());
   await host.page.goto("/users");
   const invite = host.page.locator("#invite");
   await invite.getByLabel("E-mail address").fill(email);
   await button(invite, "Make an invitation").click();
   const link = (await host.page.locator("#invitation-link").innerText()).match(/http\S+/)[0];
-  await accessible(host.page, "users with an invitation");
+  await look(host.page, "users-invitation");
   await host.page.goto("/users");
   assert.equal(await host.page.locator("#invitation-link").count(), 0, "the link is shown once");
 
   await guest.page.goto(link);
-  await accessible(guest.page, "an invitation");
+  await look(guest.page, "invitation");
   await signUp(guest.page, link, { name: "Bo Berg", password: "a few quiet words" });
   await guest.page.goto("/");
   assert.match(await guest.page.locator("main").innerText(), /You are in no team yet/, "whoever has no team is told how to get one");
@@ -176,14 +179,14 @@ test("an invitation works once, and the page says so plainly", async (t) => {
   const used = await again.page.goto(link);
   assert.equal(used.status(), 404);
   assert.match(await again.page.locator("main").innerText(), /This link does not work any more: it was used, has expired or was withdrawn\. Ask whoever gave it to you for a new one\./);
-  await accessible(again.page, "a link that was used");
+  await look(again.page, "invitation-used");
 });
 
 test("a password change ends other sessions and holds", async (t) => {
   const one = await join(t, "paul");
   const { page, email, password } = one;
   const other = await visitor();
-  t.after(() => other.context.close());
+  later(t, () => other.context.close());
   await signIn(other.page, email, password);
   await page.goto("/profile");
   const change = async (present, next, repeated) => {
@@ -209,7 +212,7 @@ test("a token is shown once, works, and stops when it is revoked", async (t) => 
   const { page } = await join(t, "tina", { team: "forecasting", role: "viewer" });
   const token = await personalToken(page, "from a script");
   assert.match(token, /^\S{20,}$/);
-  await accessible(page, "a new token");
+  await look(page, "profile-new-token");
   const seen = await rest("GET", "/deployments", undefined, { token });
   assert.equal(seen.status, 200);
   assert.ok(seen.body.items.every((item) => item.team_name === "forecasting"), "the token sees what its maker sees");

@@ -1,44 +1,65 @@
 // Models that do not come up: each ends in a plain sentence with a cause, and what served before goes on serving.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { accessible, close, deployer, eventually, rest, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
-import { isGone, releaseOf } from "../lib/deployments.mjs";
+import { close, deployer, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { predict, releaseOf, removeAfter } from "../lib/deployments.mjs";
 
 after(close);
 
-async function failing(tag, sentence) {
-  const token = setting("SLIPWAY_DEPLOYER_TOKEN");
-  const release = await releaseOf("faulty", tag, { token });
-  const workspace = (await rest("GET", "/workspaces?cluster=lab", undefined, { token })).body.items[0].id;
-  const name = `journey-${tag}`;
-  const started = await rest("POST", "/deployments", { release: release.id, workspace, name, size: "tiny" }, { token });
-  assert.equal(started.status, 202, JSON.stringify(started.body));
-  const operation = await eventually(
-    `${tag} failing`,
+const token = setting("SLIPWAY_DEPLOYER_TOKEN");
+
+/** Waits until the operation failed, with a cause that fits, and looks at the deployment's page. */
+async function fails(t, operation, sentence, name) {
+  const failed = await eventually(
+    `${name} failing`,
     async () => {
-      const { body } = await rest("GET", `/operations/${started.body.operation}`, undefined, { token });
+      const { body } = await rest("GET", `/operations/${operation}`, undefined, { token });
       assert.notEqual(body.state, "succeeded");
       return body.state === "failed" && body;
     },
-    { timeout: 240_000 },
+    { timeout: 120_000 },
   );
-  assert.match(operation.failure.cause, sentence);
-  assert.ok(operation.failure.next, "a failure says what to do next");
+  assert.match(failed.failure.cause, sentence);
+  assert.ok(failed.failure.next, "a failure says what to do next");
   const { context, page } = await visitor();
+  later(t, () => context.close());
   await signIn(page, ...deployer());
-  await page.goto(`/deployments/${operation.object_id}`);
+  await page.goto(`/deployments/${failed.object_id}`);
   assert.match(await page.locator("main").innerText(), sentence);
-  await accessible(page, `a deployment that failed by ${tag}`);
-  await screenshot(page, `failed-${tag}`);
-  await context.close();
-  await rest("DELETE", `/deployments/${operation.object_id}`);
-  await isGone(operation.object_id);
-  return operation;
+  await look(page, name);
+  return { failure: failed.failure, page };
 }
 
-test("a model that crashes at start leaves its last words", async () => {
-  const operation = await failing("crash", /crash|exit|stopp/i);
-  assert.ok(operation.failure.raw, "the container's last words are one click away");
+async function start(t, release, name) {
+  const workspace = (await rest("GET", "/workspaces?cluster=lab", undefined, { token })).body.items[0].id;
+  const started = await rest("POST", "/deployments", { release: release.id, workspace, name, size: "tiny" }, { token });
+  assert.equal(started.status, 202, JSON.stringify(started.body));
+  removeAfter(t, started.body.object);
+  return started.body;
+}
+
+test("a model that crashes at start leaves its last words", async (t) => {
+  const started = await start(t, await releaseOf(t, "faulty", "crash", { token }), "journey-crash");
+  const { failure, page } = await fails(t, started.operation, /crash|exit|stopp/i, "failed-crash");
+  assert.ok(failure.raw, "the container's last words are one click away");
+  assert.match(await page.locator("#last-words").innerText(), /cannot read the model/);
 });
 
-test("a model that runs out of memory says so", () => failing("oom", /memory/i));
+test("a model that runs out of memory says so", async (t) => {
+  const started = await start(t, await releaseOf(t, "faulty", "oom", { token }), "journey-oom");
+  await fails(t, started.operation, /memory/i, "failed-oom");
+});
+
+test("what served before a change that fails goes on serving", async (t) => {
+  const good = await releaseOf(t, "mixed", "1", { repository: "forecasting/iris", token });
+  const bad = await releaseOf(t, "mixed", "crash", { repository: "forecasting/faulty", token });
+  const { object } = await start(t, good, "journey-mixed");
+  await eventually("revision 1 being live", async () => (await rest("GET", `/deployments/${object}`, undefined, { token })).body.state === "live");
+  const now = await rest("GET", `/deployments/${object}`, undefined, { token });
+  const changed = await rest("PATCH", `/deployments/${object}`, { release: bad.id }, { token, headers: { "if-match": now.headers.get("etag") } });
+  assert.equal(changed.status, 202, JSON.stringify(changed.body));
+  const { page } = await fails(t, changed.body.operation, /crash|exit|stopp/i, "failed-change");
+  assert.match(await page.locator("#standing").innerText(), /Revision 1 still serves: 1 replica is live\./);
+  assert.match(await predict(page), /setosa|versicolor|virginica/);
+  assert.match(await page.locator("#try").innerText(), /revision 1 answered/);
+});

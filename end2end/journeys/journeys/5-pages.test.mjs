@@ -1,7 +1,7 @@
 // Every page in every state: full, empty, wrong, on its way. Light and dark, wide and narrow, without a violation that axe finds and without anything sticking out.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, deployer, eventually, fits, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, deployer, eventually, fits, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { releaseOf, removeAfter } from "../lib/deployments.mjs";
 import { join } from "../lib/people.mjs";
 import { fault } from "../lib/sandbox.mjs";
@@ -22,14 +22,14 @@ async function open(t, page, name, address, status = 200) {
 /** A browser with somebody signed in, closed after the test. */
 async function signedIn(t, who) {
   const { context, page } = await visitor();
-  t.after(() => context.close());
+  later(t, () => context.close());
   await signIn(page, ...who);
   return page;
 }
 
 test("every page, full", async (t) => {
   const outside = await visitor();
-  t.after(() => outside.context.close());
+  later(t, () => outside.context.close());
   await open(t, outside.page, "sign-in", "/sign-in");
   const page = await signedIn(t, admin());
   const deployment = setting("SLIPWAY_DEPLOYMENT");
@@ -68,10 +68,20 @@ test("every page, full", async (t) => {
   }
 });
 
-test("the API reference", async (t) => {
-  const page = await signedIn(t, admin());
-  await page.goto("/api/v1/docs");
-  await page.getByText("create_deployment").first().waitFor();
+test("the API reference tells of every operation, and what it takes", async (t) => {
+  const page = await signedIn(t, deployer());
+  await page.goto("/profile");
+  await page.getByRole("link", { name: "API", exact: true }).click();
+  const document = (await rest("GET", "/openapi.json")).body;
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const line = await page.locator(`details:has(> #${operation.operationId}) > summary`).innerText();
+      assert.ok(line.includes(method.toUpperCase()) && line.includes(path), `${operation.operationId} is shown as ${line}`);
+    }
+  }
+  await page.locator("details:has(> #change_deployment) > summary").click();
+  await page.locator("#change_deployment").getByRole("link", { name: "DeploymentChange" }).click();
+  await page.locator("#shape-DeploymentChange").getByText("replicas").waitFor();
   await look(page, "api-reference");
 });
 
@@ -125,7 +135,7 @@ test("a cluster that is down says so, and comes back by itself", async (t) => {
 
 test("what is on its way shows how far it is", async (t) => {
   const token = setting("SLIPWAY_DEPLOYER_TOKEN");
-  const release = await releaseOf("iris", "slow", { token });
+  const release = await releaseOf(t, "iris", "slow", { token });
   const workspace = await first("/workspaces?cluster=lab");
   const started = await rest("POST", "/deployments", { release: release.id, workspace, name: "journey-slow", size: "tiny" }, { token });
   assert.equal(started.status, 202, JSON.stringify(started.body));
@@ -141,7 +151,7 @@ test("what is on its way shows how far it is", async (t) => {
 
 test("a data scientist's pages hold what is theirs, also in 320 px", async (t) => {
   const { context, page } = await visitor({ width: 320 });
-  t.after(() => context.close());
+  later(t, () => context.close());
   await signIn(page, ...deployer());
   for (const address of ["/", "/deployments", "/deployments/new", `/deployments/${setting("SLIPWAY_DEPLOYMENT")}`, "/models", "/workspaces", "/teams", "/operations", "/audit", "/profile"]) {
     assert.equal((await page.goto(address)).status(), 200, address);

@@ -1,7 +1,7 @@
 // A cluster that EKS has and nobody attached: an admin finds it, lets Slipway in by one click, looks at it, and detaches it again.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { accessible, admin, close, eventually, rest, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { breakGlass, cluster } from "../lib/sandbox.mjs";
 
 after(close);
@@ -21,8 +21,8 @@ const fact = (page, term) => page.locator("dt", { hasText: new RegExp(`^${term}$
 test("a cluster is attached, set up by one click, seen live, and detached untouched", async (t) => {
   await cluster(t, NAME, { version: "1.34", nodes: 3, type: "m5.xlarge" });
   const { context, page, complaints } = await visitor();
-  t.after(() => context.close());
-  t.after(async () => {
+  later(t, () => context.close());
+  later(t, async () => {
     const left = (await rest("GET", `/clusters?search=${NAME}`)).body.items.find((item) => item.name === NAME);
     if (left) await rest("DELETE", `/clusters/${left.id}`);
   });
@@ -37,8 +37,7 @@ test("a cluster is attached, set up by one click, seen live, and detached untouc
 
   // The page moves on by itself, from looking to what it lacks.
   await page.getByRole("heading", { name: "Slipway needs access" }).waitFor();
-  await accessible(page, "a cluster that lets nobody in");
-  await screenshot(page, "cluster-needs-access");
+  await look(page, "cluster-needs-access");
   const principal = await fact(page, "IAM principal");
   assert.match(principal, /^arn:aws:iam::\d{12}:role\/slipway$/);
   const commands = await page.locator("#access-commands").innerText();
@@ -57,7 +56,7 @@ test("a cluster is attached, set up by one click, seen live, and detached untouc
   assert.deepEqual(await ours(get), [], "attaching touches nothing in the cluster");
 
   await page.getByRole("button", { name: "Set up access" }).click();
-  await page.locator("h1 + p").getByText("Connected", { exact: true }).waitFor();
+  await page.getByRole("heading", { level: 1, name: `${NAME} Connected` }).waitFor();
   const entry = (await (await fetch(`${setting("AWS_ENDPOINT_URL")}/_sandbox/eks/${NAME}/access`)).json());
   assert.doesNotMatch(JSON.stringify(entry.accessEntries?.filter((one) => one.principalArn === principal) ?? entry), /slipway"[^}]*AmazonEKSClusterAdminPolicy/, "the admin policy is taken back");
 
@@ -71,8 +70,7 @@ test("a cluster is attached, set up by one click, seen live, and detached untouc
   assert.equal(await page.locator(".zone").count(), 3);
   assert.equal(await page.locator(".node").count(), 3);
   assert.equal(await page.getByRole("region", { name: "Nodes" }).getByRole("row").count(), 4, "a head and three nodes");
-  await accessible(page, "a cluster that was attached");
-  await screenshot(page, "cluster-attached");
+  await look(page, "cluster-attached");
 
   const before = await ours(get);
   assert.ok(before.length > 0, "set-up left Slipway's roles");

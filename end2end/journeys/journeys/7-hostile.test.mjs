@@ -1,8 +1,8 @@
 // Hostile text in every field of every form that a page has: it comes back as it was typed or is kept and shown as text, and is never run.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { close, eventually, rest, screenshot, url, visitor } from "../lib/portal.mjs";
-import { isGone, releaseOf } from "../lib/deployments.mjs";
+import { close, eventually, later, rest, screenshot, url, visitor } from "../lib/portal.mjs";
+import { releaseOf, removeAfter } from "../lib/deployments.mjs";
 import { TYPED, crawl, forms, named, pattern } from "../lib/forms.mjs";
 import { address, join } from "../lib/people.mjs";
 
@@ -117,19 +117,12 @@ async function attack(page, complaints, where, form, text) {
 
 /** A deployment with two revisions on simulated nodes, of a model of its own, in the team growth. */
 async function own(t) {
-  const release = await releaseOf("hostile", "1", { team: "growth", repository: "growth/diabetes" });
+  const release = await releaseOf(t, "hostile", "1", { team: "growth", repository: "growth/diabetes" });
   const workspace = (await rest("GET", "/workspaces?team=growth&cluster=fleet")).body.items[0].id;
   const started = await rest("POST", "/deployments", { release: release.id, workspace, name: "journey-hostile", size: "tiny" });
   assert.equal(started.status, 202, JSON.stringify(started.body));
   const deployment = started.body.object;
-  t.after(async () => {
-    await rest("DELETE", `/deployments/${deployment}`);
-    await isGone(deployment);
-    for (const what of [`/releases/${release.id}`, `/models/${release.model}`]) {
-      const gone = await rest("DELETE", what);
-      assert.equal(gone.status, 204, `${what}: ${JSON.stringify(gone.body)}`);
-    }
-  });
+  removeAfter(t, deployment);
   const live = () => eventually("journey-hostile being live", async () => (await rest("GET", `/deployments/${deployment}`)).body.state === "live");
   await live();
   const now = await rest("GET", `/deployments/${deployment}`);
@@ -144,7 +137,7 @@ test("what is typed into any form stays text", async (t) => {
   const things = await own(t);
   const { page, complaints, email, id: user } = await join(t, "hanna", { platform: "admin", team: "growth", role: "owner" });
   const other = await join(t, "ulla");
-  t.after(async () => {
+  later(t, async () => {
     const now = (await rest("GET", `/teams/${growth.id}`)).body;
     await rest("PATCH", `/teams/${growth.id}`, { description: growth.description }, { headers: { "if-match": `"${now.version}"` } });
     for (const token of (await rest("GET", `/teams/${growth.id}/tokens`)).body.items) await rest("DELETE", `/tokens/${token.id}`);
@@ -192,12 +185,12 @@ test("what is typed into any form stays text", async (t) => {
 test("what is typed before signing in stays text", async (t) => {
   const invited = await rest("POST", "/invitations", { email: address("nobody") });
   assert.equal(invited.status, 201, JSON.stringify(invited.body));
-  t.after(async () => {
+  later(t, async () => {
     const open = (await rest("GET", "/invitations")).body.items.find((one) => one.email === invited.body.email);
     await rest("DELETE", `/invitations/${open.id}`);
   });
   const { context, page, complaints } = await visitor();
-  t.after(() => context.close());
+  later(t, () => context.close());
   for (const where of ["/sign-in", new URL(invited.body.url, url).pathname]) {
     for (const text of [HOSTILE, LONG]) {
       await page.goto(where);

@@ -1,7 +1,7 @@
 // With the keyboard alone: from signing in to deleting what was deployed.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, setting, visitor } from "../lib/portal.mjs";
+import { admin, close, later, setting, visitor } from "../lib/portal.mjs";
 import { isGone, releaseOf, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
@@ -33,9 +33,9 @@ async function tabTo(page, locator) {
 const focused = (page) => page.evaluate(() => ({ id: document.activeElement.id, words: document.activeElement.textContent.trim() }));
 
 test("the keyboard is enough to sign in, deploy, ask and delete", async (t) => {
-  const release = await releaseOf("iris", "1", { token: setting("SLIPWAY_DEPLOYER_TOKEN") });
+  const release = await releaseOf(t, "iris", "1", { token: setting("SLIPWAY_DEPLOYER_TOKEN") });
   const { context, page, complaints } = await visitor();
-  t.after(() => context.close());
+  later(t, () => context.close());
   await page.goto("/sign-in");
   const [email, password] = admin();
   await tabTo(page, page.getByLabel("E-mail address"));

@@ -1,7 +1,7 @@
 // Pages that move by themselves: status and logs of every replica arrive, and stop when whoever watches may not any more.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, eventually, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, eventually, later, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { releaseOf, removeAfter } from "../lib/deployments.mjs";
 import { join } from "../lib/people.mjs";
 
@@ -24,7 +24,7 @@ async function change(id, body) {
 }
 
 test("status and logs of every replica stream in, until the role is taken away", async (t) => {
-  const release = await releaseOf("iris", "1", { token });
+  const release = await releaseOf(t, "iris", "1", { token });
   const workspace = (await rest("GET", "/workspaces?cluster=lab", undefined, { token })).body.items[0].id;
   const team = (await rest("GET", "/teams?search=forecasting")).body.items[0].id;
   const started = await rest("POST", "/deployments", { release: release.id, workspace, name: "journey-watched", size: "tiny" }, { token });
@@ -75,7 +75,7 @@ test("status and logs of every replica stream in, until the role is taken away",
 
 test("a page in a hidden tab lets its stream go and takes it up again", async (t) => {
   const { page, context } = await visitor();
-  t.after(() => context.close());
+  later(t, () => context.close());
   const streams = [];
   page.on("request", (request) => request.url().includes("/live/") && streams.push(request));
   const ended = new Set();

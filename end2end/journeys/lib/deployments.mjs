@@ -1,6 +1,6 @@
 // What journeys do with deployments, by their words on the page.
 import assert from "node:assert/strict";
-import { eventually, rest } from "./portal.mjs";
+import { eventually, later, rest } from "./portal.mjs";
 
 /** Waits until the page itself says `word` beside the deployment's name; a page without scripts is loaded again. */
 export async function standsAs(page, word, { reload = false, timeout = 90_000 } = {}) {
@@ -57,21 +57,30 @@ export async function isGone(id) {
 
 /** Deletes the deployment when the test is over, and waits until it is gone. */
 export function removeAfter(t, id) {
-  t.after(async () => {
+  later(t, async () => {
     await rest("DELETE", `/deployments/${id}`);
     await isGone(id);
   });
 }
 
-/** The release of a model with this tag; registered if it is not there. */
-export async function releaseOf(model, tag, { team = "forecasting", repository = `${team}/${model}`, size = "tiny", token } = {}) {
+/** The release of a model with this tag; registered, and deleted after the test, if it is not there. */
+export async function releaseOf(t, model, tag, { team = "forecasting", repository = `${team}/${model}`, size = "tiny", token } = {}) {
   const found = await rest("GET", `/models?team=${team}&search=${model}`, undefined, { token });
   let id = found.body.items.find((item) => item.name === model)?.id;
-  id ??= (await rest("POST", "/models", { team, name: model }, { token })).body.id;
+  if (!id) {
+    id = (await rest("POST", "/models", { team, name: model }, { token })).body.id;
+    later(t, () => removed(`/models/${id}`));
+  }
   const releases = await rest("GET", `/releases?model=${id}`, undefined, { token });
   const known = releases.body.items.find((item) => item.tag === tag);
   if (known) return known;
   const made = await rest("POST", "/releases", { model: id, repository, tag, size }, { token });
   assert.equal(made.status, 201, JSON.stringify(made.body));
+  later(t, () => removed(`/releases/${made.body.id}`));
   return made.body;
+}
+
+async function removed(address) {
+  const gone = await rest("DELETE", address);
+  assert.equal(gone.status, 204, `${address}: ${JSON.stringify(gone.body)}`);
 }

@@ -1,6 +1,6 @@
 // People who come for one test and are shut out after it.
 import assert from "node:assert/strict";
-import { rest, url, visitor } from "./portal.mjs";
+import { later, rest, url, visitor } from "./portal.mjs";
 
 let made = 0;
 
@@ -27,11 +27,11 @@ export async function join(t, word, { team, role, platform, options } = {}) {
   assert.equal(invited.status, 201, JSON.stringify(invited.body));
   const password = `quiet words of ${word}`;
   const guest = await visitor(options);
-  t.after(() => guest.context.close());
+  later(t, () => guest.context.close());
   const name = `${word[0].toUpperCase()}${word.slice(1)} Test`;
   await signUp(guest.page, invited.body.url, { name, password });
   const user = await find(email);
-  t.after(() => shutOut(email));
+  later(t, () => shutOut(email));
   return { ...guest, email, name, password, id: user.id };
 }
 

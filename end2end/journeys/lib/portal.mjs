@@ -100,6 +100,26 @@ export async function look(page, name) {
   await page.setViewportSize(WIDE);
 }
 
+const undone = new WeakMap();
+
+/** Does this when the test is over, whatever became of it: what was made last is undone first. */
+export function later(t, undo) {
+  const stack = undone.get(t) ?? [];
+  if (stack.push(undo) > 1) return;
+  undone.set(t, stack);
+  t.after(async () => {
+    const failed = [];
+    while (stack.length > 0) {
+      try {
+        await stack.pop()();
+      } catch (error) {
+        failed.push(error);
+      }
+    }
+    if (failed.length > 0) throw new AggregateError(failed, `what the test made is not gone: ${failed.join("; ")}`);
+  });
+}
+
 /** Waits for something that the page shows by itself, or after loading it again when it runs no script. */
 export async function eventually(what, look, { timeout = 60_000, every = 500 } = {}) {
   const end = Date.now() + timeout;

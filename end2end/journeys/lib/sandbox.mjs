@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import https from "node:https";
 import path from "node:path";
 import { promisify } from "node:util";
-import { eventually, setting } from "./portal.mjs";
+import { eventually, later, setting } from "./portal.mjs";
 
 const run = promisify(execFile);
 
@@ -34,7 +34,7 @@ export async function cluster(t, name, { version = "1.34", nodes = 3, type = "m5
     accessConfig: { authenticationMode: "API_AND_CONFIG_MAP" },
   });
   assert.equal(made.status, 200, JSON.stringify(made.body));
-  t.after(() => remove(name));
+  later(t, () => remove(name));
   await eventually(`the cluster ${name} turning active`, async () => (await eks("GET", `/clusters/${name}`)).body.cluster.status === "ACTIVE");
   const joined = await eks("POST", `/clusters/${name}/node-groups`, {
     nodegroupName: "general",
@@ -84,6 +84,6 @@ export async function fault(t, wanted) {
     const gone = await fetch(`${address}/${id}`, { method: "DELETE" });
     assert.ok(gone.ok || gone.status === 404, `the fault ${id} is not taken back: ${gone.status}`);
   };
-  t.after(mend);
+  later(t, mend);
   return mend;
 }
