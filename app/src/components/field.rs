@@ -1,4 +1,5 @@
-//! A form's field: label, input, hint, and what is wrong, each where a reader looks for it.
+//! A form's field: label, input, hint, and what is wrong, each where a reader looks for it. A page that is shown again puts the
+//! focus on the first field that is wrong.
 
 use leptos::prelude::*;
 
@@ -30,7 +31,7 @@ pub fn Field(
         <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
             <input id=name.clone() name=name.clone() type=kind value=value autocomplete=autocomplete required=required placeholder=placeholder
-                aria-describedby=described aria-invalid=wrong.then_some("true")/>
+                aria-describedby=described aria-invalid=wrong.then_some("true") autofocus=wrong/>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>
@@ -90,7 +91,7 @@ pub fn Choice(
     view! {
         <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
-            <select id=name.clone() name=name.clone() aria-describedby=described aria-invalid=wrong.then_some("true")>{options}</select>
+            <select id=name.clone() name=name.clone() aria-describedby=described aria-invalid=wrong.then_some("true") autofocus=wrong>{options}</select>
             {why.map(|why| view! { <span class="why" id=why_id>{why}</span> })}
             {hint.map(|hint| view! { <span class="hint" id=hint_id>{hint}</span> })}
         </div>

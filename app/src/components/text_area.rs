@@ -18,7 +18,7 @@ pub fn TextArea(
     code: bool,
 ) -> impl IntoView {
     view! {
-        <textarea class:code=code id=id name=name rows=rows.to_string() aria-describedby=described_by aria-invalid=invalid.then_some("true") inner_html=escape(&text)></textarea>
+        <textarea class:code=code id=id name=name rows=rows.to_string() aria-describedby=described_by aria-invalid=invalid.then_some("true") autofocus=invalid inner_html=escape(&text)></textarea>
     }
 }
 

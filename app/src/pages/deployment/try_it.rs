@@ -96,7 +96,7 @@ fn FeatureField(name: String, label: String, typed: Typed, value: String, hint: 
     view! {
         <div class="field" class:wrong=wrong>
             <label for=name.clone()>{label}</label>
-            <input id=name.clone() name=name type=kind step=(kind == "number").then_some(step) value=value aria-describedby=described aria-invalid=wrong.then_some("true") autocomplete="off"/>
+            <input id=name.clone() name=name type=kind step=(kind == "number").then_some(step) value=value aria-describedby=described aria-invalid=wrong.then_some("true") autofocus=wrong autocomplete="off"/>
             {why.map(|why| view! { <span class="why" id=ids.0>{why}</span> })}
             <span class="hint" id=ids.1>{hint}</span>
         </div>
