@@ -245,7 +245,9 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         .await?;
     let mut failure = failure.clone();
     if let Some(live) = subject.live_revision.filter(|live| *live != subject.desired.revision && serving > 0) {
-        failure.cause = format!("{} Revision {live} still serves.", failure.cause);
+        // Some causes end with another's words.
+        let end = if failure.cause.ends_with('.') { "" } else { "." };
+        failure.cause = format!("{}{end} Revision {live} still serves.", failure.cause);
     }
     let short = diagnosis::short(&failure.code);
     match subject.desired.intent {
