@@ -46,13 +46,13 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
     view! {
         <a class="skip" href="#main">"Skip to content"</a>
         {aside}
-        <main id="main" tabindex="-1" class:alone=!signed_in>{children()}</main>
+        <main id="main" tabindex="-1" class:alone=!signed_in>{(!signed_in).then(|| view! { <div class="head"><Brand/></div> })}{children()}</main>
     }
 }
 
 /// Name and sign.
 #[component]
-pub fn Brand() -> impl IntoView {
+fn Brand() -> impl IntoView {
     view! {
         <a class="brand" href="/">
             <svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">

@@ -8,7 +8,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
-    components::{field::Field, layout::Brand, notice::FormRejection, when::exact},
+    components::{field::Field, notice::FormRejection, when::exact},
     form::Typed,
     page::{Nav, Page},
 };
@@ -29,7 +29,6 @@ pub async fn show(control: &Control, secret: &str, typed: Typed) -> Result<Page>
         let first = info.purpose == LinkPurpose::FirstAdmin;
         let named = info.purpose != LinkPurpose::PasswordReset;
         view! {
-            <div class="head"><Brand/></div>
             <section class="card"><header><h1>{title}</h1></header><form class="in" method="post">
                 <p>{purpose(&info)}</p>
                 <FormRejection typed=typed.clone()/>

@@ -54,7 +54,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             view! {
                 <section class="card"><header><h2>"Releases"</h2></header>
                     <Table label="Releases">
-                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col">"Serves"</th><th scope="col">"Registered"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
+                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col" class="extra">"Serves"</th><th scope="col">"Registered"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
                         <tbody>{rows}</tbody>
                     </Table>
                     {(next.is_some() || later).then(|| view! {
@@ -123,7 +123,7 @@ fn Row(release: Release, may_deploy: bool) -> impl IntoView {
         <tr id=format!("release-{}", release.number)>
             <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a></td>
             <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code></span></td>
-            <td>{release.protocol.title()}<br/><span class="small muted">{format!("port {} · {}", release.port, release.size.as_str())}</span></td>
+            <td class="extra">{release.protocol.title()}<br/><span class="small muted">{format!("port {} · {}", release.port, release.size.as_str())}</span></td>
             <td><Ago at=release.created_at/><br/><span class="small muted">{release.created_by}</span></td>
             <td class="act">{deploy}</td>
         </tr>

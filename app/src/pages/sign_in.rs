@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    components::{field::Field, layout::Brand, notice::Rejection},
+    components::{field::Field, notice::Rejection},
     form::Typed,
     page::{Nav, Page},
 };
@@ -14,7 +14,6 @@ pub fn show(typed: Typed) -> Page {
     let status = typed.status();
     Page::new("Sign in", Nav::None, move || {
         view! {
-            <div class="head"><Brand/></div>
             <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post">
                 {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
                 <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="username" required=true/>
