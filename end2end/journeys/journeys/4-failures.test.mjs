@@ -60,6 +60,7 @@ test("what served before a change that fails goes on serving", async (t) => {
   assert.equal(changed.status, 202, JSON.stringify(changed.body));
   const { page } = await fails(t, changed.body.operation, /crash|exit|stopp/i, "failed-change");
   assert.match(await page.locator("#standing").innerText(), /Revision 1 still serves: 1 replica is live\./);
+  assert.match(await page.locator(".notice h2").innerText(), /\S\. Revision 1 still serves\.$/);
   assert.match(await predict(page), /setosa|versicolor|virginica/);
   assert.match(await page.locator("#try").innerText(), /revision 1 answered/);
 });

@@ -61,6 +61,12 @@ test("the keyboard is enough to sign in, deploy, ask and delete", async (t) => {
   assert.match(await where.locator("option:checked").innerText(), /on lab/);
   await tabTo(page, page.getByLabel("Name"));
   await page.keyboard.press("Control+A");
+  await page.keyboard.type("Journey Keys");
+  await page.keyboard.press("Enter");
+  await page.locator("#name-why").waitFor();
+  assert.equal((await focused(page)).id, "name", "a page that is shown again has the focus on what is wrong");
+  await seen(page);
+  await page.keyboard.press("Control+A");
   await page.keyboard.type("journey-keys");
   await tabTo(page, page.locator("input[name=size]:checked"));
   await page.keyboard.press("ArrowRight");
@@ -96,7 +102,8 @@ test("the keyboard is enough to sign in, deploy, ask and delete", async (t) => {
   await page.keyboard.type("journey-key");
   await page.keyboard.press("Enter");
   await page.locator("#confirm-why").waitFor();
-  await tabTo(page, page.getByLabel("Type journey-keys to confirm"));
+  await page.keyboard.press("Tab");
+  assert.equal((await focused(page)).id, "confirm", "and once more when the name was wrong");
   await page.keyboard.press("Control+A");
   await page.keyboard.type("journey-keys");
   await tabTo(page, page.getByRole("button", { name: "Delete deployment" }));
