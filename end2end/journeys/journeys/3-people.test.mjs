@@ -3,18 +3,22 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { admin, close, later, look, rest, setting, signIn, url, visitor } from "../lib/portal.mjs";
 import { releaseOf, removeAfter } from "../lib/deployments.mjs";
-import { address, join, shutOut, signUp } from "../lib/people.mjs";
+import { address, invite, join, shutOut, signUp } from "../lib/people.mjs";
 
 const deployment = `/deployments/${setting("SLIPWAY_DEPLOYMENT")}`;
 let team;
 let workspace;
 /** A deployment of another team. */
 let theirs;
+/** The page of the admin who invites. */
+let host;
 
 /** What the whole file makes is undone after all of its tests. */
 const file = { after: (undo) => (file.over = undo) };
 
 before(async () => {
+  host = (await visitor()).page;
+  await signIn(host, ...admin());
   team = (await rest("GET", "/teams?search=forecasting")).body.items[0].id;
   workspace = (await rest("GET", "/workspaces?cluster=lab")).body.items[0].id;
   const release = await releaseOf(file, "diabetes", "1", { team: "growth" });
@@ -61,7 +65,7 @@ const ON_TEAM = ["Tokens", "Add member", "Save", "Delete team"];
 const PLATFORM = ["Clusters", "Accounts", "Users"];
 
 test("a viewer sees what the team has and changes nothing", async (t) => {
-  const { page } = await join(t, "vera", { team: "forecasting", role: "viewer" });
+  const { page } = await join(t, "vera", { host, team: "forecasting", role: "viewer" });
   assert.deepEqual(await finds(page, "/", [...PLATFORM, "Deploy model"]), []);
   assert.deepEqual(await finds(page, "/deployments", ["iris", "Deploy model", "Deploy your first model"]), ["iris"]);
   assert.deepEqual(await finds(page, deployment, ON_DEPLOYMENT), ["Logs of every replica"]);
@@ -81,7 +85,7 @@ test("a viewer sees what the team has and changes nothing", async (t) => {
 });
 
 test("a deployer deploys and asks, and deletes nothing", async (t) => {
-  const { page } = await join(t, "dora", { team: "forecasting", role: "deployer" });
+  const { page } = await join(t, "dora", { host, team: "forecasting", role: "deployer" });
   assert.deepEqual(await finds(page, "/deployments", ["Deploy model"]), ["Deploy model"]);
   assert.deepEqual(await finds(page, deployment, ON_DEPLOYMENT), ["Change", "Predict", "Logs of every replica"]);
   assert.deepEqual(await finds(page, "/deployments/new", ["Deploy model"]), ["Deploy model"]);
@@ -94,7 +98,7 @@ test("a deployer deploys and asks, and deletes nothing", async (t) => {
 });
 
 test("an owner also deletes, and runs the team", async (t) => {
-  const { page } = await join(t, "otto", { team: "forecasting", role: "owner" });
+  const { page } = await join(t, "otto", { host, team: "forecasting", role: "owner" });
   assert.deepEqual(await finds(page, deployment, ON_DEPLOYMENT), ON_DEPLOYMENT);
   assert.deepEqual(await finds(page, `/teams/${team}`, ON_TEAM), ["Tokens", "Add member", "Save"]);
   assert.deepEqual(await finds(page, `/teams/${team}/tokens`, ["Make token"]), ["Make token"]);
@@ -104,7 +108,7 @@ test("an owner also deletes, and runs the team", async (t) => {
 });
 
 test("an admin runs the platform, and nothing of a team without being in it", async (t) => {
-  const { page } = await join(t, "anna", { platform: "admin" });
+  const { page } = await join(t, "anna", { host, platform: "admin" });
   assert.deepEqual(await finds(page, "/", PLATFORM), PLATFORM);
   assert.deepEqual(await finds(page, "/clusters", ["Attach a cluster"]), ["Attach a cluster"]);
   assert.deepEqual(await finds(page, "/users", ["Make an invitation"]), ["Make an invitation"]);
@@ -115,7 +119,7 @@ test("an admin runs the platform, and nothing of a team without being in it", as
 });
 
 test("an auditor sees everything and changes nothing but themselves", async (t) => {
-  const { page, context } = await join(t, "odo", { platform: "auditor" });
+  const { page, context } = await join(t, "odo", { host, platform: "auditor" });
   const of = async (list) => (await rest("GET", list)).body.items[0].id;
   const pages = [
     "/", "/deployments", deployment, `${deployment}/logs`, `/deployments/${theirs}`, "/models", `/models/${await of("/models")}`, "/workspaces", `/workspaces/${workspace}`,
@@ -156,19 +160,13 @@ async function personalToken(page, name) {
 test("an invitation works once, and the page says so plainly", async (t) => {
   const email = address("bo");
   later(t, () => shutOut(email));
-  const host = await visitor();
   const guest = await visitor();
   const again = await visitor();
-  for (const one of [host, guest, again]) later(t, () => one.context.close());
-  await signIn(host.page, ...admin());
-  await host.page.goto("/users");
-  const invite = host.page.locator("#invite");
-  await invite.getByLabel("E-mail address").fill(email);
-  await button(invite, "Make an invitation").click();
-  const link = (await host.page.locator("#invitation-link").innerText()).match(/http\S+/)[0];
-  await look(host.page, "users-invitation");
-  await host.page.goto("/users");
-  assert.equal(await host.page.locator("#invitation-link").count(), 0, "the link is shown once");
+  for (const one of [guest, again]) later(t, () => one.context.close());
+  const link = await invite(host, { email });
+  await look(host, "users-invitation");
+  await host.goto("/users");
+  assert.equal(await host.locator("#invitation-link").count(), 0, "the link is shown once");
 
   await guest.page.goto(link);
   await look(guest.page, "invitation");
@@ -209,7 +207,7 @@ test("a password change ends other sessions and holds", async (t) => {
 });
 
 test("a token is shown once, works, and stops when it is revoked", async (t) => {
-  const { page } = await join(t, "tina", { team: "forecasting", role: "viewer" });
+  const { page } = await join(t, "tina", { host, team: "forecasting", role: "viewer" });
   const token = await personalToken(page, "from a script");
   assert.match(token, /^\S{20,}$/);
   await look(page, "profile-new-token");

@@ -20,16 +20,34 @@ export async function signUp(page, link, { name, password }) {
   await page.getByRole("navigation", { name: "Main" }).waitFor();
 }
 
-/** Invites somebody, who signs up in a browser of their own. `t` is the test that shuts them out when it is over. */
-export async function join(t, word, { team, role, platform, options } = {}) {
+/** Fills in and sends the form that invites, on an admin's page. Gives the link, which is shown this once. */
+export async function invite(page, { email, team = "", role = "", platform = "" }) {
+  await page.goto("/users");
+  const form = page.locator("#invite");
+  await form.getByLabel("E-mail address").fill(email);
+  await form.getByLabel("Team", { exact: true }).fill(team);
+  await form.getByLabel("Role in the team").selectOption(role);
+  await form.getByLabel("On the platform").selectOption(platform);
+  await form.getByRole("button", { name: "Make an invitation" }).click();
+  return (await page.locator("#invitation-link").innerText()).trim();
+}
+
+async function invitation({ email, team, role, platform }) {
+  const made = await rest("POST", "/invitations", { email, team, team_role: role, platform_role: platform });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  return made.body.url;
+}
+
+/** Invites somebody, on the page of `host` or over REST, who signs up in a browser of their own. They are shut out after the test. */
+export async function join(t, word, { host, team, role, platform } = {}) {
   const email = address(word);
-  const invited = await rest("POST", "/invitations", { email, team, team_role: role, platform_role: platform });
-  assert.equal(invited.status, 201, JSON.stringify(invited.body));
+  const wanted = { email, team, role, platform };
+  const link = host ? await invite(host, wanted) : await invitation(wanted);
   const password = `quiet words of ${word}`;
-  const guest = await visitor(options);
+  const guest = await visitor();
   later(t, () => guest.context.close());
   const name = `${word[0].toUpperCase()}${word.slice(1)} Test`;
-  await signUp(guest.page, invited.body.url, { name, password });
+  await signUp(guest.page, link, { name, password });
   const user = await find(email);
   later(t, () => shutOut(email));
   return { ...guest, email, name, password, id: user.id };
