@@ -134,7 +134,7 @@ pub struct RemovedPrefix {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct RepositoryQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// The team's name.
     pub team: String,
@@ -152,7 +152,7 @@ pub struct RepositoryQuery {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct ImageQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// The team's name.
     pub team: String,

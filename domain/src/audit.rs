@@ -147,7 +147,7 @@ pub struct Change {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct AuditQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only events with this outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]

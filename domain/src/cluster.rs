@@ -150,7 +150,7 @@ pub struct Node {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct ClusterQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only clusters in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -194,7 +194,7 @@ pub struct Revision {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct DeploymentQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only deployments in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,7 @@ pub struct Release {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct ModelQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only models of this team, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct ModelQuery {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct ReleaseQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only releases of this model.
     #[serde(default, skip_serializing_if = "Option::is_none")]

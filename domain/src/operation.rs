@@ -206,7 +206,7 @@ pub struct Failure {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct OperationQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only operations in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]

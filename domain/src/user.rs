@@ -41,7 +41,7 @@ pub struct UserTeam {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct UserQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only users with this platform role.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -70,7 +70,7 @@ pub struct Quota {
 #[cfg_attr(feature = "native", into_params(parameter_in = Query))]
 pub struct WorkspaceQuery {
     #[serde(flatten)]
-    #[cfg_attr(feature = "native", param(inline))]
+    #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
     /// Only workspaces of this team, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
