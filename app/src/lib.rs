@@ -10,6 +10,8 @@ pub mod components;
 pub mod islands;
 
 #[cfg(feature = "ssr")]
+pub mod buttons;
+#[cfg(feature = "ssr")]
 pub mod form;
 #[cfg(feature = "ssr")]
 pub mod page;

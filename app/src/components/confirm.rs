@@ -18,7 +18,6 @@ pub fn Confirm(
     #[prop(into)]
     button: String,
     /// What the button names.
-    #[prop(default = "delete")]
     operation: &'static str,
     version: i64,
     typed: Typed,

@@ -4,6 +4,7 @@ use domain::{state::Tone, user::Session};
 use leptos::prelude::*;
 
 use super::{field::Once, status::Status, table::Table, when::Ago};
+use crate::buttons::{self, Button as _};
 
 /// The browsers somebody is signed in with, each with the button that ends it. Posts `do=revoke_session` and `session`.
 #[component]
@@ -23,7 +24,7 @@ fn Row(session: Session) -> impl IntoView {
     let end = (!session.current).then(|| {
         view! {
             <form method="post"><Once/><input type="hidden" name="session" value=session.id.to_string()/>
-            <button class="quiet" name="do" value="revoke_session" aria-label=format!("End the session of {name}")>"End"</button></form>
+            <button class="quiet" name="do" value=buttons::Profile::RevokeSession.word() aria-label=format!("End the session of {name}")>"End"</button></form>
         }
     });
     view! {

@@ -13,6 +13,7 @@ use leptos::prelude::*;
 
 use super::accounts::rights;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::{CopyBlock, Raw},
         confirm::Confirm,
@@ -45,7 +46,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
         view! {
             <div class="head">
                 <div><div class="crumbs"><a href="/accounts">"Accounts"</a></div><h1>{account.name.clone()}<Status tone word/></h1></div>
-                {may.then(|| view! { <form method="post"><Once/><button class="primary" name="do" value="check">"Check now"</button></form> })}
+                {may.then(|| view! { <form method="post"><Once/><button class="primary" name="do" value=buttons::Account::Check.word()>"Check now"</button></form> })}
             </div>
             <FormRejection typed=typed.clone()/>
             <Outcome account=account.clone()/>
@@ -55,7 +56,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
             <Prefixes prefixes=account.prefixes.clone() known=!account.aws_account_id.is_empty() may teams typed=typed.clone()/>
             {may.then(|| view! {
                 <Settings account typed=typed.clone()/>
-                <Confirm name title="Remove this account" button="Remove account" version typed note/>
+                <Confirm name title="Remove this account" button="Remove account" operation=buttons::Account::Delete.word() version typed note/>
             })}
         }
     });
@@ -195,7 +196,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
             let label = format!("Take back {} from {}", granted.prefix, granted.team_name);
             let take = may.then(|| {
                 view! {
-                    <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value="remove_prefix" aria-label=label>"Take back"</button></form>
+                    <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value=buttons::Account::RemovePrefix.word() aria-label=label>"Take back"</button></form>
                 }
             });
             view! { <tr><td><code>{granted.prefix}</code></td><td><Thing kind=ObjectKind::Team id=granted.team.to_string() name=granted.team_name/></td><td class="act">{take}</td></tr> }
@@ -216,7 +217,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
                 <Once/>
                 <div class="fields"><Field name="prefix" label="Prefix" typed autocomplete="off" placeholder="forecasting/"/>{team}</div>
                 <p class="small muted">"Prefixes of different teams never overlap. Taking one back stops new releases; what runs keeps running."</p>
-                <div class="row"><button name="do" value="add_prefix">"Give to team"</button></div>
+                <div class="row"><button name="do" value=buttons::Account::AddPrefix.word()>"Give to team"</button></div>
             </form>
         }
     });
@@ -230,7 +231,7 @@ fn Settings(account: Account, typed: Typed) -> impl IntoView {
             <Once/><Seen version=account.version/>
             <Field name="role_arn" label="Role to assume" typed=typed.clone() value=account.role_arn.unwrap_or_default() autocomplete="off" hint="Empty: Slipway's own credentials. The external id stays the same."/>
             <Field name="regions" label="Regions" typed value=account.regions.join(", ") autocomplete="off"/>
-            <div class="row"><button name="do" value="update">"Save"</button></div>
+            <div class="row"><button name="do" value=buttons::Account::Update.word()>"Save"</button></div>
         </form></section>
     }
 }

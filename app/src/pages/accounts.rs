@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         empty::EmptyState,
         field::{Field, Once},
@@ -103,7 +104,7 @@ fn New(typed: Typed) -> impl IntoView {
             <Field name="role_arn" label="Role to assume" typed=typed.clone() autocomplete="off" placeholder="arn:aws:iam::123456789012:role/slipway"
                 hint="Leave it empty to use the credentials Slipway itself runs with. The role need not exist yet: its policies, with an external id of their own, are shown next."/>
             <Field name="regions" label="Regions" typed autocomplete="off" placeholder="us-east-1, eu-central-1" hint="Where to look for clusters and images."/>
-            <div class="row"><button class="primary" name="do" value="create">"Add account"</button></div>
+            <div class="row"><button class="primary" name="do" value=buttons::Accounts::Create.word()>"Add account"</button></div>
         </form></section>
     }
 }

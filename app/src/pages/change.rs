@@ -14,6 +14,7 @@ use leptos::prelude::*;
 
 use super::deploy::replica_count;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         facts::{Fact, Facts},
         field::{Choice, Field, Once, Seen, TextField},
@@ -122,7 +123,7 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>) -> i
             <div class="in">
                 {body}
                 <p class="small muted">{format!("New replicas come up one at a time; revision {} answers until they are ready, and stays when they do not come up.", summary.revision)}</p>
-                <div class="row"><button class="primary" name="do" value="change">"Roll out"</button><button class="asleep" name="do" value="check">"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
+                <div class="row"><button class="primary" name="do" value=buttons::Change::Change.word()>"Roll out"</button><button class="asleep" name="do" value=buttons::Change::Check.word()>"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
             </div>
         </section>
     }

@@ -17,6 +17,7 @@ use leptos::prelude::*;
 
 use super::clusters::{cpus, gib, nodes as node_count};
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::Raw,
         confirm::Confirm,
@@ -88,7 +89,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
             <FormRejection typed=typed.clone()/>
             <LookAgain/>
             <Live source><Body loaded/></Live>
-            {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation="detach" version=cluster.version typed note=note/> })}
+            {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation=buttons::Cluster::Detach.word() version=cluster.version typed note=note/> })}
         }
     })
     .status(status)
@@ -135,7 +136,7 @@ fn Head(cluster: Cluster, may_manage: bool) -> impl IntoView {
                 <h1>{cluster.name}<Status tone=cluster.state.tone() word=cluster.state.title()/></h1>
                 <p class="muted">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</p>
             </div>
-            {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value="check">"Look now"</button></form> })}
+            {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value=buttons::Cluster::Check.word()>"Look now"</button></form> })}
         </div>
     }
 }

@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::Raw,
         empty::EmptyState,
@@ -153,7 +154,7 @@ pub async fn find(ctx: &Ctx, typed: Typed) -> Result<Page> {
                 <Field name="region" label="Region" typed=typed.clone() value=region/>
                 <Field name="eks_name" label="Name in EKS" typed=typed.clone() autocomplete="off"/>
                 <Field name="name" label="Name here" typed=typed.clone() hint="Lower-case letters, digits and dashes; the name in EKS, when left empty." autocomplete="off"/>
-                <div class="row"><button class="primary" name="do" value="attach">"Attach cluster"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::FindClusters::Attach.word()>"Attach cluster"</button></div>
             </form></section>
         }
         .into_any()
@@ -196,7 +197,7 @@ fn FoundRow(cluster: FoundCluster) -> impl IntoView {
                 <input type="hidden" name="account" value=account_name.clone()/>
                 <input type="hidden" name="region" value=region.clone()/>
                 <input type="hidden" name="eks_name" value=eks_name.clone()/>
-                <button name="do" value="attach" aria-label=format!("Attach {eks_name}")>"Attach"</button>
+                <button name="do" value=buttons::FindClusters::Attach.word() aria-label=format!("Attach {eks_name}")>"Attach"</button>
             </form>
         }
         .into_any(),

@@ -15,6 +15,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::CopyBlock,
         empty::EmptyState,
@@ -282,7 +283,7 @@ fn Preview(preview: Option<DeploymentPreview>) -> impl IntoView {
             <header><h2>"Ready to deploy?"</h2><Status tone=finding_tone(tone) word/></header>
             <div class="in">
                 {body}
-                <div class="row"><button class="primary" name="do" value="deploy">"Deploy model"</button><button class="asleep" name="do" value="check">"Check"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::Deploy::Deploy.word()>"Deploy model"</button><button class="asleep" name="do" value=buttons::Deploy::Check.word()>"Check"</button></div>
             </div>
         </section>
     }

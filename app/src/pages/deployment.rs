@@ -20,6 +20,7 @@ use leptos::prelude::*;
 use url::Url;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
@@ -154,7 +155,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
             },
         ];
         view! {
-            <Confirm name=summary.name.clone() title="Delete this deployment" button="Delete deployment" version=deployment.version typed=typed.clone() goes
+            <Confirm name=summary.name.clone() title="Delete this deployment" button="Delete deployment" operation=buttons::Deployment::Delete.word() version=deployment.version typed=typed.clone() goes
                 note="The model, its releases and the record of what was done stay."/>
         }
     });

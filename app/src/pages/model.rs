@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         confirm::Confirm,
         empty::EmptyState,
@@ -80,11 +81,11 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
                 <section class="card"><header><h2>"Description"</h2></header><form class="in" method="post">
                     <Once/><Seen version/>
                     <TextField name="description" label="What it predicts, from what, and whom to ask" typed=typed.clone() value=model.description.clone() rows=4/>
-                    <div class="row"><button name="do" value="update">"Save"</button></div>
+                    <div class="row"><button name="do" value=buttons::Model::Update.word()>"Save"</button></div>
                 </form></section>
             })}
             {may_delete.then(|| view! {
-                <Confirm name=model.name.clone() title="Delete this model" button="Delete model" version typed note="A model with releases or deployments cannot be deleted: they go first. Images stay in ECR."/>
+                <Confirm name=model.name.clone() title="Delete this model" button="Delete model" operation=buttons::Model::Delete.word() version typed note="A model with releases or deployments cannot be deleted: they go first. Images stay in ECR."/>
             })}
         }
     });

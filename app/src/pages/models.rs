@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         empty::EmptyState,
         field::{Choice, Field, Once, TextField},
@@ -104,7 +105,7 @@ fn New(typed: Typed, options: Vec<(String, String)>) -> impl IntoView {
                 <Choice name="team" label="Team" typed=typed.clone() options hint="Who owns it, sees it and runs it."/>
             </div>
             <TextField name="description" label="Description" typed hint="What it predicts, from what, and whom to ask."/>
-            <div class="row"><button class="primary" name="do" value="create">"Create model"</button></div>
+            <div class="row"><button class="primary" name="do" value=buttons::Models::Create.word()>"Create model"</button></div>
         </form></section>
     }
 }

@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         empty::EmptyState,
         facts::{Fact, Facts},
@@ -185,7 +186,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
                     <h1>{heading}" "<Standing operation=operation.clone()/></h1>
                     <p class="muted">"Started by "{operation.started_by.clone()}", "<Ago at=operation.created_at/></p>
                 </div>
-                {may_cancel.then(|| view! { <form method="post" class="row"><Once/><button name="do" value="cancel">"Cancel and hold"</button></form> })}
+                {may_cancel.then(|| view! { <form method="post" class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
             </div>
             {failure}
             {held}

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::users::platform_word;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         facts::{Fact, Facts},
         field::{Choice, Field, Once},
@@ -68,7 +69,7 @@ fn Oneself(me: Me, typed: Typed) -> impl IntoView {
             </Facts>
             <Once/>
             <Field name="name" label="Name" typed value=me.name autocomplete="name"/>
-            <div class="row"><button name="do" value="rename">"Save"</button></div>
+            <div class="row"><button name="do" value=buttons::Profile::Rename.word()>"Save"</button></div>
         </form></section>
     }
 }
@@ -82,7 +83,7 @@ fn Password(typed: Typed) -> impl IntoView {
             <Field name="current_password" label="Present password" kind="password" typed=typed.clone() autocomplete="current-password"/>
             <Field name="new_password" label="New password" kind="password" typed=typed.clone() autocomplete="new-password" hint/>
             <Field name="password_again" label="New password, again" kind="password" typed autocomplete="new-password"/>
-            <div class="row"><button name="do" value="change_password">"Change password"</button></div>
+            <div class="row"><button name="do" value=buttons::Profile::ChangePassword.word()>"Change password"</button></div>
         </form></section>
     }
 }
@@ -103,7 +104,7 @@ fn NewToken(me: Me, typed: Typed) -> impl IntoView {
                 <Choice name="role" label="As, at most" typed=typed.clone() options=roles hint="Only with a team."/>
                 <Field name="days" label="Ends after, in days" kind="number" typed value="90" hint="1 to 365."/>
             </div>
-            <div class="row"><button name="do" value="create_token">"Make token"</button></div>
+            <div class="row"><button name="do" value=buttons::Profile::CreateToken.word()>"Make token"</button></div>
         </form>
     }
 }

@@ -17,6 +17,7 @@ use leptos::prelude::*;
 
 use super::model::short;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         field::{Choice, Field, Once, TextField},
         notice::Rejection,
@@ -162,7 +163,7 @@ fn Form(typed: Typed, offer: (Vec<String>, Vec<String>)) -> impl IntoView {
                 </div>
                 <Choice name="size" label="Size that suits it" typed=typed.clone() options=sizes value="small" hint="The default when it is deployed."/>
                 <TextField name="notes" label="Notes" typed hint="What is new in it."/>
-                <div class="row"><button class="primary" name="do" value="register">"Register release"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::NewRelease::Register.word()>"Register release"</button></div>
             </div></section>
         </form>
     }

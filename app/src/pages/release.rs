@@ -9,6 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::CopyBlock,
         confirm::Confirm,
@@ -44,7 +45,7 @@ pub async fn show(ctx: &Ctx, id: ReleaseId, typed: Typed) -> Result<Page> {
             <About release/>
             {may_delete.then(|| view! {
                 // A release has no version: it never changes.
-                <Confirm name title="Delete this release" button="Delete release" version=1 typed
+                <Confirm name title="Delete this release" button="Delete release" operation=buttons::Release::Delete.word() version=1 typed
                     note="A release that a deployment uses, or can be rolled back to, cannot be deleted. The image stays in ECR, and the number is not given again."/>
             })}
         }

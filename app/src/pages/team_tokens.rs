@@ -5,6 +5,7 @@ use domain::{access::TeamRole, ids::TeamId, page::PageQuery, token::CreatedToken
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         field::{Choice, Field, Once},
         list::Asked,
@@ -42,7 +43,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, query: PageQuery, typed: Typed, created
                     <Choice name="role" label="Role" typed=typed.clone() options=roles value="deployer"/>
                     <Field name="days" label="Ends after, in days" kind="number" typed value="90" hint="1 to 365."/>
                 </div>
-                <div class="row"><button class="primary" name="do" value="create_token">"Make token"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::TeamTokens::CreateToken.word()>"Make token"</button></div>
             </form></section>
         }
     })

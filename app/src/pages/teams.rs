@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         empty::EmptyState,
         field::{Choice, Field, Once, Seen, TextField},
@@ -68,7 +69,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
                     <Field name="name" label="Name" typed=typed.clone() hint="Lower-case letters, digits and dashes."/>
                     <TextField name="description" label="Description" typed=typed.clone()/>
                     <Field name="owner" label="First owner" kind="email" typed=typed.clone() hint="Their e-mail address; you, when left empty."/>
-                    <div class="row"><button class="primary" name="do" value="create">"Create team"</button></div>
+                    <div class="row"><button class="primary" name="do" value=buttons::Teams::Create.word()>"Create team"</button></div>
                 </form></section>
             })}
         }
@@ -117,12 +118,12 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
                     <Once/>
                     <Field name="email" label="E-mail address" kind="email" typed=typed.clone() hint="They need to have been invited to Slipway."/>
                     <Choice name="role" label="Role" typed=typed.clone() options=roles value="viewer" hint="Viewers see, deployers deploy, owners also delete and manage members."/>
-                    <div class="row"><button class="primary" name="do" value="set_member">"Add member"</button></div>
+                    <div class="row"><button class="primary" name="do" value=buttons::Team::SetMember.word()>"Add member"</button></div>
                 </form></section>
                 <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post">
                     <Once/><Seen version=team.version/>
                     <TextField name="description" label="Description" typed=typed.clone() value=team.description.clone()/>
-                    <div class="row"><button name="do" value="update">"Save"</button></div>
+                    <div class="row"><button name="do" value=buttons::Team::Update.word()>"Save"</button></div>
                 </form></section>
             })}
             {may_delete.then(|| view! {
@@ -130,7 +131,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
                     <Once/><Seen version=team.version/>
                     <p class="muted">"Only an empty team can be deleted: its models, workspaces and deployments go first."</p>
                     <Field name="confirm" label=format!("Type {} to confirm", team.name) typed=typed.clone()/>
-                    <div class="row"><button class="danger" name="do" value="delete">"Delete team"</button></div>
+                    <div class="row"><button class="danger" name="do" value=buttons::Team::Delete.word()>"Delete team"</button></div>
                 </form></section>
             })}
         }
@@ -146,7 +147,7 @@ fn MemberRow(member: Member, may_manage: bool, version: i64) -> impl IntoView {
             <td>{member.role.as_str()}</td>
             <td class="act">{may_manage.then(|| view! {
                 <form method="post"><Once/><Seen version/><input type="hidden" name="user" value=member.user.to_string()/>
-                <button class="quiet" name="do" value="remove_member" aria-label=format!("Remove {}", member.name)>"Remove"</button></form>
+                <button class="quiet" name="do" value=buttons::Team::RemoveMember.word() aria-label=format!("Remove {}", member.name)>"Remove"</button></form>
             })}</td>
         </tr>
     }

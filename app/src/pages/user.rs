@@ -11,6 +11,7 @@ use leptos::prelude::*;
 
 use super::users::platform_word;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
@@ -78,7 +79,7 @@ fn Change(user: User, typed: Typed) -> impl IntoView {
             <Once/><Seen version=user.version/>
             <Field name="name" label="Name" typed=typed.clone() value=user.name autocomplete="off"/>
             <Choice name="platform_role" label="On the platform" typed options value=role hint="Admins run everything, auditors read everything."/>
-            <div class="row"><button name="do" value="update">"Save"</button></div>
+            <div class="row"><button name="do" value=buttons::User::Update.word()>"Save"</button></div>
         </form></section>
     }
 }
@@ -91,7 +92,7 @@ fn Access(user: User, typed: Typed) -> impl IntoView {
             <section class="card"><header><h2>"Let them in again"</h2></header><form class="in" method="post">
                 <Once/><Seen version=user.version/>
                 <p class="muted">"They can sign in again with their password. Their old sessions and tokens stay dead."</p>
-                <div class="row"><button name="do" value="enable">"Enable"</button></div>
+                <div class="row"><button name="do" value=buttons::User::Enable.word()>"Enable"</button></div>
             </form></section>
         }
         .into_any();
@@ -101,7 +102,7 @@ fn Access(user: User, typed: Typed) -> impl IntoView {
         goes.push("the open invitations they made".into());
     }
     view! {
-        <Confirm name=user.email title="Shut them out" button="Disable" operation="disable" version=user.version typed goes
+        <Confirm name=user.email title="Shut them out" button="Disable" operation=buttons::User::Disable.word() version=user.version typed goes
             note="Their teams and what they made stay. They can be enabled again; what went stays gone."/>
     }
     .into_any()

@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::CopyBlock,
         field::{Choice, Field, Once},
@@ -125,7 +126,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                 let revoke = may_revoke.then(|| {
                     view! {
                         <form method="post"><Once/><input type="hidden" name="link" value=invitation.id.to_string()/>
-                        <button class="quiet" name="do" value="revoke_invitation" aria-label=label>"Withdraw"</button></form>
+                        <button class="quiet" name="do" value=buttons::Users::RevokeInvitation.word() aria-label=label>"Withdraw"</button></form>
                     }
                 });
                 view! {
@@ -164,7 +165,7 @@ fn Invite(typed: Typed) -> impl IntoView {
                 <Choice name="team_role" label="Role in the team" typed=typed.clone() options=roles hint="Viewer, when nothing is chosen."/>
                 <Choice name="platform_role" label="On the platform" typed options=platform hint="Admins run everything, auditors read everything."/>
             </div>
-            <div class="row"><button class="primary" name="do" value="invite">"Make an invitation"</button></div>
+            <div class="row"><button class="primary" name="do" value=buttons::Users::Invite.word()>"Make an invitation"</button></div>
         </form></section>
     }
 }

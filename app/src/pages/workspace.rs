@@ -14,6 +14,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
@@ -226,9 +227,9 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
         <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
             <Once/><Seen version=workspace.version/>
             <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
-            <div class="row"><button name="do" value="update">"Save quota"</button></div>
+            <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>
         </form></section>
-        <Confirm name=workspace.name.clone() title=format!("Delete this {}", ObjectKind::Workspace.as_str()) button="Delete workspace" version=workspace.version typed goes note/>
+        <Confirm name=workspace.name.clone() title=format!("Delete this {}", ObjectKind::Workspace.as_str()) button="Delete workspace" operation=buttons::Workspace::Delete.word() version=workspace.version typed goes note/>
     }
 }
 

@@ -11,6 +11,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    buttons::{self, Button as _},
     components::{
         empty::EmptyState,
         field::{Choice, Field, Once},
@@ -142,7 +143,7 @@ fn New(typed: Typed, offer: Offer) -> impl IntoView {
                 </div>
                 <QuotaFields typed=typed.clone() quota=None/>
                 <label class="check"><input type="checkbox" name="adopt" value="existing" checked=adopt/><span>"Take over the namespace if it exists"<br/><span class="small muted">"What is in it stays; Slipway adds its quota, policies and bindings."</span></span></label>
-                <div class="row"><button class="primary" name="do" value="create">"Make workspace"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::Workspaces::Create.word()>"Make workspace"</button></div>
             </form>
         </section>
     }

@@ -1,10 +1,13 @@
 //! `/accounts` and `/accounts/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, accounts};
 use domain::{
-    Rejected,
     account::{AccountChange, NewAccount, NewPrefix},
     ids::AccountId,
     page::PageQuery,
@@ -24,14 +27,20 @@ pub async fn list(Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageRe
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
-    let new = NewAccount { name: typed.text("name").into(), role_arn: typed.filled("role_arn").map(str::to_owned), regions: regions(&typed) };
-    match accounts::create(&ctx, &new).await.or_replay() {
-        Ok(account) => Ok(see_other(&format!("/accounts/{}", account.id))),
+    match add(&ctx, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::accounts::list(&ctx, PageQuery::default(), typed.rejected(rejected)).await?).into_response())
         }
     }
+}
+
+async fn add(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let buttons::Accounts::Create = buttons::Accounts::pressed(typed)?;
+    let new = NewAccount { name: typed.text("name").into(), role_arn: typed.filled("role_arn").map(str::to_owned), regions: regions(typed) };
+    let account = accounts::create(ctx, &new).await.or_replay()?;
+    Ok(format!("/accounts/{}", account.id))
 }
 
 pub async fn show(Caller(ctx): Caller, Id(id): Id<AccountId>) -> PageResult {
@@ -50,30 +59,29 @@ pub async fn post(Id(id): Id<AccountId>, Posted(ctx, typed): Posted) -> FormResu
 
 /// Does what the pressed button names and gives the address to go to.
 async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<String> {
-    match typed.operation() {
-        "check" => {
+    match buttons::Account::pressed(typed)? {
+        buttons::Account::Check => {
             accounts::check(ctx, id).await.or_replay()?;
             Ok(format!("/accounts/{id}"))
         }
-        "update" => {
+        buttons::Account::Update => {
             let change = AccountChange { role_arn: Some(typed.text("role_arn").into()), regions: Some(regions(typed)) };
             accounts::update(ctx, id, &change).await.or_replay()?;
             Ok(format!("/accounts/{id}"))
         }
-        "add_prefix" => {
+        buttons::Account::AddPrefix => {
             accounts::add_prefix(ctx, id, &NewPrefix { prefix: typed.text("prefix").into(), team: typed.text("team").into() }).await.or_replay()?;
             Ok(format!("/accounts/{id}#prefixes"))
         }
-        "remove_prefix" => {
+        buttons::Account::RemovePrefix => {
             accounts::remove_prefix(ctx, id, typed.text("taken")).await.or_replay()?;
             Ok(format!("/accounts/{id}#prefixes"))
         }
-        "delete" => {
+        buttons::Account::Delete => {
             confirmed(typed, &accounts::get(ctx, id).await?.name)?;
             accounts::delete(ctx, id).await.or_replay()?;
             Ok("/accounts".into())
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 

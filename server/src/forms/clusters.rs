@@ -1,13 +1,16 @@
 //! `/clusters`, `/clusters/new` and `/clusters/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use control::{Ctx, OrReplay as _, clusters};
 use domain::{
-    Rejected,
     cluster::{ClusterQuery, NewCluster},
     ids::ClusterId,
     page::PageQuery,
@@ -36,16 +39,22 @@ pub async fn find(Caller(ctx): Caller) -> PageResult {
 }
 
 pub async fn attach(Posted(ctx, typed): Posted) -> FormResult {
+    match attach_found(&ctx, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
+        Err(error) => Ok(Shown::from(pages::clusters::find(&ctx, typed.rejected(again(error)?)).await?).into_response()),
+    }
+}
+
+async fn attach_found(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let buttons::FindClusters::Attach = buttons::FindClusters::pressed(typed)?;
     let new = NewCluster {
         account: typed.text("account").into(),
         region: typed.text("region").into(),
         eks_name: typed.text("eks_name").into(),
         name: typed.filled("name").map(str::to_owned),
     };
-    match clusters::attach(&ctx, &new).await.or_replay() {
-        Ok(cluster) => Ok(see_other(&format!("/clusters/{}", cluster.id))),
-        Err(error) => Ok(Shown::from(pages::clusters::find(&ctx, typed.rejected(again(error)?)).await?).into_response()),
-    }
+    let cluster = clusters::attach(ctx, &new).await.or_replay()?;
+    Ok(format!("/clusters/{}", cluster.id))
 }
 
 pub async fn show(Caller(ctx): Caller, Id(id): Id<ClusterId>, Query(query): Query<PageQuery>) -> PageResult {
@@ -62,21 +71,20 @@ pub async fn post(Id(id): Id<ClusterId>, Posted(ctx, typed): Posted) -> FormResu
 /// Does what the pressed button names and gives the address to go to.
 async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<String> {
     let here = format!("/clusters/{id}");
-    match typed.operation() {
-        "check" => {
+    match buttons::Cluster::pressed(typed)? {
+        buttons::Cluster::Check => {
             clusters::check(ctx, id).await.or_replay()?;
             Ok(here)
         }
-        "set_up_access" => {
+        buttons::Cluster::SetUpAccess => {
             clusters::set_up_access(ctx, id).await.or_replay()?;
             Ok(here)
         }
-        "detach" => {
+        buttons::Cluster::Detach => {
             confirmed(typed, &clusters::get(ctx, id).await?.name)?;
             clusters::detach(ctx, id).await.or_replay()?;
             Ok("/clusters".into())
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 

@@ -1,6 +1,10 @@
 //! `/deployments`, `/deployments/new`, `/deployments/{id}` and what is below it.
 
-use app::{form::Typed, pages, variables};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages, variables,
+};
 use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, deployments};
 use domain::{
@@ -34,18 +38,23 @@ pub async fn new(Caller(ctx): Caller, Query(filled): Query<Vec<(String, String)>
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
-    if typed.operation() == "check" {
-        return Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response());
-    }
-    let outcome = match pages::deploy::request(&typed) {
-        Ok(new) => deployments::create(&ctx, &new).await.or_replay(),
-        Err(rejected) => Err(rejected.into()),
-    };
-    match outcome {
-        Ok(started) => Ok(see_other(&format!("/deployments/{}", started.object))),
+    match deploy(&ctx, &typed).await {
+        Ok(Some(next)) => Ok(see_other(&next)),
+        Ok(None) => Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response()),
         Err(error) => {
             let typed = typed.rejected(variables::gather(again(error)?));
             Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response())
+        }
+    }
+}
+
+/// Where it goes on, unless the page is only asked to check.
+async fn deploy(ctx: &Ctx, typed: &Typed) -> control::Result<Option<String>> {
+    match buttons::Deploy::pressed(typed)? {
+        buttons::Deploy::Check => Ok(None),
+        buttons::Deploy::Deploy => {
+            let started = deployments::create(ctx, &pages::deploy::request(typed)?).await.or_replay()?;
+            Ok(Some(format!("/deployments/{}", started.object)))
         }
     }
 }
@@ -55,10 +64,13 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
 }
 
 pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {
-    if typed.operation() == "predict" {
-        return predict(&ctx, id, typed).await;
-    }
-    match act(&ctx, id, &typed).await {
+    let outcome = match buttons::Deployment::pressed(&typed) {
+        Ok(buttons::Deployment::Predict) => return predict(&ctx, id, typed).await,
+        Ok(buttons::Deployment::RollBack) => roll_back(&ctx, id, &typed).await,
+        Ok(buttons::Deployment::Delete) => delete(&ctx, id, &typed).await,
+        Err(rejected) => Err(rejected.into()),
+    };
+    match outcome {
         Ok(next) => Ok(see_other(&next)),
         Err(error) => {
             let rejected = again(error)?;
@@ -93,21 +105,16 @@ pub async fn logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Q
     Ok(pages::deployment::logs::show(&ctx, id, query).await?.into())
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn act(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
-    match typed.operation() {
-        "roll_back" => {
-            let revision = typed.text("revision").parse().map_err(|_| Rejected::field("revision", "Choose a revision."))?;
-            deployments::roll_back(ctx, id, &Rollback { revision, reason: typed.filled("reason").map(str::to_owned) }).await.or_replay()?;
-            Ok(format!("/deployments/{id}"))
-        }
-        "delete" => {
-            confirmed(typed, &deployments::get(ctx, id).await?.summary.name)?;
-            let started = deployments::delete(ctx, id).await.or_replay()?;
-            Ok(format!("/operations/{}", started.operation))
-        }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
-    }
+async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
+    let revision = typed.text("revision").parse().map_err(|_| Rejected::field("revision", "Choose a revision."))?;
+    deployments::roll_back(ctx, id, &Rollback { revision, reason: typed.filled("reason").map(str::to_owned) }).await.or_replay()?;
+    Ok(format!("/deployments/{id}"))
+}
+
+async fn delete(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
+    confirmed(typed, &deployments::get(ctx, id).await?.summary.name)?;
+    let started = deployments::delete(ctx, id).await.or_replay()?;
+    Ok(format!("/operations/{}", started.operation))
 }
 
 pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
@@ -115,18 +122,23 @@ pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult
 }
 
 pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {
-    if typed.operation() == "check" {
-        return Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response());
-    }
-    let outcome = match pages::change::request(&typed) {
-        Ok(change) => deployments::change(&ctx, id, &change).await.or_replay(),
-        Err(rejected) => Err(rejected.into()),
-    };
-    match outcome {
-        Ok(_) => Ok(see_other(&format!("/deployments/{id}"))),
+    match revise(&ctx, id, &typed).await {
+        Ok(Some(next)) => Ok(see_other(&next)),
+        Ok(None) => Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response()),
         Err(error) => {
             let typed = typed.rejected(variables::gather(again(error)?));
             Ok(Shown::from(pages::change::show(&ctx, id, typed).await?).into_response())
+        }
+    }
+}
+
+/// Where it goes on, unless the page is only asked to check.
+async fn revise(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<Option<String>> {
+    match buttons::Change::pressed(typed)? {
+        buttons::Change::Check => Ok(None),
+        buttons::Change::Change => {
+            deployments::change(ctx, id, &pages::change::request(typed)?).await.or_replay()?;
+            Ok(Some(format!("/deployments/{id}")))
         }
     }
 }

@@ -1,10 +1,13 @@
 //! `/models`, `/models/{id}`, `/models/{id}/releases/new` and `/releases/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, models, releases};
 use domain::{
-    Rejected,
     ids::{ModelId, ReleaseId},
     model::{ModelChange, ModelQuery, NewModel},
     page::PageQuery,
@@ -24,14 +27,20 @@ pub async fn list(Caller(ctx): Caller, Query(query): Query<ModelQuery>) -> PageR
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
-    let new = NewModel { team: typed.text("team").into(), name: typed.text("name").into(), description: typed.text("description").into() };
-    match models::create(&ctx, &new).await.or_replay() {
-        Ok(model) => Ok(see_other(&format!("/models/{}", model.id))),
+    match make(&ctx, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::models::list(&ctx, ModelQuery::default(), typed.rejected(rejected)).await?).into_response())
         }
     }
+}
+
+async fn make(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let buttons::Models::Create = buttons::Models::pressed(typed)?;
+    let new = NewModel { team: typed.text("team").into(), name: typed.text("name").into(), description: typed.text("description").into() };
+    let model = models::create(ctx, &new).await.or_replay()?;
+    Ok(format!("/models/{}", model.id))
 }
 
 pub async fn show(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(query): Query<PageQuery>) -> PageResult {
@@ -50,17 +59,16 @@ pub async fn post(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult
 
 /// Does what the pressed button names and gives the address to go to.
 async fn change(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<String> {
-    match typed.operation() {
-        "update" => {
+    match buttons::Model::pressed(typed)? {
+        buttons::Model::Update => {
             models::update(ctx, id, &ModelChange { description: Some(typed.text("description").into()) }).await.or_replay()?;
             Ok(format!("/models/{id}"))
         }
-        "delete" => {
+        buttons::Model::Delete => {
             confirmed(typed, &models::get(ctx, id).await?.name)?;
             models::delete(ctx, id).await.or_replay()?;
             Ok("/models".into())
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 
@@ -70,17 +78,19 @@ pub async fn new_release(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(filled)
 }
 
 pub async fn register(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult {
-    let outcome = match pages::register::request(id, &typed) {
-        Ok(new) => releases::create(&ctx, &new).await.or_replay(),
-        Err(rejected) => Err(rejected.into()),
-    };
-    match outcome {
-        Ok(release) => Ok(see_other(&format!("/models/{id}#release-{}", release.number))),
+    match register_release(&ctx, id, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::register::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
         }
     }
+}
+
+async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<String> {
+    let buttons::NewRelease::Register = buttons::NewRelease::pressed(typed)?;
+    let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
+    Ok(format!("/models/{id}#release-{}", release.number))
 }
 
 pub async fn release(Caller(ctx): Caller, Id(id): Id<ReleaseId>) -> PageResult {
@@ -98,9 +108,7 @@ pub async fn post_release(Id(id): Id<ReleaseId>, Posted(ctx, typed): Posted) -> 
 }
 
 async fn delete_release(ctx: &Ctx, id: ReleaseId, typed: &Typed) -> control::Result<String> {
-    if typed.operation() != "delete" {
-        return Err(Rejected::field("do", "Press one of the buttons.").into());
-    }
+    let buttons::Release::Delete = buttons::Release::pressed(typed)?;
     let release = releases::get(ctx, id).await?;
     confirmed(typed, &pages::release::name(&release))?;
     releases::delete(ctx, id).await.or_replay()?;

@@ -1,9 +1,12 @@
 //! `/operations` and `/operations/{id}`.
 
-use app::pages;
+use app::{
+    buttons::{self, Button as _},
+    pages,
+};
 use axum::{extract::State, response::IntoResponse};
 use control::{OrReplay as _, operations};
-use domain::{Rejected, ids::OperationId, operation::OperationQuery};
+use domain::{ids::OperationId, operation::OperationQuery};
 
 use super::{
     posted::Posted,
@@ -28,9 +31,9 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<OperationId>) -> PageResult {
 }
 
 pub async fn post(Id(id): Id<OperationId>, Posted(ctx, typed): Posted) -> FormResult {
-    let outcome = match typed.operation() {
-        "cancel" => operations::cancel(&ctx, id).await.or_replay(),
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
+    let outcome = match buttons::Operation::pressed(&typed) {
+        Ok(buttons::Operation::Cancel) => operations::cancel(&ctx, id).await.or_replay(),
+        Err(rejected) => Err(rejected.into()),
     };
     match outcome {
         Ok(_) => Ok(see_other(&format!("/operations/{id}"))),

@@ -1,6 +1,10 @@
 //! `/profile`
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::{extract::State, response::IntoResponse as _};
 use control::{Ctx, OrReplay as _, sessions, tokens, users};
 use domain::{
@@ -36,7 +40,7 @@ pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx,
         Ok(created) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, Typed::default(), created).await?).into_response()),
         Err(error) => {
             let mut rejected = again(error)?;
-            if typed.operation() == "create_token" {
+            if typed.operation() == buttons::Profile::CreateToken.word() {
                 // The page has another field called name.
                 rejected.errors.iter_mut().filter(|error| error.field == "name").for_each(|error| error.field = "token_name".into());
             }
@@ -47,33 +51,32 @@ pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx,
 
 /// Does what the pressed button names and gives the token that it made, if it did.
 async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Result<Option<CreatedToken>> {
-    match typed.operation() {
-        "rename" => {
+    match buttons::Profile::pressed(typed)? {
+        buttons::Profile::Rename => {
             let user = ctx.actor().check_person()?;
             users::update(ctx, user, &UserChange { name: Some(typed.text("name").into()), ..UserChange::default() }).await.or_replay()?;
             Ok(None)
         }
-        "change_password" => {
+        buttons::Profile::ChangePassword => {
             if typed.text("new_password") != typed.text("password_again") {
                 return Err(Rejected::field("password_again", "The two passwords differ.").into());
             }
             users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), session).await.or_replay()?;
             Ok(None)
         }
-        "revoke_session" => {
+        buttons::Profile::RevokeSession => {
             let id = typed.text("session").parse().map_err(|_| Rejected::not_found("session"))?;
             sessions::revoke(ctx, id).await.or_replay()?;
             Ok(None)
         }
-        "create_token" => {
+        buttons::Profile::CreateToken => {
             let new = new_token(typed, "token_name", TokenKind::Personal, typed.filled("team"))?;
             tokens::create(ctx, &new).await.or_replay().map(Some)
         }
-        "revoke_token" => {
+        buttons::Profile::RevokeToken => {
             revoke_token(ctx, typed).await?;
             Ok(None)
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 

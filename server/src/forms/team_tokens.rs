@@ -1,10 +1,13 @@
 //! `/teams/{id}/tokens`
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, teams, tokens};
 use domain::{
-    Rejected,
     ids::TeamId,
     page::PageQuery,
     token::{CreatedToken, TokenKind},
@@ -38,15 +41,14 @@ pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult 
 
 async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<Option<CreatedToken>> {
     let team = teams::get(ctx, id).await?;
-    match typed.operation() {
-        "create_token" => {
+    match buttons::TeamTokens::pressed(typed)? {
+        buttons::TeamTokens::CreateToken => {
             let new = new_token(typed, "name", TokenKind::Team, Some(&team.name))?;
             tokens::create(ctx, &new).await.or_replay().map(Some)
         }
-        "revoke_token" => {
+        buttons::TeamTokens::RevokeToken => {
             revoke_token(ctx, typed).await?;
             Ok(None)
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }

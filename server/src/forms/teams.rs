@@ -1,6 +1,10 @@
 //! `/teams` and `/teams/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use control::{Ctx, OrReplay as _, teams};
 use domain::{
     Rejected,
@@ -25,14 +29,20 @@ pub async fn list(Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageRe
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
-    let new = NewTeam { name: typed.text("name").into(), description: typed.text("description").into(), owner: typed.filled("owner").map(str::to_owned) };
-    match teams::create(&ctx, &new).await.or_replay() {
-        Ok(team) => Ok(see_other(&format!("/teams/{}", team.id))),
+    match make(&ctx, &typed).await {
+        Ok(next) => Ok(see_other(&next)),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::teams::list(&ctx, PageQuery::default(), typed.rejected(rejected)).await?).into_response())
         }
     }
+}
+
+async fn make(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let buttons::Teams::Create = buttons::Teams::pressed(typed)?;
+    let new = NewTeam { name: typed.text("name").into(), description: typed.text("description").into(), owner: typed.filled("owner").map(str::to_owned) };
+    let team = teams::create(ctx, &new).await.or_replay()?;
+    Ok(format!("/teams/{}", team.id))
 }
 
 pub async fn show(Caller(ctx): Caller, Id(id): Id<TeamId>) -> PageResult {
@@ -52,26 +62,25 @@ pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult 
 /// Does what the pressed button names and gives the address to go to.
 async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<String> {
     let here = format!("/teams/{id}");
-    match typed.operation() {
-        "update" => {
+    match buttons::Team::pressed(typed)? {
+        buttons::Team::Update => {
             teams::update(ctx, id, &TeamChange { description: Some(typed.text("description").into()) }).await.or_replay()?;
             Ok(here)
         }
-        "set_member" => {
+        buttons::Team::SetMember => {
             let role = TeamRole::ALL.into_iter().find(|role| role.as_str() == typed.text("role")).ok_or_else(|| Rejected::field("role", "Choose a role."))?;
             teams::set_member(ctx, id, &MemberChange { email: typed.text("email").into(), role }).await.or_replay()?;
             Ok(here)
         }
-        "remove_member" => {
+        buttons::Team::RemoveMember => {
             let user = typed.text("user").parse().map_err(|_| Rejected::not_found("member"))?;
             teams::remove_member(ctx, id, user).await.or_replay()?;
             Ok(if ctx.actor().person() == Some(user) { "/teams".into() } else { here })
         }
-        "delete" => {
+        buttons::Team::Delete => {
             confirmed(typed, &teams::get(ctx, id).await?.name)?;
             teams::delete(ctx, id).await.or_replay()?;
             Ok("/teams".into())
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }

@@ -1,6 +1,10 @@
 //! `/users` and `/users/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, links, users};
 use domain::{
@@ -36,8 +40,8 @@ pub async fn post(Posted(ctx, typed): Posted) -> FormResult {
 }
 
 async fn invite_or_revoke(ctx: &Ctx, typed: &Typed) -> control::Result<Option<Invitation>> {
-    match typed.operation() {
-        "invite" => {
+    match buttons::Users::pressed(typed)? {
+        buttons::Users::Invite => {
             let platform_role = match typed.text("platform_role") {
                 "" => None,
                 "auditor" => Some(PlatformRole::Auditor),
@@ -52,12 +56,11 @@ async fn invite_or_revoke(ctx: &Ctx, typed: &Typed) -> control::Result<Option<In
             };
             links::invite(ctx, &new).await.or_replay().map(Some)
         }
-        "revoke_invitation" => {
+        buttons::Users::RevokeInvitation => {
             let link = typed.text("link").parse().map_err(|_| Rejected::not_found("invitation"))?;
             links::revoke_invitation(ctx, link).await.or_replay()?;
             Ok(None)
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 
@@ -85,8 +88,8 @@ async fn change_or_disable(ctx: &Ctx, id: UserId, typed: &Typed) -> control::Res
 }
 
 fn wanted(typed: &Typed) -> Result<UserChange, Rejected> {
-    match typed.operation() {
-        "update" => {
+    match buttons::User::pressed(typed)? {
+        buttons::User::Update => {
             let role = match typed.text("platform_role") {
                 "none" => PlatformRoleChange::None,
                 "auditor" => PlatformRoleChange::Auditor,
@@ -95,9 +98,8 @@ fn wanted(typed: &Typed) -> Result<UserChange, Rejected> {
             };
             Ok(UserChange { name: Some(typed.text("name").into()), platform_role: Some(role), disabled: None })
         }
-        "disable" => Ok(UserChange { disabled: Some(true), ..UserChange::default() }),
-        "enable" => Ok(UserChange { disabled: Some(false), ..UserChange::default() }),
-        _ => Err(Rejected::field("do", "Press one of the buttons.")),
+        buttons::User::Disable => Ok(UserChange { disabled: Some(true), ..UserChange::default() }),
+        buttons::User::Enable => Ok(UserChange { disabled: Some(false), ..UserChange::default() }),
     }
 }
 

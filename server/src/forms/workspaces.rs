@@ -1,10 +1,13 @@
 //! `/workspaces` and `/workspaces/{id}`.
 
-use app::{form::Typed, pages};
+use app::{
+    buttons::{self, Button as _},
+    form::Typed,
+    pages,
+};
 use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, workspaces};
 use domain::{
-    Rejected,
     ids::WorkspaceId,
     workspace::{Adopt, NewWorkspace, WorkspaceChange, WorkspaceQuery},
 };
@@ -38,6 +41,7 @@ pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
 }
 
 async fn make(ctx: &Ctx, typed: &Typed) -> control::Result<String> {
+    let buttons::Workspaces::Create = buttons::Workspaces::pressed(typed)?;
     let new = NewWorkspace {
         name: typed.text("name").into(),
         team: typed.text("team").into(),
@@ -65,18 +69,17 @@ pub async fn post(Id(id): Id<WorkspaceId>, Posted(ctx, typed): Posted) -> FormRe
 
 /// Does what the pressed button names and gives the address to go to.
 async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<String> {
-    match typed.operation() {
-        "update" => {
+    match buttons::Workspace::pressed(typed)? {
+        buttons::Workspace::Update => {
             let quota = pages::workspace::quota(typed)?;
             workspaces::update(ctx, id, &WorkspaceChange { quota: Some(quota) }).await.or_replay()?;
             Ok(format!("/workspaces/{id}"))
         }
-        "delete" => {
+        buttons::Workspace::Delete => {
             confirmed(typed, &workspaces::get(ctx, id).await?.name)?;
             let started = workspaces::delete(ctx, id).await.or_replay()?;
             Ok(format!("/operations/{}", started.operation))
         }
-        _ => Err(Rejected::field("do", "Press one of the buttons.").into()),
     }
 }
 

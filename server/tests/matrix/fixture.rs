@@ -16,6 +16,7 @@ pub const IDS: &[(&str, Uuid)] = &[
     ("{operation}", Uuid::from_u128(0x80)),
     ("{token}", Uuid::from_u128(0x90)),
     ("{link}", Uuid::from_u128(0xa0)),
+    ("{session}", Uuid::from_u128(0xb0)),
     ("{user}", Uuid::from_u128(0x0f)),
     ("{other_team}", Uuid::from_u128(0x11)),
 ];
@@ -106,6 +107,12 @@ pub async fn fill(pool: &PgPool) {
         .bind(Uuid::from_u128(0x9ff))
         .bind(&secrets::hash(&Who::TeamToken.secret().unwrap())[..])
         .bind(Uuid::from_u128(0x10))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("insert into sessions (secret_hash, id, user_id, expires_at) values ('another browser', $1, $2, now() + interval '1 day')")
+        .bind(Uuid::from_u128(0xb0))
+        .bind(Uuid::from_u128(4))
         .execute(&mut *tx)
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use app::buttons;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use sqlx::PgPool;
@@ -60,6 +61,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/links/invited", "", "name=x&password=short&password_again=short", Need::Nothing),
     ("/profile", "rename", "name=x", Need::SignIn),
     ("/profile", "change_password", "current_password=x&new_password=y&password_again=y", Need::SignIn),
+    ("/profile", "revoke_session", "session={session}", Need::Own),
     ("/profile", "create_token", "token_name=x&days=3", Need::SignIn),
     ("/profile", "revoke_token", "token={token}", Need::ManageTokens),
     ("/users", "invite", "email=newer@example.com", Need::PlatformManage),
@@ -72,6 +74,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/clusters/{cluster}", "set_up_access", "", Need::PlatformManage),
     ("/clusters/{cluster}", "detach", "confirm=lab", Need::PlatformManage),
     ("/deployments/new", "deploy", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::Deploy),
+    ("/deployments/new", "check", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::SignIn),
     ("/deployments/{deployment}", "roll_back", "revision=1", Need::Deploy),
     ("/deployments/{deployment}", "predict", "body={}", Need::Predict),
     ("/deployments/{deployment}", "delete", "confirm=iris", Need::Delete),
@@ -119,9 +122,33 @@ fn the_tables_have_every_address() {
     let known: BTreeSet<String> = PAGES.iter().map(|(address, ..)| (*address).to_owned()).collect();
     let routed: BTreeSet<String> = routes().into_iter().map(|(address, _)| address).collect();
     assert_eq!(routed, known);
-    for (address, posts) in routes() {
+}
+
+/// An address that takes forms has the buttons that [`buttons::EVERY`] says, or none that says what it does.
+#[test]
+fn the_tables_have_every_button_and_no_other() {
+    let mut there = BTreeSet::new();
+    for (address, _) in routes().into_iter().filter(|(_, posts)| *posts) {
+        let words = buttons::EVERY.iter().find(|(known, _)| *known == address).map_or(&[""][..], |(_, words)| words);
         let (_, filled, _) = PAGES.iter().find(|(known, ..)| *known == address).unwrap();
-        assert_eq!(posts, FORMS.iter().any(|(form, ..)| form == filled), "{address}");
+        there.extend(words.iter().map(|word| (*filled, *word)));
+    }
+    let known: BTreeSet<(&str, &str)> = FORMS.iter().map(|(address, word, ..)| (*address, *word)).collect();
+    let addressed = buttons::EVERY.iter().all(|(address, _)| PAGES.iter().any(|(known, ..)| known == address));
+    assert!(addressed, "every button belongs to an address of the router");
+    assert_eq!(there, known);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_button_that_a_page_does_not_have_does_nothing(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    for (address, _) in buttons::EVERY {
+        let (_, path, _) = PAGES.iter().find(|(known, ..)| known == address).unwrap();
+        for who in [Who::Admin, Who::Owner] {
+            let (status, location) = visit(&portal, who, "POST", &filled(path), Some("do=explode".into())).await;
+            assert!(matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{who:?} {path}: {status} {location}");
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Need {
     Delete,
     Manage,
     ManageTokens,
+    /// The owner's own thing, which nobody else sees.
+    Own,
     PlatformSee,
     PlatformManage,
     /// An admin's, on a team's thing that its members see.
@@ -82,6 +84,11 @@ impl Need {
             Self::Deploy | Self::Predict => member(DEPLOYERS, &[]),
             Self::Delete | Self::ManageTokens => member(OWNERS, &[]),
             Self::Manage => member(OWNERS, &[Who::Admin]),
+            Self::Own => match who {
+                Who::Stranger | Who::Garbage => Unauthenticated,
+                Who::Owner => Through,
+                _ => Hidden,
+            },
             Self::AdminOnTeam => member(&[], &[Who::Admin]),
             Self::PlatformSee | Self::PlatformManage => match who {
                 Who::Stranger | Who::Garbage => Unauthenticated,

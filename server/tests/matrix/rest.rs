@@ -1,13 +1,18 @@
 //! Every operation of the OpenAPI document.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tower::ServiceExt as _;
 
 use crate::{
     Need, ask, filled, fits,
     fixture::{self, Who},
     portal,
 };
+
+const ROUTER: &str = include_str!("../../src/router.rs");
 
 /// `(operation id, path with the fixture's ids, what it takes, a body that is well-formed)`
 fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
@@ -85,6 +90,49 @@ fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
         ("get_release", "/releases/{release}", Need::See, None),
         ("delete_release", "/releases/{release}", Need::Delete, None),
     ]
+}
+
+/// What answers everybody: it says nothing about anybody's things.
+const OPEN: &[(&str, &str)] = &[
+    ("/openapi.json", "/api/v1/openapi.json"),
+    ("/problems/{code}", "/api/v1/problems/not_found"),
+    ("/docs", "/api/v1/docs"),
+    ("/docs/{*path}", "/api/v1/docs/index.html"),
+    ("/icon.svg", "/icon.svg"),
+    ("/livez", "/livez"),
+    ("/readyz", "/readyz"),
+];
+
+#[test]
+fn what_is_open_is_listed() {
+    let rest = &ROUTER[ROUTER.find("/// The whole portal.").unwrap()..];
+    let routed: BTreeSet<&str> = rest.split(".route(").chain(rest.split(".route_service(")).filter_map(|route| route.strip_prefix('"')?.split('"').next()).collect();
+    assert_eq!(routed, OPEN.iter().map(|(address, _)| *address).collect());
+    // The API itself and the files of the site.
+    assert_eq!(rest.matches(".nest(").count() + rest.matches(".nest_service(").count(), 2);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_open_says_the_same_to_everybody(pool: PgPool) {
+    let portal = portal(&pool).await;
+    fixture::fill(&pool).await;
+    for (_, path) in OPEN {
+        let mut answers = Vec::new();
+        // A token that nobody gave out is refused wherever tokens are looked at.
+        for who in Who::ALL.into_iter().filter(|who| *who != Who::Garbage) {
+            answers.push(open(&portal, who, path).await);
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{path}: {answers:?}");
+    }
+}
+
+async fn open(portal: &axum::Router, who: Who, path: &str) -> (http::StatusCode, axum::body::Bytes) {
+    let mut request = http::Request::get(path);
+    if let Some(secret) = who.secret() {
+        request = request.header(http::header::AUTHORIZATION, format!("Bearer {secret}"));
+    }
+    let response = portal.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    (response.status(), axum::body::to_bytes(response.into_body(), 8 << 20).await.unwrap())
 }
 
 fn operations() -> Vec<(String, String, String)> {

@@ -6,6 +6,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use crate::buttons::{self, Button as _};
 use crate::components::{
     code::CopyBlock,
     facts::{Fact, Facts},
@@ -62,7 +63,7 @@ fn OneClick(version: i64) -> impl IntoView {
                 <li>"Takes the policy away again, whatever happened."</li>
                 <li>"Checks what Slipway may do."</li>
             </ol>
-            <div class="row"><button class="primary" name="do" value="set_up_access">"Set up access"</button></div>
+            <div class="row"><button class="primary" name="do" value=buttons::Cluster::SetUpAccess.word()>"Set up access"</button></div>
         </form>
     }
 }

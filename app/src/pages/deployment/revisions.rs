@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::May;
 use crate::{
+    buttons::{self, Button as _},
     components::{
         facts::{Fact, Facts},
         field::{Once, Seen},
@@ -56,7 +57,7 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
                 <form method="post" class="stack tight">
                     <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=number.to_string()/>
                     <Reason typed number/>
-                    <div class="row"><button name="do" value="roll_back">{format!("Roll back to revision {number}")}</button></div>
+                    <div class="row"><button name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {number}")}</button></div>
                 </form>
             }
         });

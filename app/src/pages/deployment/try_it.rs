@@ -14,6 +14,7 @@ use super::{
     snippets,
 };
 use crate::{
+    buttons::{self, Button as _},
     components::{
         code::CopyBlock,
         facts::{Fact, Facts},
@@ -78,7 +79,7 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             <form class="in" method="post" action="#try">
                 {fields}
                 {refused}
-                <div class="row"><button class="primary" name="do" value="predict">"Predict"</button></div>
+                <div class="row"><button class="primary" name="do" value=buttons::Deployment::Predict.word()>"Predict"</button></div>
                 {answer}
             </form>
         </section>
