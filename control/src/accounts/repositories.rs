@@ -33,15 +33,14 @@ pub async fn list(ctx: &Ctx, query: &RepositoryQuery) -> Result<Page<Repository>
         .iter()
         .filter(|grant| wanted(&query.account, &grant.account_name))
         .flat_map(|grant| grant.regions.iter().filter(|region| wanted(&query.region, region)).map(move |region| (grant, region.as_str())));
-    let each = try_join_all(places.map(|(grant, region)| in_region(ctx, grant, region)));
-    let found = bounded("list the team's repositories", each).await?;
+    let found = try_join_all(places.map(|(grant, region)| in_region(ctx, grant, region))).await?;
     let rows = found.into_iter().flatten().map(|row| (format!("{} {} {}", row.name, row.account_name, row.region), row));
     slice(&paging, query.page.search.as_deref(), rows.collect(), |row| row.name.clone())
 }
 
 async fn in_region(ctx: &Ctx, grant: &Grant, region: &str) -> Result<Vec<Repository>, Rejected> {
     let config = ctx.control().aws.config(&grant.access(ctx.actor()), region);
-    let all = ecr::repositories(&config).await.map_err(|rejected| locate(rejected, grant, region))?;
+    let all = bounded("list the repositories", ecr::repositories(&config)).await.map_err(|rejected| locate(rejected, grant, region))?;
     let view = |name| Repository { account: grant.account, account_name: grant.account_name.clone(), region: region.into(), name };
     Ok(all.into_iter().map(|repository| repository.name).filter(|name| grant.covers(name)).map(view).collect())
 }
@@ -68,13 +67,13 @@ pub async fn images(ctx: &Ctx, query: &ImageQuery) -> Result<Page<Image>> {
 /// The rejection for a repository that ECR does not know.
 #[must_use]
 pub fn no_such_repository(repository: &RepositoryName, grant: &Grant, region: &str) -> Rejected {
-    Rejected::new(Code::ImageNotFound, format!("There is no repository {repository} in the account {} in {region}.", grant.account_name)).at("repository")
+    locate(Rejected::new(Code::ImageNotFound, format!("There is no repository {repository}. Create it there, or choose another one.")), grant, region).at("repository")
 }
 
-/// Says where it failed.
+/// Says where it failed, first of all: whoever has several accounts looks there.
 #[must_use]
 pub fn locate(mut rejected: Rejected, grant: &Grant, region: &str) -> Rejected {
-    rejected.message = format!("{} ({}, {region})", rejected.message, grant.account_name);
+    rejected.message = format!("In {}, {region}: {}", grant.account_name, rejected.message);
     rejected
 }
 

@@ -62,8 +62,8 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
         Resolved::Image { digest, uri } => (digest, uri),
         Resolved::NoRepository => return Err(repositories::no_such_repository(&wanted.repository, grant, region).into()),
         Resolved::NoTag => {
-            let message = format!("{} has no image tagged {} in {region}. Push it first, or choose another tag.", wanted.repository, wanted.tag);
-            return Err(Rejected::new(Code::ImageNotFound, message).at("tag").into());
+            let message = format!("{} has no image tagged {}. Push it first, or choose another tag.", wanted.repository, wanted.tag);
+            return Err(repositories::locate(Rejected::new(Code::ImageNotFound, message), grant, region).at("tag").into());
         }
     };
 
