@@ -4,6 +4,8 @@
 //! idempotent step and settles the claim. Scopes (a cluster, an account) carry caps, backoff and a circuit breaker inside
 //! the claim query, so that a dead cluster slows only itself. All time is the database's.
 
+mod halt;
+
 use std::time::Duration;
 
 use domain::operation::ObjectKind;
@@ -11,6 +13,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{Result, live};
+pub use halt::{Halt, PATIENCE, begin, unlost};
 
 /// How many things of one scope are looked at at once.
 const SCOPE_CAP: i64 = 8;
@@ -121,6 +124,15 @@ pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
 pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     sqlx::query!("delete from scopes where scope = $1", scope.key()).execute(&mut *conn).await?;
     sqlx::query!("update reconcile set not_before = now(), attempts = 0 where scope = $1 and not_before > now() and attempts > 0", scope.key()).execute(&mut *conn).await?;
+    live::wake(conn).await
+}
+
+/// Makes everything of a scope due now, whatever it waits for.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn rouse(conn: &mut PgConnection, scope: Scope) -> Result<()> {
+    sqlx::query!("update reconcile set not_before = least(not_before, now()), marked_at = clock_timestamp() where scope = $1", scope.key()).execute(&mut *conn).await?;
     live::wake(conn).await
 }
 

@@ -67,6 +67,18 @@ pub struct GrantedPrefix {
     pub team_name: String,
 }
 
+/// What a team may release from in one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct TeamRepositories {
+    pub account: AccountId,
+    pub account_name: String,
+    /// Where Slipway looks for them.
+    pub regions: Vec<String>,
+    /// What the names of the team's repositories begin with.
+    pub prefixes: Vec<String>,
+}
+
 /// Adds an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,9 +1,11 @@
 //! EKS clusters as Slipway sees them.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     ids::{AccountId, ClusterId},
+    operation::ObjectKind,
     page::PageQuery,
     state::Tone,
     timestamp::Timestamp,
@@ -93,6 +95,8 @@ pub struct Cluster {
     pub endpoint: Option<String>,
     /// Whether network policies have an effect here; absent until known.
     pub enforces_network_policies: Option<bool>,
+    /// Since when it holds newer things than Slipway's database, and is left as it is until an admin has decided; absent while it is not so.
+    pub read_only_since: Option<Timestamp>,
     pub access: Vec<ClusterCheck>,
     pub nodes: i64,
     pub ready_nodes: i64,
@@ -104,6 +108,20 @@ pub struct Cluster {
     pub created_at: Timestamp,
     /// Rises with every change; the `ETag`.
     pub version: i64,
+}
+
+/// A workspace or deployment of which a cluster holds a newer generation than the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct NewerThing {
+    pub kind: ObjectKind,
+    pub id: Uuid,
+    pub name: String,
+    pub workspace: String,
+    /// The generation in the database.
+    pub ours: i64,
+    /// The generation in the cluster.
+    pub there: i64,
 }
 
 /// One right Slipway needs in the cluster, and whether it has it.

@@ -118,6 +118,10 @@ pub struct Deployment {
     /// What the model says about itself, kept when it turned ready.
     pub metadata: Option<ModelMetadata>,
     pub pods: Vec<Pod>,
+    /// The earlier revision that answers while the wanted one does not; absent when the wanted one does, or nobody.
+    pub still_serving: Option<StillServing>,
+    /// Why nothing is changed on its cluster at present; absent while it may be.
+    pub read_only: Option<String>,
     /// When the cluster was last heard of.
     pub synced_at: Option<Timestamp>,
     /// The newest operation.
@@ -125,6 +129,15 @@ pub struct Deployment {
     pub created_at: Timestamp,
     /// Rises with every change; the `ETag`.
     pub version: i64,
+}
+
+/// An earlier revision that answers in place of the wanted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct StillServing {
+    pub revision: i32,
+    /// Its replicas that answer.
+    pub ready: i64,
 }
 
 /// An environment variable. Not for secrets: whoever sees the team sees it.
@@ -265,6 +278,8 @@ pub struct Rollback {
 pub struct DeploymentPreview {
     /// Whether everything fits and nothing stands in the way.
     pub findings: Vec<Finding>,
+    /// What differs from what is wanted now, in words; nothing for a new deployment.
+    pub changes: Vec<String>,
     /// `Deployment iris-main`, `Service iris-main`, …
     pub objects: Vec<String>,
     /// The manifests, as YAML.

@@ -109,10 +109,11 @@ fn OneNode(node: MapNode) -> impl IntoView {
         more => format!("{more} replicas"),
     };
     let (kind, short) = (node.instance_type.clone().unwrap_or_default(), short_name(&node.name));
+    let whole = (short != node.name).then(|| view! { <span class="hidden">{node.name.clone()}</span> });
     let (away, width) = (node.away.is_some(), PER_ROW * 15 - 2);
     view! {
         <li class="node" class:away=away>
-            <div title=node.name.clone()><span>{short}</span><span>{kind}</span></div>
+            <div title=node.name.clone()><strong aria-hidden=whole.is_some().then_some("true")>{short}</strong>{whole}<span>{kind}</span></div>
             <svg width=width.to_string() viewBox=format!("-1 -1 {width} {}", rows * 15 - 2) role="img" aria-label=says>{ours}{rest}</svg>
             {node.away.map(|why| view! { <span class="muted">{why}</span> })}
         </li>

@@ -1,41 +1,43 @@
 //! The sizes a replica can have, each with whether there is room for it.
 
-use domain::{
-    deployment::{Finding, FindingTone},
-    size::Size,
-};
+use control::deployments::SizeRoom;
+use domain::{deployment::FindingTone, size::Size};
 use leptos::prelude::*;
 
 use super::{status::Status, steps::finding_tone};
 use crate::form::Typed;
 
-/// One choice for each size. What does not fit can be chosen all the same: the reason then stands in the preview.
+/// One choice for each size. What the quota leaves no room for cannot be chosen, and says why.
 #[component]
-pub fn SizeChoice(typed: Typed, value: Size, sizes: Vec<(Size, Finding)>) -> impl IntoView {
+pub fn SizeChoice(typed: Typed, value: Size, sizes: Vec<SizeRoom>) -> impl IntoView {
     let chosen = typed.text_or("size", value.as_str());
     let why = typed.why("size");
     let wrong = why.is_some();
     let choices = Size::ALL
         .into_iter()
         .map(|size| {
-            let finding = sizes.iter().find(|(known, _)| *known == size).map(|(_, finding)| finding.clone());
-            let (checked, name) = (chosen == size.as_str(), size.title());
-            let room = finding.map(|finding| {
+            let room = sizes.iter().find(|room| room.size == size).cloned();
+            let (checked, name, over) = (chosen == size.as_str(), size.title(), room.as_ref().is_some_and(|room| !room.allowed));
+            let room = room.map(|SizeRoom { finding, .. }| {
                 let word = if finding.tone == FindingTone::Good { "Fits now".to_owned() } else { finding.title };
-                view! { <Status tone=finding_tone(finding.tone) word/> }
+                let why = finding.detail.filter(|_| over).map(|why| view! { <span class="small">{why}</span> });
+                view! { <Status tone=finding_tone(finding.tone) word/>{why} }
             });
             view! {
                 <label class="choice">
-                    <input type="radio" name="size" value=size.as_str() checked=checked/>
+                    <input type="radio" name="size" value=size.as_str() checked=checked disabled=over/>
                     <strong>{name}</strong><span class="small">{size.summary()}</span>{room}
                 </label>
             }
         })
         .collect_view();
+    // A choice that is disabled is not sent. It is kept until another one is made: the first value sent is the one that counts.
+    let kept = sizes.iter().any(|room| room.size.as_str() == chosen && !room.allowed).then(|| view! { <input type="hidden" name="size" value=chosen/> });
     view! {
         <fieldset id="sizes" class:wrong=wrong aria-describedby=wrong.then_some("size-why")>
             <legend>"Size of each replica"</legend>
             <div class="choices">{choices}</div>
+            {kept}
             {why.map(|why| view! { <span class="why" id="size-why">{why}</span> })}
         </fieldset>
     }

@@ -1,9 +1,13 @@
 //! `/deployments/{id}/change`
 
-use control::{Ctx, Error, Result, deployments, releases};
+use control::{
+    Ctx, Error, Result,
+    deployments::{self, SizeRoom},
+    releases,
+};
 use domain::{
     Code, Rejected,
-    deployment::{Deployment, DeploymentChange, Finding},
+    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentState, Finding, FindingTone},
     error::Checks,
     ids::DeploymentId,
     model::{Release, ReleaseQuery},
@@ -16,10 +20,13 @@ use super::deploy::replica_count;
 use crate::{
     buttons::{self, Button as _},
     components::{
+        code::CopyBlock,
         facts::{Fact, Facts},
         field::{Choice, Field, Once, Seen, TextField},
         notice::Rejection,
         size_choice::SizeChoice,
+        status::Status,
+        steps::{Findings, finding_tone},
     },
     form::Typed,
     islands::recheck::Recheck,
@@ -44,8 +51,9 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
         Err(Error::Rejected(rejected)) if rejected.code == Code::Conflict => Vec::new(),
         Err(error) => return Err(error),
     };
+    let preview = preview(ctx, id, &typed).await?;
     let status = typed.status();
-    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes/> }).status(status).with_islands())
+    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes preview/> }).status(status).with_islands())
 }
 
 /// The request that the form stands for.
@@ -62,10 +70,32 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
 }
 
+/// What the button would do, or what cannot be read yet, as a finding like any other.
+async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<DeploymentPreview> {
+    let asked = match typed.operation() {
+        // Before anything was typed there is nothing to read.
+        "" => Ok(DeploymentChange::default()),
+        _ => request(typed),
+    };
+    let rejected = match asked {
+        Ok(change) => match deployments::preview_change(ctx, id, &DeploymentChange { reason: None, ..change }).await {
+            Err(Error::Rejected(rejected)) if matches!(rejected.code, Code::InvalidInput | Code::Conflict) => *rejected,
+            other => return other,
+        },
+        Err(rejected) => rejected,
+    };
+    let bad = |detail: String| Finding { tone: FindingTone::Bad, title: rejected.code.title().to_owned(), detail: Some(detail) };
+    let findings = match rejected.errors.as_slice() {
+        [] => vec![bad(rejected.message.clone())],
+        errors => errors.iter().map(|error| bad(error.message.clone())).collect(),
+    };
+    Ok(DeploymentPreview { findings, changes: Vec::new(), objects: Vec::new(), manifests: String::new() })
+}
+
 const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason"];
 
 #[component]
-fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<(Size, Finding)>) -> impl IntoView {
+fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<SizeRoom>, preview: DeploymentPreview) -> impl IntoView {
     let summary = deployment.summary.clone();
     let here = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
@@ -89,7 +119,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
                     <Field name="reason" label="Why" typed=typed.clone() autocomplete="off" hint="Optional; kept with the revision and in the record."/>
                 </div></section>
             </div>
-            <aside class="stack" aria-label="What will change"><Difference typed deployment releases/></aside>
+            <aside class="stack" aria-label="What will change"><Difference typed deployment releases preview/></aside>
         </form>
         <Recheck form="change".to_owned() parts=vec!["difference".to_owned(), "sizes".to_owned()]/>
     }
@@ -97,7 +127,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
 
 /// What the next revision changes.
 #[component]
-fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>) -> impl IntoView {
+fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, preview: DeploymentPreview) -> impl IntoView {
     let summary = deployment.summary;
     let title = |id: &str| releases.iter().find(|release| release.id.to_string() == id).map(|release| format!("{} {}", release.model_name, release.number)).unwrap_or_default();
     let present = format!("{} {}", summary.model_name, summary.release_number);
@@ -116,12 +146,26 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>) -> i
         view! { <Fact term>{before.map(|text| view! { <del class="lines">{text}</del> })}" "{after.map(|text| view! { <ins class="lines">{text}</ins> })}</Fact> }.into_any()
     })
     .collect();
-    let body = if rows.is_empty() { view! { <p class="muted">"Nothing yet."</p> }.into_any() } else { view! { <Facts>{rows}</Facts> }.into_any() };
+    let body = match (rows.is_empty(), summary.state) {
+        (false, _) => view! { <Facts>{rows}</Facts> }.into_any(),
+        (true, DeploymentState::Failed) => view! { <p class="muted">"Nothing: the same is tried once more."</p> }.into_any(),
+        (true, _) => view! { <p class="muted">"Nothing yet."</p> }.into_any(),
+    };
+    let count = |tone: FindingTone| preview.findings.iter().filter(|finding| finding.tone == tone).count();
+    let (tone, word) = match (count(FindingTone::Bad), count(FindingTone::Warn)) {
+        (0, 0) => (FindingTone::Good, "Ready".to_owned()),
+        (0, warnings) => (FindingTone::Warn, format!("{warnings} to know")),
+        (wrong, _) => (FindingTone::Bad, format!("{wrong} to fix")),
+    };
+    let manifests = (!preview.manifests.is_empty())
+        .then(|| view! { <details><summary>"See manifests"</summary><CopyBlock id="manifests" label="the manifests" text=preview.manifests/></details> });
     view! {
         <section class="card" id="difference">
-            <header><h2>"What will change"</h2></header>
+            <header><h2>"What will change"</h2><Status tone=finding_tone(tone) word/></header>
             <div class="in">
                 {body}
+                <Findings findings=preview.findings/>
+                {manifests}
                 <p class="small muted">{format!("New replicas come up one at a time; revision {} answers until they are ready, and stays when they do not come up.", summary.revision)}</p>
                 <div class="row"><button class="primary" name="do" value=buttons::Change::Change.word()>"Roll out"</button><button class="asleep" name="do" value=buttons::Change::Check.word()>"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
             </div>

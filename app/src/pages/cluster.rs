@@ -2,12 +2,13 @@
 
 mod access;
 mod nodes;
+mod read_only;
 
 use control::{Ctx, Error, Result, clusters};
 use domain::{
     Code,
     access::PlatformAction,
-    cluster::{AccessHelp, Cluster, ClusterState, Node},
+    cluster::{AccessHelp, Cluster, ClusterState, NewerThing, Node},
     ids::ClusterId,
     operation::{Operation, OperationState},
     page::{Page as Rows, PageQuery},
@@ -36,6 +37,7 @@ use crate::{
 };
 use access::Access;
 use nodes::{NodeList, Picture};
+use read_only::{Accept, ReadOnly};
 
 /// The most nodes that are drawn.
 const DRAWN: u16 = 100;
@@ -46,6 +48,8 @@ struct Loaded {
     /// Why there is none, when there is none.
     help: Result<AccessHelp, String>,
     operation: Option<Operation>,
+    /// What is newer in the cluster than in the database.
+    newer: Vec<NewerThing>,
     nodes: Vec<Node>,
     replicas: Vec<clusters::Placed>,
     /// What the list of nodes was asked, and its rows.
@@ -65,6 +69,7 @@ async fn load(ctx: &Ctx, id: ClusterId, asked: PageQuery) -> Result<Loaded> {
     Ok(Loaded {
         help,
         operation: clusters::newest_operation(ctx, id).await?,
+        newer: clusters::newer(ctx, id).await?,
         nodes: clusters::nodes(ctx, id, &drawn).await?.items,
         replicas: clusters::replicas(ctx, id).await?,
         listed: clusters::nodes(ctx, id, &asked).await?,
@@ -83,13 +88,14 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
     let loaded = load(ctx, id, query).await?;
     let status = typed.status();
     Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
-        let (cluster, may_manage) = (loaded.cluster.clone(), loaded.may_manage);
+        let (cluster, newer, may_manage) = (loaded.cluster.clone(), loaded.newer.clone(), loaded.may_manage);
         let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
         view! {
             <FormRejection typed=typed.clone()/>
             <LookAgain/>
             <Live source><Body loaded/></Live>
-            {may_manage.then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation=buttons::Cluster::Detach.word() version=cluster.version typed note=note/> })}
+            {may_manage.then(|| view! { <Accept cluster=cluster.clone() newer typed=typed.clone()/> })}
+            {(may_manage && cluster.read_only_since.is_none()).then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation=buttons::Cluster::Detach.word() version=cluster.version typed note=note/> })}
         }
     })
     .status(status)
@@ -107,7 +113,7 @@ pub async fn part(ctx: &Ctx, id: ClusterId, query: PageQuery) -> Result<String> 
 
 #[component]
 fn Body(loaded: Loaded) -> impl IntoView {
-    let Loaded { cluster, help, operation, nodes, replicas, asked, listed, may_manage } = loaded;
+    let Loaded { cluster, help, operation, newer, nodes, replicas, asked, listed, may_manage } = loaded;
     let id = cluster.id;
     let lacks_access = cluster.state == ClusterState::NeedsAccess;
     let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
@@ -116,6 +122,7 @@ fn Body(loaded: Loaded) -> impl IntoView {
         // By its id the stream finds it: parts of it have ids, too.
         <div class="stack" id="cluster">
             <Head cluster=cluster.clone() may_manage/>
+            <ReadOnly cluster=cluster.clone() newer/>
             {(cluster.state != ClusterState::Connected && !busy).then(|| view! { <Trouble cluster=cluster.clone()/> })}
             {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
             {asks.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}

@@ -1,6 +1,10 @@
 //! `/deployments/new`
 
-use control::{Ctx, Error, Result, deployments, releases, teams, workspaces};
+use control::{
+    Ctx, Error, Result,
+    deployments::{self, SizeRoom},
+    releases, teams, workspaces,
+};
 use domain::{
     Code, Rejected,
     access::TeamRole,
@@ -182,13 +186,13 @@ async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Deployment
         }
         Err(Error::Rejected(rejected)) if rejected.code != Code::Unauthenticated => {
             wrong.push(bad(rejected.code.title(), rejected.message.clone()));
-            Ok(DeploymentPreview { findings: wrong, objects: Vec::new(), manifests: String::new() })
+            Ok(DeploymentPreview { findings: wrong, changes: Vec::new(), objects: Vec::new(), manifests: String::new() })
         }
         Err(error) => Err(error),
     }
 }
 
-async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<(Size, Finding)>> {
+async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom>> {
     let replicas = typed.filled("replicas").and_then(|text| text.parse().ok()).unwrap_or(1);
     match deployments::sizes(ctx, chosen.workspace.id, replicas, None).await {
         Ok(sizes) => Ok(sizes),
@@ -199,7 +203,7 @@ async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<(Size, F
 }
 
 #[component]
-fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<DeploymentPreview>, sizes: Vec<(Size, Finding)>) -> impl IntoView {
+fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
     let (name, size, hint) = chosen.as_ref().map_or((String::new(), Size::default(), "What will run.".to_owned()), |chosen| {

@@ -93,7 +93,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
         let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
         view! {
-            {(typed.operation() != "predict").then(|| view! { <FormRejection typed=typed.clone()/> })}
+            {(typed.operation() != buttons::Deployment::Predict.word()).then(|| view! { <FormRejection typed=typed.clone()/> })}
             <LookAgain/>
             <Live source=format!("/live/deployments/{id}")>{head}</Live>
             <Rest loaded typed asked portal/>

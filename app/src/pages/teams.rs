@@ -1,8 +1,9 @@
 //! `/teams` and `/teams/{id}`.
 
-use control::{Ctx, Result, teams};
+use control::{Ctx, Result, accounts, teams};
 use domain::{
     access::{Decision, PlatformAction, PlatformRole, TeamAction, TeamRole},
+    account::TeamRepositories,
     ids::TeamId,
     page::{Direction, PageQuery},
     team::{Member, Team},
@@ -97,6 +98,8 @@ fn Row(team: Team) -> impl IntoView {
 pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
     let team = teams::get(ctx, id).await?;
     let members = teams::members(ctx, id).await?;
+    let repositories = accounts::prefixes_of_team(ctx, id).await?;
+    let sees_accounts = ctx.actor().check_platform(PlatformAction::See, "page").is_ok();
     let may_manage = ctx.actor().rights(id, team.your_role).on_team(TeamAction::Manage) == Decision::Allowed;
     let may_manage_tokens = ctx.actor().rights(id, team.your_role).on_team(TeamAction::ManageTokens) == Decision::Allowed;
     let may_delete = ctx.actor().check_platform(PlatformAction::Manage, "team").is_ok();
@@ -113,6 +116,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
             <section class="card"><header><h2>"Members"</h2></header>
                 <Table label="Members"><thead><tr><th scope="col">"Name"</th><th scope="col">"Role"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table>
             </section>
+            <Repositories repositories=repositories.clone() sees_accounts/>
             {may_manage.then(|| view! {
                 <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post">
                     <Once/>
@@ -137,6 +141,32 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
         }
     })
     .status(status))
+}
+
+/// Where the team's images are.
+#[component]
+fn Repositories(repositories: Vec<TeamRepositories>, sees_accounts: bool) -> impl IntoView {
+    let empty = repositories.is_empty();
+    let rows = repositories
+        .into_iter()
+        .map(|given| {
+            let account = if sees_accounts { view! { <a href=format!("/accounts/{}", given.account)>{given.account_name}</a> }.into_any() } else { given.account_name.into_any() };
+            let prefixes = given.prefixes.into_iter().map(|prefix| view! { <code>{prefix}</code><br/> }).collect_view();
+            view! { <tr><td>{prefixes}</td><td>{account}</td><td>{given.regions.join(", ")}</td></tr> }
+        })
+        .collect_view();
+    let body = if empty {
+        view! { <div class="in"><p class="muted">"None yet. A platform admin gives the team a prefix of repository names, on an account's page; until then it cannot register releases."</p></div> }.into_any()
+    } else {
+        view! {
+            <Table label="ECR repositories">
+                <thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Account"</th><th scope="col">"Regions"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </Table>
+        }
+        .into_any()
+    };
+    view! { <section class="card" id="repositories"><header><h2>"ECR repositories"</h2></header>{body}</section> }
 }
 
 #[component]

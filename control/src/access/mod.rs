@@ -192,6 +192,21 @@ impl Actor {
     }
 }
 
+/// The teams whose records an actor may read; none when that is all of them, and what belongs to no team.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn readable(conn: &mut PgConnection, actor: &Actor) -> Result<Option<Vec<Uuid>>> {
+    let visible = actor.visible();
+    match (visible.all, visible.team) {
+        (true, team) => Ok(team.map(|team| vec![team])),
+        (false, team) => {
+            let teams = sqlx::query_scalar!("select team_id from members where user_id = $1 and ($2::uuid is null or team_id = $2)", visible.user, team).fetch_all(conn).await?;
+            Ok(Some(teams))
+        }
+    }
+}
+
 /// The name that Kubernetes' audit log gets for what nobody in particular started: heals and schedules.
 pub const WORKER: &str = "slipway-worker";
 

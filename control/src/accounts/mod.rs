@@ -12,7 +12,7 @@ mod tests;
 
 pub use check::check;
 pub use policy::policy;
-pub use prefixes::{add_prefix, remove_prefix};
+pub use prefixes::{add_prefix, prefixes_of_team, remove_prefix};
 
 use domain::{
     Code, Rejected,

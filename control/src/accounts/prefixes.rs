@@ -3,19 +3,29 @@
 use domain::{
     Code, Rejected,
     access::PlatformAction,
-    account::{Account, NewPrefix},
+    account::{Account, NewPrefix, TeamRepositories},
     error::Checks,
-    ids::AccountId,
+    ids::{AccountId, TeamId},
     names::RepositoryPrefix,
     operation::ObjectKind,
 };
 
-use super::store;
+use super::{grants, store};
 use crate::{
     Ctx, Result,
     audit::{self, Event},
     teams,
 };
+
+/// What a team may release from, account by account.
+///
+/// # Errors
+/// `not_found` if the actor may not see the team.
+pub async fn prefixes_of_team(ctx: &Ctx, team: TeamId) -> Result<Vec<TeamRepositories>> {
+    teams::get(ctx, team).await?;
+    let grants = grants::of_team(&mut *ctx.read().await?, team).await?;
+    Ok(grants.into_iter().map(|grant| TeamRepositories { account: grant.account, account_name: grant.account_name, regions: grant.regions, prefixes: grant.prefixes }).collect())
+}
 
 /// Lets a team release from repositories whose names begin with a prefix.
 ///

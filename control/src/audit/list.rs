@@ -10,7 +10,7 @@ use domain::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Ctx, Result, paging::Paging};
+use crate::{Ctx, Result, access, paging::Paging};
 
 /// The events the actor may see: their teams', or all for admins and auditors.
 ///
@@ -23,24 +23,21 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         Some(id) => Some(Uuid::parse_str(id).map_err(|_| domain::Rejected::field("object_id", "Enter an id."))?),
         None => None,
     };
-    let visible = ctx.actor().visible();
     let mut conn = ctx.read().await?;
+    let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = sqlx::query!(
         r#"select id as "id: EventId", at as "at: OffsetDateTime", actor_kind as "actor_kind: ActorKind", actor_id, actor_name, source as "source: Source", address, request_id,
                   action, outcome as "outcome: Outcome", object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, reason, changes, sequence, hash
-           from audit_events e
-           where (($1 and $3::uuid is null) or e.team_id in (select team_id from members where user_id = $2) or ($1 and e.team_id = $3))
-             and ($3::uuid is null or e.team_id = $3)
-             and ($4::event_outcome is null or outcome = $4)
-             and ($5::object_kind is null or object_kind = $5)
-             and ($6::uuid is null or object_id = $6)
-             and ($7::text is null or action ilike $7 or actor_name ilike $7 or object_name ilike $7 or team_name ilike $7)
-             and ($8::uuid is null or case when $9 then id < $8 else id > $8 end)
-           order by case when $9 then id end desc, case when not $9 then id end asc
-           limit $10"#,
-        visible.all,
-        visible.user,
-        visible.team,
+           from audit_events
+           where ($1::uuid[] is null or team_id = any($1))
+             and ($2::event_outcome is null or outcome = $2)
+             and ($3::object_kind is null or object_kind = $3)
+             and ($4::uuid is null or object_id = $4)
+             and ($5::text is null or action ilike $5 or actor_name ilike $5 or object_name ilike $5 or team_name ilike $5)
+             and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
+           order by case when $7 then id end desc, case when not $7 then id end asc
+           limit $8"#,
+        teams.as_deref(),
         query.outcome as Option<Outcome>,
         query.object_kind as Option<ObjectKind>,
         object,

@@ -7,6 +7,7 @@ mod next;
 mod observation;
 mod probe;
 pub mod reconcile;
+mod restored;
 mod rights;
 mod setup;
 mod store;
@@ -14,6 +15,7 @@ mod store;
 mod tests;
 
 pub use find::{attach, found};
+pub use restored::{accept_database, found_newer, newer, why_read_only};
 
 use domain::{
     Code, Rejected,
@@ -148,7 +150,7 @@ pub async fn check(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
 /// Sets up Slipway's own access, where its AWS principal may: the access entry, its roles, and the cluster-admin policy for just that moment.
 ///
 /// # Errors
-/// `not_found`, `forbidden`, `precondition_failed`; `conflict` where the cluster has no access entries, is gone, or a setup runs already.
+/// `not_found`, `forbidden`, `precondition_failed`; `conflict` where the cluster has no access entries, is gone or read-only, or a setup runs already.
 pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<Started> {
     ctx.attempt("cluster.set_up_access", ObjectKind::Cluster, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "cluster")?;
@@ -160,6 +162,9 @@ pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<Started> {
     }
     if cluster.state == ClusterState::Gone {
         return Err(Rejected::conflict("EKS has no such cluster any more: there is nothing to set up.").into());
+    }
+    if cluster.read_only_since.is_some() {
+        return Err(Rejected::conflict(why_read_only(&cluster.name)).into());
     }
     match cluster.authentication_mode.as_deref() {
         Some(mode) if has_access_entries(mode) => {}

@@ -1,5 +1,7 @@
 //! The SQL of clusters.
 
+mod restored;
+
 use domain::{
     Rejected, Timestamp,
     cluster::{Capacity, Cluster, ClusterCheck, ClusterState, Node},
@@ -15,6 +17,7 @@ use crate::{
     aws::{AccountAccess, eks::Described},
     paging::Paging,
 };
+pub(super) use restored::{lock_standing, newer, note_newer, set_read_only, set_writable};
 
 /// An account to look into.
 pub(super) struct Account {
@@ -46,6 +49,7 @@ struct Row {
     authentication_mode: Option<String>,
     endpoint: Option<String>,
     enforces_network_policies: Option<bool>,
+    read_only_since: Option<OffsetDateTime>,
     access: Json<Vec<ClusterCheck>>,
     nodes: i64,
     ready_nodes: i64,
@@ -79,6 +83,7 @@ impl From<Row> for Cluster {
             authentication_mode: row.authentication_mode,
             endpoint: row.endpoint,
             enforces_network_policies: row.enforces_network_policies,
+            read_only_since: row.read_only_since.map(Timestamp),
             access: row.access.0,
             nodes: row.nodes,
             ready_nodes: row.ready_nodes,
@@ -97,7 +102,7 @@ pub(super) async fn find(conn: &mut PgConnection, id: ClusterId) -> Result<Clust
     sqlx::query_as!(
         Row,
         r#"select c.id as "id: ClusterId", c.name, c.account_id as "account: AccountId", a.name as account_name, c.region, c.eks_name, c.arn, c.state as "state: ClusterState",
-                  c.state_message, c.state_raw, c.kubernetes_version, c.eks_status, c.authentication_mode, c.endpoint, c.enforces_network_policies,
+                  c.state_message, c.state_raw, c.kubernetes_version, c.eks_status, c.authentication_mode, c.endpoint, c.enforces_network_policies, c.read_only_since,
                   c.access as "access: Json<Vec<ClusterCheck>>", n.nodes as "nodes!", n.ready_nodes as "ready_nodes!", n.zones as "zones!", n.cpu_millis as "cpu_millis!",
                   n.memory_mib as "memory_mib!", n.gpus as "gpus!", n.pods as "pods!", (select count(*) from workspaces w where w.cluster_id = c.id) as "workspaces!",
                   greatest(c.synced_at, (select max(s.synced_at) from observed_sync s where s.cluster_id = c.id)) as synced_at, c.created_at, c.version, '' as "key!"
@@ -122,7 +127,7 @@ pub(super) async fn list(conn: &mut PgConnection, paging: &Paging, state: Option
     let rows = sqlx::query_as!(
         Row,
         r#"select c.id as "id: ClusterId", c.name, c.account_id as "account: AccountId", a.name as account_name, c.region, c.eks_name, c.arn, c.state as "state: ClusterState",
-                  c.state_message, c.state_raw, c.kubernetes_version, c.eks_status, c.authentication_mode, c.endpoint, c.enforces_network_policies,
+                  c.state_message, c.state_raw, c.kubernetes_version, c.eks_status, c.authentication_mode, c.endpoint, c.enforces_network_policies, c.read_only_since,
                   c.access as "access: Json<Vec<ClusterCheck>>", n.nodes as "nodes!", n.ready_nodes as "ready_nodes!", n.zones as "zones!", n.cpu_millis as "cpu_millis!",
                   n.memory_mib as "memory_mib!", n.gpus as "gpus!", n.pods as "pods!", (select count(*) from workspaces w where w.cluster_id = c.id) as "workspaces!",
                   greatest(c.synced_at, (select max(s.synced_at) from observed_sync s where s.cluster_id = c.id)) as synced_at, c.created_at, c.version, k as "key!"

@@ -14,6 +14,8 @@ mod preview;
 mod reach;
 pub mod reconcile;
 mod record;
+mod revising;
+mod serving;
 mod sizes;
 mod spec;
 mod store;
@@ -41,6 +43,7 @@ use crate::{
     Ctx, Result, Tx,
     access::membership,
     audit::{self, Event},
+    clusters,
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
@@ -50,8 +53,10 @@ use crate::{
 pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
 pub use predict::predict;
-pub use preview::preview;
-pub use sizes::sizes;
+pub use preview::{preview, preview_change};
+pub use revising::raise;
+use revising::{revise, wanted};
+pub use sizes::{SizeRoom, sizes};
 use spec::{Side, Spec};
 use store::{Because, Found};
 
@@ -105,41 +110,14 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     let found = lock(&mut tx, ctx, id, TeamAction::Deploy).await?;
     ctx.check_version(found.version)?;
     refuse_deleting(&found)?;
-    let before = wanted(&mut tx, &found, found.revision).await?;
-    let release = match change.release {
-        Some(release) if release != before.release.id => {
-            let release = store::release(&mut tx, release).await?.filter(|release| release.team == found.team).ok_or_else(|| Rejected::not_found("release").at("release"))?;
-            if release.model != before.release.model {
-                return Err(Rejected::field("release", format!("{} is a release of another model. Make a deployment of its own for it.", release.title())).into());
-            }
-            release
-        }
-        _ => before.release.clone(),
-    };
-    let mut checks = Checks::new();
-    let replicas = change.replicas.unwrap_or(before.spec.replicas);
-    spec::check_replicas(&mut checks, replicas);
-    let environment = match &change.environment {
-        Some(environment) => spec::check_environment(&mut checks, environment),
-        None => before.spec.environment.clone(),
-    };
-    let reason = spec::check_reason(&mut checks, change.reason.as_deref());
-    checks.finish()?;
-    let after = Spec { release: release.id, size: change.size.unwrap_or(before.spec.size), replicas, environment };
+    let asked = revising::asked(&mut tx, &found, change).await?;
     // The same once more is a retry, where it did not come up.
-    if after == before.spec && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
+    if asked.after == asked.before.spec && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
     }
-    revise(
-        tx,
-        ctx,
-        found,
-        ("deployment.change", "change"),
-        (&before.release.title(), before.spec),
-        (&release.title(), after),
-        Because { reason: reason.as_deref(), rolled_back_to: None },
-    )
-    .await
+    let because = Because { reason: asked.reason.as_deref(), rolled_back_to: None };
+    let release_after = asked.release.title();
+    revise(tx, ctx, found, ("deployment.change", "change"), (&asked.before.release.title(), asked.before.spec), (&release_after, asked.after), because).await
 }
 
 /// Rolls a deployment back to an earlier revision, as a new one.
@@ -202,6 +180,8 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
     let missing = || Rejected::not_found("deployment");
     let summary = list::one(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(missing)?;
     let detail = store::detail(&mut conn, id).await?.ok_or_else(missing)?;
+    let pods = store::pods(&mut conn, id).await?;
+    let still_serving = serving::still(&mut conn, &summary, detail.live_revision, &pods).await?;
     Ok(Deployment {
         cluster: detail.cluster,
         model: detail.model,
@@ -211,7 +191,9 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         environment: serde_json::from_value(detail.environment)?,
         url: format!("http://{}.{}", summary.name, summary.workspace_name),
         metadata: detail.metadata.map(serde_json::from_value).transpose()?,
-        pods: store::pods(&mut conn, id).await?,
+        pods,
+        still_serving,
+        read_only: detail.read_only_cluster.as_deref().map(clusters::why_read_only),
         synced_at: detail.synced_at.map(Timestamp),
         operation: detail.operation,
         created_at: Timestamp(detail.created_at),
@@ -288,10 +270,6 @@ async fn lock(tx: &mut Tx, ctx: &Ctx, id: DeploymentId, action: TeamAction) -> R
     authorize(tx, ctx, id, action).await
 }
 
-async fn wanted(conn: &mut PgConnection, found: &Found, revision: i32) -> Result<store::Wanted> {
-    store::wanted(conn, found.id, revision).await?.ok_or_else(|| anyhow::anyhow!("deployment {} lacks its revision {revision}", found.id).into())
-}
-
 fn refuse_deleting(found: &Found) -> Result<(), Rejected> {
     if found.deleting {
         return Err(Rejected::conflict(format!("{} is being deleted.", found.name)));
@@ -312,29 +290,6 @@ async fn check_quota(conn: &mut PgConnection, workspace: &store::Workspace, with
 
 fn add(a: Quota, b: Quota) -> Quota {
     Quota { cpu_millis: a.cpu_millis + b.cpu_millis, memory_mib: a.memory_mib + b.memory_mib, gpus: a.gpus + b.gpus, pods: a.pods + b.pods }
-}
-
-/// Writes the next revision and starts its rollout.
-async fn revise(
-    mut tx: Tx,
-    ctx: &Ctx,
-    found: Found,
-    (action, verb): (&'static str, &'static str),
-    (release_before, before): (&str, Spec),
-    (release_after, after): (&str, Spec),
-    because: Because<'_>,
-) -> Result<Started> {
-    let workspace = usable_workspace(&mut tx, ctx, found.workspace).await?;
-    check_quota(&mut tx, &workspace, Some(found.id), &after).await?;
-    let (revision, generation) = store::revise(&mut tx, found.id).await?;
-    let event = event(action, &found, because.reason)
-        .change("revision", found.revision, revision)
-        .change("release", release_before, release_after)
-        .change("size", before.size, after.size)
-        .change("replicas", before.replicas, after.replicas)
-        .change("environment", &before.environment, &after.environment);
-    store::insert_revision(&mut tx, found.id, revision, &after, because, ctx.actor()).await?;
-    begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
 }
 
 /// Starts the operation, marks the deployment for its reconciler, and makes it so.

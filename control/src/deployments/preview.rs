@@ -1,8 +1,9 @@
 //! What will be made when the button is pressed, and whether anything stands in the way.
 
 use domain::{
+    access::TeamAction,
     cluster::{Capacity, ClusterState},
-    deployment::{DeploymentPreview, Finding, FindingTone, NewDeployment},
+    deployment::{DeploymentChange, DeploymentPreview, Finding, FindingTone, NewDeployment},
     error::Checks,
     ids::{ClusterId, DeploymentId},
     names::DeploymentName,
@@ -12,10 +13,11 @@ use domain::{
 use sqlx::PgConnection;
 
 use super::{
-    add, authorize_new,
-    manifests::Blueprint,
+    add, authorize, authorize_new,
+    manifests::{Blueprint, Objects},
+    revising,
     spec::{self, Spec},
-    store,
+    store, usable_workspace,
 };
 use crate::{Ctx, Result, workspaces};
 
@@ -45,7 +47,7 @@ pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview
         findings.push(bad("The name is taken", format!("There is a deployment {name} in {} already.", workspace.name)));
     }
     findings.push(good("The image is pinned", format!("{} always runs {}, whatever its tag points at later.", release.title(), short_digest(&release.digest))));
-    findings.push(quota(&mut conn, &workspace, &wanted).await?);
+    findings.push(quota(&mut conn, &workspace, None, &wanted).await?);
     findings.extend(standing(&mut conn, &workspace).await?);
     findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, wanted.size, i64::from(wanted.replicas)));
 
@@ -65,11 +67,58 @@ pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview
         environment: wanted.environment,
     }
     .objects();
-    Ok(DeploymentPreview { findings, objects: objects.names().into_iter().map(|(kind, name)| format!("{kind} {name}")).collect(), manifests: objects.yaml()? })
+    Ok(DeploymentPreview { findings, changes: Vec::new(), objects: named(&objects), manifests: objects.yaml()? })
 }
 
-async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, wanted: &Spec) -> Result<Finding> {
-    let together = add(store::used(conn, workspace.id, None).await?, wanted.asks());
+/// What a change would make of a deployment, with everything that was checked. Nothing is changed.
+///
+/// # Errors
+/// `not_found` if the actor may not see it; `forbidden`; `invalid_input` naming the field; `conflict` while its workspace is being deleted.
+pub async fn preview_change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> Result<DeploymentPreview> {
+    let mut conn = ctx.read().await?;
+    let found = authorize(&mut conn, ctx, id, TeamAction::Deploy).await?;
+    let workspace = usable_workspace(&mut conn, ctx, found.workspace).await?;
+    let revising::Asked { before, release, after, .. } = revising::asked(&mut conn, &found, change).await?;
+    let (title_before, title_after) = (before.release.title(), release.title());
+    let changes = spec::differences(before.spec.side(&title_before), after.side(&title_after));
+
+    let mut findings = Vec::new();
+    if after.release != before.spec.release {
+        findings.push(good("The image is pinned", format!("{title_after} always runs {}, whatever its tag points at later.", short_digest(&release.digest))));
+    }
+    findings.push(quota(&mut conn, &workspace, Some(id), &after).await?);
+    findings.extend(standing(&mut conn, &workspace).await?);
+    let replaced = Spec { replicas: after.replicas, ..before.spec.clone() } != after;
+    // One replica more comes up before an earlier one goes.
+    let new = i64::from((after.replicas - before.spec.replicas).max(0)) + i64::from(replaced);
+    if new > 0 {
+        findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, after.size, new));
+    }
+    let objects = Blueprint {
+        installation: ctx.control().installation,
+        deployment: id,
+        name: found.name.clone(),
+        namespace: workspace.name.clone(),
+        generation: found.generation + 1,
+        revision: found.revision + 1,
+        template_revision: found.revision + 1,
+        image: release.image(),
+        port: release.port,
+        health_path: release.health_path.clone(),
+        size: after.size,
+        replicas: after.replicas,
+        environment: after.environment,
+    }
+    .objects();
+    Ok(DeploymentPreview { findings, changes, objects: named(&objects), manifests: objects.yaml()? })
+}
+
+fn named(objects: &Objects) -> Vec<String> {
+    objects.names().into_iter().map(|(kind, name)| format!("{kind} {name}")).collect()
+}
+
+async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: Option<DeploymentId>, wanted: &Spec) -> Result<Finding> {
+    let together = add(store::used(conn, workspace.id, without).await?, wanted.asks());
     let short = workspaces::shortage(&workspace.quota, &together);
     if !short.is_empty() {
         let what: Vec<String> = short.into_iter().map(|(_, message)| message).collect();

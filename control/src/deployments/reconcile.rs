@@ -6,7 +6,7 @@ use domain::{
     access::TeamAction,
     deployment::DeploymentState,
     ids::DeploymentId,
-    operation::{Failure, StepState},
+    operation::{Failure, ObjectKind, StepState},
 };
 
 use super::{
@@ -18,10 +18,10 @@ use super::{
     write,
 };
 use crate::{
-    Control, Result, access,
-    inventory::{self, cluster::Refused, cluster::When},
+    Control, Result, access, clusters,
+    inventory::{self, cluster::When},
     k8s::{self, Kind},
-    reconcile::{Claim, Next, poke},
+    reconcile::{Claim, Halt, Next, PATIENCE, poke, unlost},
     work::points,
 };
 
@@ -29,58 +29,10 @@ use crate::{
 const REST: Duration = Duration::from_secs(300);
 /// How long until a rollout is looked at again, unless something is seen of it before.
 const PACE: Duration = Duration::from_secs(2);
+/// How long until a thing on a read-only cluster is looked at again.
+const READ_ONLY: Duration = Duration::from_secs(30);
 /// How long a model may take to say what it takes, in seconds.
 const ASK_FOR: f64 = 8.0;
-/// After so many refusals in a row a refusal is taken seriously: bindings take a moment to be known.
-const PATIENCE: i32 = 4;
-
-/// Why a step came to nothing.
-pub(super) enum Halt {
-    /// The operation has failed.
-    Failed(Failure),
-    /// The cluster did not do it.
-    Outside(k8s::Error),
-    /// Not now.
-    Later(Duration),
-    /// Another worker has it.
-    Lost,
-    Ours(crate::Error),
-}
-
-impl From<crate::Error> for Halt {
-    fn from(error: crate::Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl From<sqlx::Error> for Halt {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Ours(error.into())
-    }
-}
-
-impl From<k8s::Error> for Halt {
-    fn from(error: k8s::Error) -> Self {
-        Self::Outside(error)
-    }
-}
-
-impl From<Refused> for Halt {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Outside(error) => Self::Outside(error),
-            Refused::Going(_) => Self::Later(Duration::from_secs(1)),
-            Refused::Ahead(there) => Self::Failed(older(there)),
-            Refused::Foreign(entry) => Self::Failed(Failure {
-                code: "name_taken".into(),
-                cause: format!("There is a {} {} in {} already that Slipway did not make. It was left as it is.", entry.kind, entry.name, entry.namespace),
-                next: "Choose another name, or ask a platform admin to remove it.".into(),
-                raw: None,
-            }),
-        }
-    }
-}
-
 /// Takes one step.
 ///
 /// # Errors
@@ -104,7 +56,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
             Ok(Next::Again(Duration::from_secs(5)))
         }
         Step::GiveUp(dead) => Err(Halt::Failed(gave_up(subject, dead))),
-        Step::Older { there } => Err(Halt::Failed(older(there))),
+        Step::Older { there } => Err(Halt::Ahead(there)),
         Step::Apply => apply(control, claim, subject).await,
         Step::Heal => heal(control, claim, subject).await,
         Step::Look(progress) => look(control, claim, subject, progress).await,
@@ -227,6 +179,11 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
         Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
+        Halt::Ahead(there) => {
+            clusters::found_newer(control, subject.cluster, (ObjectKind::Deployment, subject.id.0), there).await?;
+            unlost(record::stuck(control, claim, subject, &clusters::why_read_only(&subject.cluster_name)).await)?;
+            return Ok(Next::Again(READ_ONLY));
+        }
         Halt::Outside(error) => {
             if error.doubts_the_cluster() {
                 poke(&mut *control.pool.acquire().await?, subject.cluster.0).await?;
@@ -244,14 +201,6 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
     };
     unlost(record::failed(control, claim, subject, &failure).await)?;
     Ok(Next::Settled { again: Duration::from_secs(60) })
-}
-
-/// A claim that was lost meanwhile is the other worker's to settle.
-fn unlost(outcome: Result<(), Halt>) -> Result<()> {
-    match outcome {
-        Err(Halt::Ours(error)) => Err(error),
-        _ => Ok(()),
-    }
 }
 
 type Outside = Result<Failure, (Next, Option<String>)>;
@@ -284,15 +233,6 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
         Dead::ClusterGone => ("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name)),
     };
     Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None }
-}
-
-fn older(there: i64) -> Failure {
-    Failure {
-        code: "database_older".into(),
-        cause: "The cluster holds a newer state of this than Slipway's database, which was probably restored from a backup. Nothing was touched.".into(),
-        next: "Ask a platform admin to decide which of the two is right.".into(),
-        raw: Some(format!("generation {there} in the cluster")),
-    }
 }
 
 /// Kept beside the steps it numbers.

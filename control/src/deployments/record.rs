@@ -7,20 +7,13 @@ use domain::{
 };
 use sqlx::{Postgres, Transaction};
 
-use super::{
-    diagnosis,
-    next::Progress,
-    reconcile::{Halt, note},
-    store,
-    subject::Subject,
-    write::Left,
-};
+use super::{diagnosis, next::Progress, reconcile::note, store, subject::Subject, write::Left};
 use crate::{
     Control,
     audit::{self, Event},
     inventory::{self, Entry, cluster::Put},
     live, operations,
-    reconcile::{Claim, holds},
+    reconcile::{Claim, Halt, begin},
 };
 
 /// The numbers of the steps in [`super::ROLL_OUT`] and [`super::DELETE`].
@@ -35,11 +28,6 @@ pub(super) mod steps {
 }
 
 type Done = Result<(), Halt>;
-
-async fn begin(control: &Control, claim: &Claim) -> Result<Transaction<'static, Postgres>, Halt> {
-    let mut tx = control.pool.begin().await?;
-    if holds(&mut tx, claim).await? { Ok(tx) } else { Err(Halt::Lost) }
-}
 
 async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {
     if store::set_state(tx, subject.id, state, message, ready).await? {

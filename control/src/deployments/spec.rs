@@ -27,6 +27,12 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The spec as one side of a comparison, with its release in words.
+    #[must_use]
+    pub fn side<'a>(&'a self, release: &'a str) -> Side<'a> {
+        Side { release, size: self.size, replicas: self.replicas, environment: &self.environment }
+    }
+
     /// What all replicas together ask for.
     #[must_use]
     pub fn asks(&self) -> Quota {

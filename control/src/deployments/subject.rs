@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Control, Result,
+    clusters::why_read_only,
     inventory::cluster::Owner,
     k8s::labels,
     operations::{self, Running},
@@ -69,6 +70,7 @@ struct Row {
     cluster_name: String,
     cluster_state: ClusterState,
     cluster_message: Option<String>,
+    read_only: bool,
     model_name: String,
     repository: String,
     repository_uri: String,
@@ -95,7 +97,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         Row,
         r#"select d.name, d.generation, d.revision, d.held, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
                   w.name as workspace_name, w.state as "workspace_state: WorkspaceState", t.id as "team: TeamId", t.name as team_name,
-                  c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, m.name as model_name, r.repository,
+                  c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
                   r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment,
                   i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
                   coalesce(i.seen_at < now() - interval '10 minutes', true) as "verify!"
@@ -171,6 +173,9 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
 }
 
 fn place(row: &Row) -> Place {
+    if row.read_only && row.cluster_state != ClusterState::Gone {
+        return Place::NotYet(why_read_only(&row.cluster_name));
+    }
     match (row.cluster_state, row.workspace_state) {
         (ClusterState::Gone, _) => Place::Never(Dead::ClusterGone),
         (ClusterState::Connecting, _) => Place::NotYet(format!("The cluster {} is still being connected.", row.cluster_name)),

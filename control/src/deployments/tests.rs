@@ -1,7 +1,7 @@
 use domain::{
     Code,
     access::{PlatformRole, TeamRole},
-    deployment::{DeploymentChange, DeploymentQuery, DeploymentState, Finding, FindingTone, NewDeployment, Rollback, Variable},
+    deployment::{DeploymentChange, DeploymentQuery, DeploymentState, Finding, FindingTone, NewDeployment, Rollback, StillServing, Variable},
     ids::{DeploymentId, OperationId},
     operation::OperationState,
     page::{Direction, PageQuery},
@@ -138,6 +138,59 @@ async fn a_change_is_a_new_revision_and_supersedes_what_runs(pool: PgPool) {
     assert!(revisions[1].changes.is_empty());
     assert!(deployments::change(&ada, id, &DeploymentChange::default()).await.unwrap_err().is(Code::Conflict), "it is under way");
     assert!(deployments::change(&ada.seeing(1), id, &to(1)).await.unwrap_err().is(Code::PreconditionFailed));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_change_is_looked_at_before_it_is_made(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (ada, viewer) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "vi", TeamRole::Viewer).await);
+    let (id, _) = deploy(&ada, &new(&place)).await;
+    let change = DeploymentChange { release: Some(place.releases[1]), ..to(3) };
+    let preview = deployments::preview_change(&ada, id, &change).await.unwrap();
+    assert_eq!(preview.changes, ["release iris 1 → iris 2", "replicas 1 → 3"]);
+    assert!(preview.manifests.contains(&format!("sha256:{}", "2".repeat(64))) && preview.manifests.contains("replicas: 3"), "{}", preview.manifests);
+    // Its own replica does not stand in its way.
+    let tight = deployments::preview_change(&ada, id, &DeploymentChange { size: Some(Size::Medium), ..to(2) }).await.unwrap();
+    assert!(!tight.findings.iter().any(|finding| finding.title.contains("does not leave room")), "{:?}", tight.findings);
+    let over = deployments::preview_change(&ada, id, &DeploymentChange { size: Some(Size::Medium), ..to(3) }).await.unwrap();
+    assert!(over.findings.iter().any(|finding| finding.tone == FindingTone::Bad && finding.title.contains("does not leave room")), "{:?}", over.findings);
+    assert!(deployments::preview_change(&ada, id, &to(0)).await.unwrap_err().rejected().unwrap().message_for("replicas").is_some());
+    assert!(deployments::preview_change(&viewer, id, &change).await.unwrap_err().is(Code::Forbidden));
+    assert_eq!(deployments::revisions(&ada, id).await.unwrap().len(), 1);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_earlier_revision_that_still_serves_is_named(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let (id, _) = deploy(&ada, &new(&place)).await;
+    deployments::change(&ada, id, &DeploymentChange { release: Some(place.releases[1]), ..DeploymentChange::default() }).await.unwrap();
+    sqlx::query!("update deployments set live_revision = 1, state = 'failed' where id = $1", id.0).execute(&world.control.pool).await.unwrap();
+    let pod = async |name: &str, revision: i32, ready: bool| {
+        sqlx::query!(
+            "insert into observed_pods (cluster_id, namespace, name, uid, deployment_id, revision, phase, ready, terminating, restarts, created_at)
+             values ($1, 'forecasting', $2, $2, $3, $4, 'Running', $5, false, 0, now())",
+            place.cluster.0,
+            name,
+            id.0,
+            revision,
+            ready
+        )
+        .execute(&world.control.pool)
+        .await
+        .unwrap();
+    };
+    pod("new", 2, false).await;
+    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None, "nobody answers");
+    pod("old", 1, true).await;
+    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, Some(StillServing { revision: 1, ready: 1 }));
+    pod("newer", 2, true).await;
+    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None, "the wanted one answers");
+    // Going back wants the very replicas that answer.
+    deployments::roll_back(&ada, id, &back_to(1)).await.unwrap();
+    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None);
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -23,7 +23,7 @@ use crate::{
     audit::{self, Event},
     paging::Paging,
     passwords::Passwords,
-    secrets, sessions,
+    secrets, sessions, teams, users,
 };
 use store::NewLink;
 
@@ -75,12 +75,12 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     let email = email.expect("a clean check has an address");
 
     let mut tx = ctx.begin().await?;
-    if store::user_exists(&mut tx, email.as_str()).await? {
+    if users::by_email(&mut tx, email.as_str()).await?.is_some() {
         return Err(Rejected::new(Code::AlreadyExists, format!("{email} is here already. Change their roles instead.")).at("email").into());
     }
     let team = match team {
         Some(name) => {
-            let id = store::team(&mut tx, name.as_str()).await?.ok_or_else(|| Rejected::field("team", format!("There is no team {name}.")))?;
+            let id = teams::hold(&mut tx, &name).await?.ok_or_else(|| Rejected::field("team", format!("There is no team {name}.")))?;
             Some((id, name.into_string(), new.team_role.unwrap_or(TeamRole::Viewer)))
         }
         None => None,
@@ -134,7 +134,7 @@ pub async fn reset_password(ctx: &Ctx, email: &str) -> Result<Invitation> {
     }
     let email = EmailAddress::parse(email).map_err(|message| Rejected::field("email", message))?;
     let mut tx = ctx.begin().await?;
-    let user = store::user(&mut tx, email.as_str()).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}.")))?;
+    let user = users::by_email(&mut tx, email.as_str()).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}.")))?;
     if user.disabled {
         return Err(Rejected::conflict(format!("{email} is disabled. Enable them first.")).into());
     }

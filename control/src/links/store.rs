@@ -40,11 +40,6 @@ pub(super) struct Taken {
     pub made_by: String,
 }
 
-pub(super) struct Person {
-    pub id: UserId,
-    pub disabled: bool,
-}
-
 /// A row of the list, with its sort key.
 pub(super) struct Listed {
     pub key: String,
@@ -195,22 +190,9 @@ pub(super) async fn sweep(conn: &mut PgConnection) -> Result<u64> {
     Ok(sqlx::query!("delete from one_time_links where used_at is not null or expires_at < now()").execute(conn).await?.rows_affected())
 }
 
-pub(super) async fn user_exists(conn: &mut PgConnection, email: &str) -> Result<bool> {
-    Ok(user(conn, email).await?.is_some())
-}
-
-pub(super) async fn user(conn: &mut PgConnection, email: &str) -> Result<Option<Person>> {
-    Ok(sqlx::query_as!(Person, r#"select id as "id: UserId", disabled_at is not null as "disabled!" from users where email = $1"#, email).fetch_optional(conn).await?)
-}
-
 pub(super) async fn lock_user(conn: &mut PgConnection, email: &str) -> Result<()> {
     sqlx::query!("select id from users where email = $1 for update", email).fetch_optional(conn).await?;
     Ok(())
-}
-
-pub(super) async fn team(conn: &mut PgConnection, name: &str) -> Result<Option<TeamId>> {
-    // Held until the invitation is there, which a deletion of the team then takes along.
-    Ok(sqlx::query_scalar!(r#"select id as "id: TeamId" from teams where name = $1 for share"#, name).fetch_optional(conn).await?)
 }
 
 pub(super) async fn insert_user(conn: &mut PgConnection, id: UserId, email: &str, name: &str, password_hash: &str, role: Option<PlatformRole>) -> sqlx::Result<()> {

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Ctx, Result,
+    Ctx, Result, access,
     audit::{self, Event},
     live,
     paging::Paging,
@@ -61,6 +61,14 @@ pub async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Option<Run
     store::running(conn, object).await
 }
 
+/// Has the operation that runs for a thing carry another generation of it. Gives whether one runs.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn carry(conn: &mut PgConnection, object: Uuid, generation: i64) -> Result<bool> {
+    store::carry(conn, object, generation).await
+}
+
 /// Moves a step; says so to whoever watches only when something changed.
 ///
 /// # Errors
@@ -94,7 +102,8 @@ pub async fn list(ctx: &Ctx, query: &OperationQuery) -> Result<Page<Operation>> 
     ctx.actor().check_signed_in()?;
     let paging = Paging::read(ctx.control(), "operations", &query.page, &(query.state, query.object_kind, &query.object_id), &[("created_at", Direction::Descending)])?;
     let mut conn = ctx.read().await?;
-    let rows = store::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    let teams = access::readable(&mut conn, ctx.actor()).await?;
+    let rows = store::list(&mut conn, teams.as_deref(), query, &paging).await?;
     paging.page(rows, |operation| (String::new(), operation.id.0), |operation| operation)
 }
 
@@ -105,7 +114,8 @@ pub async fn list(ctx: &Ctx, query: &OperationQuery) -> Result<Page<Operation>> 
 pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     ctx.actor().check_signed_in()?;
     let mut conn = ctx.read().await?;
-    store::find(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("operation").into())
+    let teams = access::readable(&mut conn, ctx.actor()).await?;
+    store::find(&mut conn, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation").into())
 }
 
 /// Cancels an operation: the thing is held as it is, without step or heal, until its next revision.
@@ -115,10 +125,11 @@ pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
 pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     ctx.attempt("operation.cancel", ObjectKind::Operation, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let operation = store::find(&mut tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
+    let teams = access::readable(&mut tx, ctx.actor()).await?;
+    let operation = store::find(&mut tx, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
     match operation.team {
         Some(team) => {
-            let membership = crate::access::membership(&mut tx, ctx.actor(), team).await?;
+            let membership = access::membership(&mut tx, ctx.actor(), team).await?;
             ctx.actor().check_team(team, membership, TeamAction::Deploy, "operation")?;
         }
         None => ctx.actor().check_platform(domain::access::PlatformAction::Manage, "operation")?,
@@ -138,8 +149,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     audit::record(&mut tx, ctx, event).await?;
     live::changed(&mut tx, id.0).await?;
     live::changed(&mut tx, object).await?;
-    let visible = ctx.actor().visible();
-    let operation = store::find(&mut tx, visible, id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
+    let operation = store::find(&mut tx, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
     tx.commit(operation).await
 }
 

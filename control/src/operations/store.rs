@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{New, Running};
-use crate::{Actor, Result, access::Visible, paging::Paging};
+use crate::{Actor, Result, paging::Paging};
 
 pub(super) async fn insert(conn: &mut PgConnection, actor: &Actor, new: &New<'_>) -> Result<OperationId> {
     let id = OperationId::generate();
@@ -55,6 +55,11 @@ pub(super) async fn running(conn: &mut PgConnection, object: Uuid) -> Result<Opt
     )
     .fetch_optional(conn)
     .await?)
+}
+
+pub(super) async fn carry(conn: &mut PgConnection, object: Uuid, generation: i64) -> Result<bool> {
+    let carried = sqlx::query!("update operations set generation = $2 where object_id = $1 and state = 'running'", object, generation).execute(conn).await?;
+    Ok(carried.rows_affected() == 1)
 }
 
 pub(super) async fn end_running(conn: &mut PgConnection, object: Uuid, state: OperationState) -> Result<()> {
@@ -184,7 +189,7 @@ impl TryFrom<Row> for Operation {
     }
 }
 
-pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &OperationQuery, paging: &Paging) -> Result<Vec<Operation>> {
+pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query: &OperationQuery, paging: &Paging) -> Result<Vec<Operation>> {
     let object = match query.object_id.as_deref().filter(|id| !id.is_empty()) {
         Some(id) => Some(Uuid::parse_str(id).map_err(|_| domain::Rejected::field("object_id", "Enter an id."))?),
         None => None,
@@ -196,18 +201,15 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Oper
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
            from operations o
-           where (($1 and $3::uuid is null) or o.team_id in (select team_id from members where user_id = $2) or ($1 and o.team_id = $3))
-             and ($3::uuid is null or o.team_id = $3)
-             and ($4::operation_state is null or state = $4)
-             and ($5::object_kind is null or object_kind = $5)
-             and ($6::uuid is null or object_id = $6)
-             and ($7::text is null or verb ilike $7 or object_name ilike $7 or actor_name ilike $7 or team_name ilike $7)
-             and ($8::uuid is null or case when $9 then id < $8 else id > $8 end)
-           order by case when $9 then id end desc, case when not $9 then id end asc
-           limit $10"#,
-        visible.all,
-        visible.user,
-        visible.team,
+           where ($1::uuid[] is null or o.team_id = any($1))
+             and ($2::operation_state is null or state = $2)
+             and ($3::object_kind is null or object_kind = $3)
+             and ($4::uuid is null or object_id = $4)
+             and ($5::text is null or verb ilike $5 or object_name ilike $5 or actor_name ilike $5 or team_name ilike $5)
+             and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
+           order by case when $7 then id end desc, case when not $7 then id end asc
+           limit $8"#,
+        teams,
         query.state as Option<OperationState>,
         query.object_kind as Option<ObjectKind>,
         object,
@@ -221,7 +223,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Oper
     rows.into_iter().map(Operation::try_from).collect()
 }
 
-pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: OperationId) -> Result<Option<Operation>> {
+pub(super) async fn find(conn: &mut PgConnection, teams: Option<&[Uuid]>, id: OperationId) -> Result<Option<Operation>> {
     sqlx::query_as!(
         Row,
         r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, generation,
@@ -229,12 +231,8 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Operatio
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
            from operations o
-           where o.id = $4
-             and (($1 and $3::uuid is null) or o.team_id in (select team_id from members where user_id = $2) or ($1 and o.team_id = $3))
-             and ($3::uuid is null or o.team_id = $3)"#,
-        visible.all,
-        visible.user,
-        visible.team,
+           where o.id = $2 and ($1::uuid[] is null or o.team_id = any($1))"#,
+        teams,
         id.0
     )
     .fetch_optional(conn)

@@ -21,6 +21,7 @@ use crate::{
     audit::{self, Event},
     error::OnConstraint as _,
     paging::Paging,
+    users,
 };
 
 const MAX_DESCRIPTION: usize = 500;
@@ -44,9 +45,7 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
 
     let mut tx = ctx.begin().await?;
     let owner = match (owner, ctx.actor().user_id()) {
-        (Some(email), _) => {
-            store::user_by_email(&mut tx, email.as_str()).await?.ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?
-        }
+        (Some(email), _) => enabled(&mut tx, &email).await?.ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?,
         (None, Some(user)) => store::user(&mut tx, user).await?,
         (None, None) => return Err(Rejected::field("owner", "Name the first owner's e-mail address.").into()),
     };
@@ -98,6 +97,17 @@ pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
     let id = store::id_by_name(&mut conn, name).await?.ok_or_else(|| Rejected::not_found("team"))?;
     drop(conn);
     get(ctx, id).await
+}
+
+/// The team of this name, whoever asks. It cannot be deleted until the transaction ends.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn hold(conn: &mut PgConnection, name: &TeamName) -> Result<Option<TeamId>> {
+    match store::id_by_name(conn, name.as_str()).await? {
+        Some(id) => store::hold(conn, id).await,
+        None => Ok(None),
+    }
 }
 
 /// Loads, authorizes and locks a team in one step, for something that is made in it.
@@ -168,9 +178,7 @@ pub async fn set_member(ctx: &Ctx, id: TeamId, change: &MemberChange) -> Result<
     let mut tx = ctx.begin().await?;
     let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
     let email = EmailAddress::parse(&change.email).map_err(|message| Rejected::field("email", message))?;
-    let user = store::user_by_email(&mut tx, email.as_str())
-        .await?
-        .ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them.")))?;
+    let user = enabled(&mut tx, &email).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them.")))?;
     let before = store::role(&mut tx, id, user.id).await?;
     if before == Some(TeamRole::Owner) && change.role != TeamRole::Owner {
         refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
@@ -201,6 +209,12 @@ pub async fn remove_member(ctx: &Ctx, id: TeamId, user: UserId) -> Result<Vec<Me
     audit::record(&mut tx, ctx, event).await?;
     let members = store::members(&mut tx, id).await?;
     tx.commit(members).await
+}
+
+/// Whoever has this address and can sign in.
+async fn enabled(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option<store::Person>> {
+    let known = users::by_email(conn, email.as_str()).await?.filter(|user| !user.disabled);
+    Ok(known.map(|user| store::Person { id: user.id, email: user.email }))
 }
 
 fn check_description(checks: &mut domain::error::Checks, description: &str) {

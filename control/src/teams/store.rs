@@ -86,6 +86,10 @@ pub(super) async fn id_by_name(conn: &mut PgConnection, name: &str) -> Result<Op
     Ok(sqlx::query_scalar!(r#"select id as "id: TeamId" from teams where name = $1"#, name).fetch_optional(conn).await?)
 }
 
+pub(super) async fn hold(conn: &mut PgConnection, id: TeamId) -> Result<Option<TeamId>> {
+    Ok(sqlx::query_scalar!(r#"select id as "id: TeamId" from teams where id = $1 for share"#, id.0).fetch_optional(conn).await?)
+}
+
 pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, paging: &Paging) -> Result<Vec<Listed>> {
     let visible = actor.visible();
     let rows = sqlx::query!(
@@ -203,8 +207,4 @@ pub(super) async fn remove_member(conn: &mut PgConnection, id: TeamId, user: Use
 
 pub(super) async fn user(conn: &mut PgConnection, id: UserId) -> Result<Person> {
     Ok(sqlx::query_as!(Person, r#"select id as "id: UserId", email from users where id = $1"#, id.0).fetch_one(conn).await?)
-}
-
-pub(super) async fn user_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<Person>> {
-    Ok(sqlx::query_as!(Person, r#"select id as "id: UserId", email from users where email = $1 and disabled_at is null"#, email).fetch_optional(conn).await?)
 }

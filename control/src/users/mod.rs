@@ -13,6 +13,7 @@ use domain::{
     page::{Direction, Page},
     user::{Me, PlatformRoleChange, User, UserChange, UserQuery},
 };
+use sqlx::PgConnection;
 
 use crate::{
     Ctx, Result,
@@ -23,6 +24,21 @@ use crate::{
     passwords::Passwords,
     sessions, tokens,
 };
+
+/// Somebody as their address finds them.
+pub struct Known {
+    pub id: UserId,
+    pub email: String,
+    pub disabled: bool,
+}
+
+/// Whoever has this address, for an operation that names people by it.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn by_email(conn: &mut PgConnection, email: &str) -> Result<Option<Known>> {
+    store::by_email(conn, email).await
+}
 
 /// Everybody.
 ///

@@ -11,12 +11,17 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::Known;
 use crate::{Actor, Result, paging::Paging};
 
 /// A row of the list, with its sort key.
 pub(super) struct Listed {
     pub key: String,
     pub user: User,
+}
+
+pub(super) async fn by_email(conn: &mut PgConnection, email: &str) -> Result<Option<Known>> {
+    Ok(sqlx::query_as!(Known, r#"select id as "id: UserId", email, disabled_at is not null as "disabled!" from users where email = $1"#, email).fetch_optional(conn).await?)
 }
 
 pub(super) async fn find(conn: &mut PgConnection, id: UserId) -> Result<User> {

@@ -5,7 +5,9 @@ pub(crate) mod fixture;
 pub mod manifests;
 pub mod next;
 pub mod reconcile;
+mod record;
 mod store;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -20,6 +22,7 @@ use domain::{
     page::{Direction, Page},
     workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery},
 };
+use sqlx::PgConnection;
 
 use crate::{
     Ctx, Result,
@@ -138,6 +141,20 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
     live::changed(&mut tx, id.0).await?;
     tx.commit(Started { operation, object: id.0 }).await
+}
+
+/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i64) -> Result<()> {
+    let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
+    let team = store::Named { id: raised.team, name: raised.team_name };
+    if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
+        operations::start(conn, ctx, new_operation("apply again", id, &raised.name, &team, raised.generation, &PREPARE)).await?;
+    }
+    mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(raised.cluster.0), raised.generation).await?;
+    live::changed(conn, id.0).await
 }
 
 /// What of `used` would not fit into `quota`: the field and a sentence without its end.

@@ -43,6 +43,8 @@ pub enum Adoption {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cluster {
     Connected,
+    /// It may be looked at, and nothing more: why.
+    ReadOnly(String),
     /// Not just now: why.
     Away(String),
     Gone,
@@ -102,10 +104,13 @@ pub fn next(desired: &Desired, seen: Namespace) -> Step {
         (Cluster::Gone, Intent::Delete) => return Step::Forget,
         (Cluster::Gone, Intent::Keep) => return if carried { Step::GiveUp } else { Step::Leave },
         (Cluster::Away(why), _) => return if carried { Step::Wait(why.clone()) } else { Step::Leave },
-        (Cluster::Connected, _) => {}
+        (Cluster::Connected | Cluster::ReadOnly(_), _) => {}
     }
     if let Namespace::Ahead(there) = seen {
         return Step::Older { there };
+    }
+    if let Cluster::ReadOnly(why) = &desired.cluster {
+        return if carried { Step::Wait(why.clone()) } else { Step::Leave };
     }
     match desired.intent {
         Intent::Delete => delete(desired, seen),
@@ -194,7 +199,7 @@ mod tests {
 
     prop_compose! {
         fn anything()(delete: bool, carried: bool, wholly: bool, adoption in prop_oneof![Just(Adoption::Refused), Just(Adoption::Allowed), Just(Adoption::Done)],
-            cluster in prop_oneof![Just(Cluster::Connected), Just(Cluster::Gone), Just(Cluster::Away("why".into()))],
+            cluster in prop_oneof![Just(Cluster::Connected), Just(Cluster::Gone), Just(Cluster::Away("why".into())), Just(Cluster::ReadOnly("why".into()))],
             seen in prop_oneof![Just(Namespace::Unseen), Just(Namespace::Absent), Just(Namespace::Ours), Just(Namespace::Going), Just(Namespace::Theirs), Just(Namespace::Taken), Just(Namespace::Ahead(9))],
         ) -> (Desired, Namespace) {
             let desired = Desired {
@@ -217,7 +222,10 @@ mod tests {
                 Step::Adopt => prop_assert!(seen == Namespace::Theirs && desired.adoption != Adoption::Refused && desired.operation == Carried::ByAnOperation),
                 _ => {}
             }
-            if matches!(seen, Namespace::Ahead(_)) && desired.cluster == Cluster::Connected {
+            if let Cluster::ReadOnly(_) = desired.cluster {
+                prop_assert!(matches!(next(&desired, seen), Step::Leave | Step::Wait(_) | Step::Older { .. }), "nothing is written to a read-only cluster");
+            }
+            if matches!(seen, Namespace::Ahead(_)) && matches!(desired.cluster, Cluster::Connected | Cluster::ReadOnly(_)) {
                 prop_assert_eq!(next(&desired, seen), Step::Older { there: 9 });
             }
         }

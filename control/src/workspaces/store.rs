@@ -220,6 +220,29 @@ pub(super) async fn update(conn: &mut PgConnection, id: WorkspaceId, quota: &Quo
     .await?)
 }
 
+/// A workspace with its new generation.
+pub(super) struct Raised {
+    pub name: String,
+    pub team: TeamId,
+    pub team_name: String,
+    pub cluster: ClusterId,
+    pub generation: i64,
+    /// Whether it was whole, and is to stay.
+    pub ready: bool,
+}
+
+pub(super) async fn raise(conn: &mut PgConnection, id: WorkspaceId, above: i64) -> Result<Option<Raised>> {
+    Ok(sqlx::query_as!(
+        Raised,
+        r#"update workspaces w set generation = greatest(w.generation, $2) + 1, version = w.version + 1 from teams t where w.id = $1 and t.id = w.team_id
+           returning w.name, t.id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", w.generation, w.state = 'ready' and w.deleting_at is null as "ready!""#,
+        id.0,
+        above
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update workspaces

@@ -80,6 +80,11 @@ async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<Stri
             clusters::set_up_access(ctx, id).await.or_replay()?;
             Ok(here)
         }
+        buttons::Cluster::AcceptDatabase => {
+            confirmed(typed, &clusters::get(ctx, id).await?.name)?;
+            clusters::accept_database(ctx, id).await.or_replay()?;
+            Ok(here)
+        }
         buttons::Cluster::Detach => {
             confirmed(typed, &clusters::get(ctx, id).await?.name)?;
             clusters::detach(ctx, id).await.or_replay()?;

@@ -3,7 +3,7 @@
 use axum::Json;
 use control::{OrReplay as _, clusters};
 use domain::{
-    cluster::{AccessHelp, Cluster, ClusterQuery, FoundClusters, NewCluster, Node},
+    cluster::{AccessHelp, Cluster, ClusterQuery, FoundClusters, NewCluster, NewerThing, Node},
     ids::ClusterId,
     operation::Started,
     page::{Page, PageQuery},
@@ -54,6 +54,19 @@ pub async fn detach(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Status
 #[utoipa::path(post, path = "/clusters/{id}/check", operation_id = "check_cluster", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 202, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn check(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<(StatusCode, Json<Cluster>)> {
     Ok((StatusCode::ACCEPTED, Json(clusters::check(&ctx, id).await.or_replay()?)))
+}
+
+/// Lists what a read-only cluster holds in a newer generation than the database, which was probably restored from a backup.
+#[utoipa::path(get, path = "/clusters/{id}/newer", operation_id = "list_newer_things", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 200, body = Vec<NewerThing>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn newer(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Json<Vec<NewerThing>>> {
+    Ok(Json(clusters::newer(&ctx, id).await?))
+}
+
+/// Decides that the database is right: what it says is applied again over the newer things of the cluster, which is read-only no more.
+#[utoipa::path(post, path = "/clusters/{id}/accept-database", operation_id = "accept_database", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 200, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn accept_database(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Tagged<Cluster>> {
+    let cluster = clusters::accept_database(&ctx, id).await.or_replay()?;
+    Ok(Tagged(cluster.version, cluster))
 }
 
 /// Shows what an admin can do to let Slipway in: commands, `aws-auth` lines, the manifest.

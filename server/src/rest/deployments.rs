@@ -57,6 +57,12 @@ pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(change):
     Ok(Begun(deployments::change(&ctx, id, &change).await.or_replay()?))
 }
 
+/// Says what a change would make of a deployment and whether anything stands in its way. Changes nothing.
+#[utoipa::path(post, path = "/deployments/{id}/preview", operation_id = "preview_change", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = DeploymentChange, responses((status = 200, body = DeploymentPreview), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn preview_change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(change): Body<DeploymentChange>) -> Answer<Json<DeploymentPreview>> {
+    Ok(Json(deployments::preview_change(&ctx, id, &change).await?))
+}
+
 /// Deletes a deployment with everything that was made for it.
 #[utoipa::path(delete, path = "/deployments/{id}", operation_id = "delete_deployment", tag = "deployments", params(("id" = DeploymentId, Path)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Begun> {

@@ -1,8 +1,9 @@
 //! `/api/v1/teams`
 
 use axum::Json;
-use control::{OrReplay as _, teams};
+use control::{OrReplay as _, accounts, teams};
 use domain::{
+    account::TeamRepositories,
     ids::{TeamId, UserId},
     page::{Page, PageQuery},
     team::{Member, MemberChange, NewTeam, Team, TeamChange},
@@ -54,6 +55,12 @@ pub async fn delete(Caller(ctx): Caller, Id(id): Id<TeamId>) -> Answer<StatusCod
 #[utoipa::path(get, path = "/teams/{id}/members", operation_id = "list_members", tag = "teams", params(("id" = TeamId, Path)), responses((status = 200, body = Vec<Member>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn members(Caller(ctx): Caller, Id(id): Id<TeamId>) -> Answer<Json<Vec<Member>>> {
     Ok(Json(teams::members(&ctx, id).await?))
+}
+
+/// Lists the repository prefixes that were given to a team, account by account.
+#[utoipa::path(get, path = "/teams/{id}/prefixes", operation_id = "list_team_prefixes", tag = "teams", params(("id" = TeamId, Path)), responses((status = 200, body = Vec<TeamRepositories>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn prefixes(Caller(ctx): Caller, Id(id): Id<TeamId>) -> Answer<Json<Vec<TeamRepositories>>> {
+    Ok(Json(accounts::prefixes_of_team(&ctx, id).await?))
 }
 
 /// Adds a member or changes their role.

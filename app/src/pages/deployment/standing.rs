@@ -13,7 +13,9 @@ use leptos::prelude::*;
 
 use super::May;
 use crate::{
+    buttons::{self, Button as _},
     components::{
+        field::{Once, Seen},
         notice::{FailureNotice, Notice},
         status::Status,
         steps::OperationSteps,
@@ -30,18 +32,19 @@ const FRESH: Duration = Duration::from_secs(120);
 pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, may: May) -> impl IntoView {
     let summary = deployment.summary.clone();
     let (id, seen) = (summary.id, deployment.synced_at);
-    let word = match (summary.state, serving(&deployment)) {
-        (DeploymentState::Failed, _) => format!("Revision {} failed", summary.revision),
+    let word = match summary.state {
+        DeploymentState::Failed => format!("Revision {} failed", summary.revision),
         _ => standing(&summary),
     };
     let about = format!("{} {} · {} · {}", summary.model_name, summary.release_number, replicas(summary.replicas), summary.size.as_str());
     let made = revisions.first().map(|revision| {
         view! { " · revision "{revision.number}", "<Ago at=revision.created_at/>" by "{revision.created_by.clone()} }
     });
-    let still = (summary.state == DeploymentState::Failed).then(|| serving(&deployment)).flatten().map(|(revision, ready)| {
-        let what = if ready == 1 { "1 replica is live".to_owned() } else { format!("{ready} replicas are live") };
-        view! { <p class="muted">{format!("Revision {revision} still serves: {what}.")}</p> }
+    let still = deployment.still_serving.filter(|_| summary.state == DeploymentState::Failed).map(|still| {
+        let what = if still.ready == 1 { "1 replica is live".to_owned() } else { format!("{} replicas are live", still.ready) };
+        view! { <p class="muted">{format!("Revision {} failed; revision {} still serves: {what}.", summary.revision, still.revision)}</p> }
     });
+    let read_only = deployment.read_only.clone().map(|why| view! { <section class="notice warn"><p>{why}</p></section> });
     // A fragment inside closed details opens them, without any script.
     let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
     view! {
@@ -59,6 +62,7 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
                 </div>
             </div>
+            {read_only}
             {seen.map(|at| view! { <Stale at cluster=summary.cluster_name.clone()/> })}
             <Trouble deployment operation may/>
         </div>
@@ -81,12 +85,6 @@ fn replicas(count: i32) -> String {
     if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
 }
 
-/// The revision before the wanted one that still answers, with its ready replicas.
-fn serving(deployment: &Deployment) -> Option<(i32, usize)> {
-    let older = deployment.pods.iter().filter(|pod| pod.ready && pod.revision < deployment.summary.revision).map(|pod| pod.revision).max()?;
-    Some((older, deployment.pods.iter().filter(|pod| pod.ready && pod.revision == older).count()))
-}
-
 /// What is the matter, and what to do.
 #[component]
 fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> impl IntoView {
@@ -94,8 +92,18 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
     let failure = operation.filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure);
     match (failure, state) {
         (Some(failure), _) => {
+            let back = deployment.still_serving.filter(|_| may.deploy && state == DeploymentState::Failed);
+            let waits = back.map(|still| view! { <p class="small">{format!("Kubernetes starts the failed replica again and again, at most every five minutes, until you roll back or change it. Rolling back leaves the replicas of revision {} alone.", still.revision)}</p> });
+            let back = back.map(|still| {
+                view! {
+                    <form method="post">
+                        <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=still.revision.to_string()/>
+                        <button class="primary" name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
+                    </form>
+                }
+            });
             let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
-            view! { <FailureNotice failure>{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            view! { <FailureNotice failure>{waits}{back}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);

@@ -67,7 +67,11 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
             .into_any()
         }
     };
-    let refused = typed.rejection().filter(|rejected| rejected.errors.is_empty() && typed.operation() == "predict").cloned().map(|rejected| view! { <Rejection rejected/> });
+    let refused = typed
+        .rejection()
+        .filter(|rejected| rejected.errors.is_empty() && typed.operation() == buttons::Deployment::Predict.word())
+        .cloned()
+        .map(|rejected| view! { <Rejection rejected/> });
     let said = asked.as_ref().map(|asked| format!("revision {} answered in {:.1} ms", asked.answer.revision, asked.answer.latency_ms));
     let answer = asked.map(|asked| {
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);

@@ -29,7 +29,6 @@ pub fn short(code: &str) -> &'static str {
         "right_lost" => "the right to deploy was lost",
         "name_taken" => "the name is taken in the cluster",
         "changed_by_others" => "others changed it in the cluster",
-        "database_older" => "the cluster is ahead of the database",
         "workspace_failed" => "the workspace could not be made",
         "cluster_gone" => "the cluster is gone",
         "cluster_denied" => "the cluster refused it",

@@ -1,0 +1,99 @@
+//! The SQL of where a deployment runs: its workspace and quota, its cluster and nodes.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    cluster::{Capacity, ClusterState},
+    ids::{ClusterId, DeploymentId, TeamId, WorkspaceId},
+    size::Size,
+    workspace::{Quota, WorkspaceState},
+};
+use sqlx::PgConnection;
+
+use super::super::preview::Room;
+use crate::Result;
+
+/// A workspace as deployments need it.
+pub struct Workspace {
+    pub id: WorkspaceId,
+    pub name: String,
+    pub team: TeamId,
+    pub cluster: ClusterId,
+    pub cluster_name: String,
+    pub state: WorkspaceState,
+    pub quota: Quota,
+}
+
+pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>> {
+    let row = sqlx::query!(
+        r#"select w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", w.cluster_id as "cluster: ClusterId", c.name as cluster_name,
+                  w.state as "state: WorkspaceState", w.cpu_millis, w.memory_mib, w.gpus, w.pods
+           from workspaces w join clusters c on c.id = w.cluster_id
+           where w.id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Workspace {
+        id: row.id,
+        name: row.name,
+        team: row.team,
+        cluster: row.cluster,
+        cluster_name: row.cluster_name,
+        state: row.state,
+        quota: Quota { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
+    }))
+}
+
+pub async fn lock_workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<()> {
+    sqlx::query!("select id from workspaces where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// What the workspace's deployments ask for, without one of them.
+pub async fn used(conn: &mut PgConnection, workspace: WorkspaceId, without: Option<DeploymentId>) -> Result<Quota> {
+    let rows = sqlx::query!(
+        r#"select r.size as "size: Size", sum(r.replicas) as "replicas!" from deployments d join revisions r on r.deployment_id = d.id and r.number = d.revision
+           where d.workspace_id = $1 and d.id is distinct from $2 group by r.size"#,
+        workspace.0,
+        without.map(|id| id.0)
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.iter().fold(Quota::default(), |sum, row| Quota {
+        cpu_millis: sum.cpu_millis + row.size.cpu_millis() * row.replicas,
+        memory_mib: sum.memory_mib + row.size.memory_mib() * row.replicas,
+        gpus: sum.gpus + row.size.gpus() * row.replicas,
+        pods: sum.pods + row.replicas,
+    }))
+}
+
+pub async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<(ClusterState, Option<String>)> {
+    let row = sqlx::query!(r#"select state as "state: ClusterState", state_message from clusters where id = $1"#, id.0).fetch_one(conn).await?;
+    Ok((row.state, row.state_message))
+}
+
+/// The nodes that take pods, by name, each all free.
+pub async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
+    let rows =
+        sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let allocatable = Capacity { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods };
+            (row.name, Room { allocatable, free: allocatable })
+        })
+        .collect())
+}
+
+/// Slipway's own pods on nodes: each one's node and size.
+pub async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
+    let rows = sqlx::query!(
+        r#"select p.node as "node!", v.size as "size: Size" from observed_pods p join revisions v on v.deployment_id = p.deployment_id and v.number = p.revision
+           where p.cluster_id = $1 and p.node is not null and p.phase in ('Pending', 'Running')"#,
+        cluster.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.node, row.size)).collect())
+}

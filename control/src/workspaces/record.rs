@@ -1,0 +1,175 @@
+//! Writes down what came of a step, under the claim's epoch.
+
+use domain::{
+    audit::ActorKind,
+    operation::{Failure, ObjectKind, StepState},
+    workspace::WorkspaceState,
+};
+use sqlx::{Postgres, Transaction};
+
+use super::{
+    next::Intent,
+    reconcile::{PACE, REST},
+    subject::Subject,
+};
+use crate::{
+    Control, Result,
+    audit::{self, Event},
+    inventory::{
+        self, Entry,
+        cluster::{Put, When},
+    },
+    live, operations,
+    reconcile::{Claim, Halt, Next, begin, poke},
+};
+
+/// The numbers of the steps.
+const LOOK: i32 = 1;
+const BOUNDS: i32 = 2;
+const RIGHTS: i32 = 3;
+const REMOVE: i32 = 1;
+const GONE: i32 = 2;
+
+/// The namespace is to be taken over. Written down before it is done: a namespace that was there is never deleted, whatever happens next.
+pub(super) async fn adopting(control: &Control, claim: &Claim, subject: &Subject) -> Result<(), Halt> {
+    let mut tx = begin(control, claim).await?;
+    sqlx::query!("update workspaces set adopted = true where id = $1", subject.blueprint.workspace.0).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What is going to be made, before any of it is.
+pub(super) async fn looked(control: &Control, claim: &Claim, subject: &Subject, entries: &[Entry]) -> Result<(), Halt> {
+    let mut tx = begin(control, claim).await?;
+    inventory::intend(&mut tx, subject.blueprint.workspace.0, entries).await?;
+    note(&mut tx, subject, LOOK, StepState::Done, None).await?;
+    note(&mut tx, subject, BOUNDS, StepState::Running, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Namespace, quota and policies are there; the team's rights come next.
+pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject) -> Result<(), Halt> {
+    let mut tx = begin(control, claim).await?;
+    note(&mut tx, subject, BOUNDS, StepState::Done, None).await?;
+    note(&mut tx, subject, RIGHTS, StepState::Running, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Everything is there.
+pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When) -> Result<Next, Halt> {
+    let id = subject.blueprint.workspace;
+    let mut tx = begin(control, claim).await?;
+    let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
+    let entries: Vec<(Entry, String)> = put.iter().filter(|put| when == When::Always || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
+    inventory::applied(&mut tx, id.0, subject.blueprint.generation, &entries).await?;
+    inventory::seen(&mut tx, id.0).await?;
+    sqlx::query!("update workspaces set state = 'ready', state_message = null, state_raw = null, synced_at = now() where id = $1", id.0).execute(&mut *tx).await?;
+    match &subject.operation {
+        Some(running) => {
+            for number in [LOOK, BOUNDS, RIGHTS] {
+                note(&mut tx, subject, number, StepState::Done, None).await?;
+            }
+            if operations::finish(&mut tx, running.id, Ok(())).await? {
+                record(&mut tx, subject, event(action(&running.verb), subject)).await?;
+            }
+        }
+        None if !made.is_empty() => {
+            let names: Vec<String> = made.iter().map(|put| format!("{} {}", put.entry.kind, put.entry.name)).collect();
+            let event = event("workspace.heal", subject).because(Some("it was missing in the cluster")).change("objects", None::<()>, &names);
+            audit::record_later(&mut tx, (ActorKind::System, None, "slipway"), event).await?;
+        }
+        None => {}
+    }
+    live::changed(&mut tx, id.0).await?;
+    // What waited for the workspace goes on at once.
+    let waiting = sqlx::query_scalar!("select id from deployments where workspace_id = $1 and state = 'pending'", id.0).fetch_all(&mut *tx).await?;
+    for deployment in waiting {
+        poke(&mut tx, deployment).await?;
+    }
+    tx.commit().await?;
+    Ok(Next::Settled { again: REST })
+}
+
+/// It is on its way out.
+pub(super) async fn going(control: &Control, claim: &Claim, subject: &Subject, detail: &str) -> Result<(), Halt> {
+    let mut tx = begin(control, claim).await?;
+    note(&mut tx, subject, REMOVE, StepState::Done, None).await?;
+    note(&mut tx, subject, GONE, StepState::Running, Some(detail)).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Nothing of it is left.
+pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
+    let id = subject.blueprint.workspace.0;
+    let mut tx = begin(control, claim).await?;
+    if let Some(running) = &subject.operation
+        && operations::finish(&mut tx, running.id, Ok(())).await?
+    {
+        record(&mut tx, subject, event(action(&running.verb), subject)).await?;
+    }
+    inventory::forget(&mut tx, id).await?;
+    sqlx::query!("delete from workspaces where id = $1", id).execute(&mut *tx).await?;
+    live::changed(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Next::Gone)
+}
+
+/// It cannot go on just now: why.
+pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Result<Next, Halt> {
+    let mut tx = begin(control, claim).await?;
+    note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
+    sqlx::query!("update workspaces set state_message = $2 where id = $1 and state_message is distinct from $2", subject.blueprint.workspace.0, why).execute(&mut *tx).await?;
+    live::changed(&mut tx, subject.blueprint.workspace.0).await?;
+    tx.commit().await?;
+    Ok(Next::Again(PACE * 3))
+}
+
+/// The operation has failed. With none it was a look: how the workspace stands is not changed by that.
+pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, failure: &Failure) -> Result<Next, Halt> {
+    let Some(running) = &subject.operation else {
+        tracing::warn!(workspace = %subject.blueprint.workspace, code = failure.code, cause = failure.cause, "a look at a workspace came to nothing");
+        return Ok(Next::Settled { again: REST });
+    };
+    let mut tx = begin(control, claim).await?;
+    let state = if subject.desired.intent == Intent::Delete { WorkspaceState::Deleting } else { WorkspaceState::Failed };
+    sqlx::query!(
+        "update workspaces set state = $2, state_message = $3, state_raw = $4 where id = $1",
+        subject.blueprint.workspace.0,
+        state as WorkspaceState,
+        failure.cause,
+        failure.raw
+    )
+    .execute(&mut *tx)
+    .await?;
+    if operations::finish(&mut tx, running.id, Err(failure)).await? {
+        record(&mut tx, subject, event(action(&running.verb), subject).failed().because(Some(&failure.cause))).await?;
+    }
+    live::changed(&mut tx, subject.blueprint.workspace.0).await?;
+    tx.commit().await?;
+    Ok(Next::Settled { again: REST })
+}
+
+async fn note(tx: &mut Transaction<'static, Postgres>, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
+    match &subject.operation {
+        Some(running) => operations::step(tx, running.id, number, state, detail).await,
+        None => Ok(()),
+    }
+}
+
+async fn record(tx: &mut Transaction<'static, Postgres>, subject: &Subject, event: Event) -> Result<()> {
+    if let Some(running) = &subject.operation {
+        audit::record_later(tx, (running.actor_kind, running.actor_id, &running.actor_name), event).await?;
+    }
+    Ok(())
+}
+
+fn action(verb: &str) -> &'static str {
+    match verb {
+        "create" => "workspace.create",
+        "delete" => "workspace.delete",
+        _ => "workspace.update",
+    }
+}
+
+fn event(action: &'static str, subject: &Subject) -> Event {
+    Event::new(action, ObjectKind::Workspace, subject.blueprint.workspace.0, &subject.blueprint.namespace).of_team(subject.blueprint.team, &subject.team_name)
+}
