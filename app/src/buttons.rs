@@ -61,7 +61,7 @@ buttons! {
     Accounts at "/accounts" { Create "create" }
     Account at "/accounts/{id}" { Check "check", Update "update", AddPrefix "add_prefix", RemovePrefix "remove_prefix", Delete "delete" }
     FindClusters at "/clusters/new" { Attach "attach" }
-    Cluster at "/clusters/{id}" { Check "check", SetUpAccess "set_up_access", AcceptDatabase "accept_database", Detach "detach" }
+    Cluster at "/clusters/{id}" { Check "check", SetUpAccess "set_up_access", AcceptDatabase "accept_database", SetConnection "set_connection", Detach "detach" }
     Workspaces at "/workspaces" { Create "create" }
     Workspace at "/workspaces/{id}" { Update "update", Delete "delete" }
     Models at "/models" { Create "create" }

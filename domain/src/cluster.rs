@@ -110,6 +110,22 @@ pub struct Cluster {
     pub version: i64,
 }
 
+/// Where a cluster's API server is reached, as far as that is not what EKS says. What is left out is as EKS says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct ClusterConnection {
+    /// `https://` and a host, with a port if it is not 443. Whoever is there receives Slipway's tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The certificate authority that its certificate is checked by, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_authority: Option<String>,
+    /// The name its certificate has to carry, when that is not the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_server_name: Option<String>,
+}
+
 /// A workspace or deployment of which a cluster holds a newer generation than the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]

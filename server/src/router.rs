@@ -52,6 +52,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::clusters::found))
         .routes(routes!(rest::clusters::get, rest::clusters::detach))
         .routes(routes!(rest::clusters::check))
+        .routes(routes!(rest::clusters::connection, rest::clusters::set_connection))
         .routes(routes!(rest::clusters::newer))
         .routes(routes!(rest::clusters::accept_database))
         .routes(routes!(rest::clusters::access, rest::clusters::set_up_access))

@@ -1,6 +1,7 @@
 //! `/clusters/{id}`
 
 mod access;
+mod connection;
 mod nodes;
 mod read_only;
 
@@ -36,6 +37,7 @@ use crate::{
     page::{Nav, Page, draw_part},
 };
 use access::Access;
+use connection::Connection;
 use nodes::{NodeList, Picture};
 use read_only::{Accept, ReadOnly};
 
@@ -86,6 +88,7 @@ async fn load(ctx: &Ctx, id: ClusterId, asked: PageQuery) -> Result<Loaded> {
 pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> Result<Page> {
     let source = format!("/live{}", Asked::new(format!("/clusters/{id}"), &query).link(&[("page_token", query.page_token.as_deref())]));
     let loaded = load(ctx, id, query).await?;
+    let connection = clusters::connection(ctx, id).await?;
     let status = typed.status();
     Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
         let (cluster, newer, may_manage) = (loaded.cluster.clone(), loaded.newer.clone(), loaded.may_manage);
@@ -94,6 +97,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
             <FormRejection typed=typed.clone()/>
             <LookAgain/>
             <Live source><Body loaded/></Live>
+            {may_manage.then(|| view! { <Connection cluster=cluster.clone() connection=connection.clone() typed=typed.clone()/> })}
             {may_manage.then(|| view! { <Accept cluster=cluster.clone() newer typed=typed.clone()/> })}
             {(may_manage && cluster.read_only_since.is_none()).then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation=buttons::Cluster::Detach.word() version=cluster.version typed note=note/> })}
         }

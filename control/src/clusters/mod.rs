@@ -1,5 +1,6 @@
 //! EKS clusters: finding and attaching them, how Slipway comes into them, what they are like.
 
+mod connection;
 mod find;
 mod help;
 mod manifest;
@@ -14,6 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use connection::{connection, set_connection};
 pub use find::{attach, found};
 pub use restored::{accept_database, found_newer, newer, why_read_only};
 

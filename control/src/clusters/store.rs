@@ -4,7 +4,7 @@ mod restored;
 
 use domain::{
     Rejected, Timestamp,
-    cluster::{Capacity, Cluster, ClusterCheck, ClusterState, Node},
+    cluster::{Capacity, Cluster, ClusterCheck, ClusterConnection, ClusterState, Node},
     error::Blocker,
     ids::{AccountId, ClusterId},
 };
@@ -309,4 +309,16 @@ pub(super) async fn access(conn: &mut PgConnection, id: ClusterId) -> Result<Acc
 /// A new wanted generation.
 pub(super) async fn raise_generation(conn: &mut PgConnection, id: ClusterId) -> Result<i64> {
     Ok(sqlx::query_scalar!("update clusters set generation = generation + 1, version = version + 1 where id = $1 returning generation", id.0).fetch_one(conn).await?)
+}
+
+/// What an admin set in place of what DescribeCluster says.
+pub(super) async fn connection(conn: &mut PgConnection, id: ClusterId) -> Result<ClusterConnection> {
+    let value = sqlx::query_scalar!("select connection from clusters where id = $1", id.0).fetch_one(conn).await?;
+    Ok(serde_json::from_value(value)?)
+}
+
+pub(super) async fn set_connection(conn: &mut PgConnection, id: ClusterId, connection: &ClusterConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar!("update clusters set connection = $2, version = version + 1 where id = $1 returning generation", id.0, serde_json::to_value(connection)?)
+        .fetch_one(conn)
+        .await?)
 }

@@ -50,14 +50,7 @@ impl Connection {
     /// # Errors
     /// A fault when what is stored of the cluster cannot be used.
     pub fn new(target: &Target, tokens: Tokens) -> Result<Self> {
-        let server: http::Uri = target.server.parse().map_err(Error::fault)?;
-        if server.scheme_str() != Some("https") {
-            // Whoever is at the other end receives a token.
-            return Err(Error::fault(anyhow::anyhow!("the API server's address {} is not https", target.server)));
-        }
-        let mut config = kube::Config::new(server);
-        config.root_cert = Some(certificates(&target.certificate_authority)?);
-        config.tls_server_name.clone_from(&target.tls_server_name);
+        let config = config(target)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -120,6 +113,44 @@ impl Service<Request<Body>> for Connection {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.clone().send(request))
     }
+}
+
+/// Asks, without any token, whether there is an API server whose certificate is the right one.
+///
+/// # Errors
+/// `Unreachable` when there is none; a fault when the target cannot be used.
+pub async fn greet(target: &Target) -> Result<()> {
+    let mut config = config(target)?;
+    config.connect_timeout = Some(CONNECT_LIMIT);
+    config.read_timeout = Some(CALL_LIMIT);
+    let client = kube::Client::try_from(config)?;
+    let version = tokio::time::timeout(CALL_LIMIT, client.apiserver_version()).await.map_err(|_| Error::new(Kind::Unreachable, "no answer in time"))?;
+    match version.map_err(Error::from) {
+        Ok(_) => Ok(()),
+        // It says no more to strangers.
+        Err(error) if matches!(error.kind, Kind::Unauthorized | Kind::Forbidden) => Ok(()),
+        Err(Error { kind: Kind::Fault(fault), .. }) => Err(Error::fault(fault)),
+        Err(error) => Err(Error::new(Kind::Unreachable, error.raw())),
+    }
+}
+
+/// Where to connect to, and what its certificate has to be; nothing of who asks.
+fn config(target: &Target) -> Result<kube::Config> {
+    let server: http::Uri = target.server.parse().map_err(Error::fault)?;
+    if server.scheme_str() != Some("https") {
+        // Whoever is at the other end receives a token.
+        return Err(Error::fault(anyhow::anyhow!("the API server's address {} is not https", target.server)));
+    }
+    let mut config = kube::Config::new(server);
+    config.root_cert = Some(certificates(&target.certificate_authority)?);
+    config.tls_server_name.clone_from(&target.tls_server_name);
+    Ok(config)
+}
+
+/// Whether a text holds certificates, as PEM, and nothing that cannot be read.
+#[must_use]
+pub fn is_authority(pem: &str) -> bool {
+    certificates(pem).is_ok()
 }
 
 /// Watches, followed logs and upgraded connections last as long as both ends want.

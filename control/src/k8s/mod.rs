@@ -17,9 +17,9 @@ use std::{
 
 use domain::{
     access::TeamRole,
+    cluster::ClusterConnection,
     ids::{ClusterId, TeamId},
 };
-use serde::Deserialize;
 
 use crate::{Control, aws::AccountAccess};
 use client::Connection;
@@ -43,15 +43,6 @@ pub struct Target {
     pub region: String,
     /// The name in EKS; signed into every token.
     pub eks_name: String,
-}
-
-/// An admin's override of what DescribeCluster says. A proxy, or anything else it may hold one day, is refused until it is understood here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Override {
-    server: Option<String>,
-    certificate_authority: Option<String>,
-    tls_server_name: Option<String>,
 }
 
 /// Hands out clients for clusters. Connections and tokens are shared by all clients of a cluster.
@@ -119,8 +110,19 @@ fn connect(control: &Control, target: &Target) -> Result<Connection> {
 
 /// The cluster's target, as DescribeCluster said it last or an admin overrode it.
 async fn stored(control: &Control, cluster: ClusterId) -> Result<Target> {
+    let row = sqlx::query_scalar!("select connection from clusters where id = $1", cluster.0).fetch_optional(&control.pool).await.map_err(Error::fault)?;
+    let instead = row.ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
+    // A proxy, or anything else it may hold one day, is refused until it is understood here.
+    target(control, cluster, serde_json::from_value(instead).map_err(Error::fault)?).await
+}
+
+/// The cluster's target with this override of what DescribeCluster said last.
+///
+/// # Errors
+/// `NotFound` when there is no such cluster here, `Unreachable` when nothing is known of its API server yet; a fault.
+pub async fn target(control: &Control, cluster: ClusterId, instead: ClusterConnection) -> Result<Target> {
     let row = sqlx::query!(
-        "select c.region, c.eks_name, c.endpoint, c.certificate_authority, c.connection, a.role_arn, a.external_id
+        "select c.region, c.eks_name, c.endpoint, c.certificate_authority, a.role_arn, a.external_id
          from clusters c join accounts a on a.id = c.account_id where c.id = $1",
         cluster.0
     )
@@ -128,7 +130,6 @@ async fn stored(control: &Control, cluster: ClusterId) -> Result<Target> {
     .await
     .map_err(Error::fault)?
     .ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
-    let instead: Override = serde_json::from_value(row.connection).map_err(Error::fault)?;
     let (server, certificate_authority) = instead
         .server
         .or(row.endpoint)

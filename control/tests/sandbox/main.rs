@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod connection;
 mod deaths;
 mod images;
 mod lost_role;

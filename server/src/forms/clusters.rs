@@ -11,7 +11,7 @@ use axum::{
 };
 use control::{Ctx, OrReplay as _, clusters};
 use domain::{
-    cluster::{ClusterQuery, NewCluster},
+    cluster::{ClusterConnection, ClusterQuery, NewCluster},
     ids::ClusterId,
     page::PageQuery,
 };
@@ -83,6 +83,12 @@ async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<Stri
         buttons::Cluster::AcceptDatabase => {
             confirmed(typed, &clusters::get(ctx, id).await?.name)?;
             clusters::accept_database(ctx, id).await.or_replay()?;
+            Ok(here)
+        }
+        buttons::Cluster::SetConnection => {
+            let field = |name: &str| typed.filled(name).map(str::to_owned);
+            let new = ClusterConnection { server: field("server"), certificate_authority: field("certificate_authority"), tls_server_name: field("tls_server_name") };
+            clusters::set_connection(ctx, id, &new).await.or_replay()?;
             Ok(here)
         }
         buttons::Cluster::Detach => {

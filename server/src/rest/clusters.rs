@@ -3,7 +3,7 @@
 use axum::Json;
 use control::{OrReplay as _, clusters};
 use domain::{
-    cluster::{AccessHelp, Cluster, ClusterQuery, FoundClusters, NewCluster, NewerThing, Node},
+    cluster::{AccessHelp, Cluster, ClusterConnection, ClusterQuery, FoundClusters, NewCluster, NewerThing, Node},
     ids::ClusterId,
     operation::Started,
     page::{Page, PageQuery},
@@ -66,6 +66,19 @@ pub async fn newer(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Json<Ve
 #[utoipa::path(post, path = "/clusters/{id}/accept-database", operation_id = "accept_database", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 200, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn accept_database(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Tagged<Cluster>> {
     let cluster = clusters::accept_database(&ctx, id).await.or_replay()?;
+    Ok(Tagged(cluster.version, cluster))
+}
+
+/// Shows where the API server is reached, as far as that is not what EKS says.
+#[utoipa::path(get, path = "/clusters/{id}/connection", operation_id = "get_cluster_connection", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 200, body = ClusterConnection), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn connection(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Json<ClusterConnection>> {
+    Ok(Json(clusters::connection(&ctx, id).await?))
+}
+
+/// Overrides where the API server is reached; an empty object goes back to what EKS says. The address has to prove itself before it is kept.
+#[utoipa::path(put, path = "/clusters/{id}/connection", operation_id = "set_cluster_connection", tag = "clusters", params(("id" = ClusterId, Path)), request_body = ClusterConnection, responses((status = 200, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn set_connection(Caller(ctx): Caller, Id(id): Id<ClusterId>, Body(new): Body<ClusterConnection>) -> Answer<Tagged<Cluster>> {
+    let cluster = clusters::set_connection(&ctx, id, &new).await.or_replay()?;
     Ok(Tagged(cluster.version, cluster))
 }
 

@@ -73,6 +73,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/clusters/{cluster}", "check", "", Need::PlatformManage),
     ("/clusters/{cluster}", "set_up_access", "", Need::PlatformManage),
     ("/clusters/{cluster}", "accept_database", "confirm=lab", Need::PlatformManage),
+    ("/clusters/{cluster}", "set_connection", "server=http://lab.example", Need::PlatformManage),
     ("/clusters/{cluster}", "detach", "confirm=lab", Need::PlatformManage),
     ("/deployments/new", "deploy", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::Deploy),
     ("/deployments/new", "check", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::SignIn),

@@ -81,6 +81,8 @@ fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
         ("check_cluster", "/clusters/{cluster}/check", Need::PlatformManage, None),
         ("get_cluster_access", "/clusters/{cluster}/access", Need::PlatformSee, None),
         ("set_up_cluster_access", "/clusters/{cluster}/access", Need::PlatformManage, None),
+        ("get_cluster_connection", "/clusters/{cluster}/connection", Need::PlatformSee, None),
+        ("set_cluster_connection", "/clusters/{cluster}/connection", Need::PlatformManage, Some(json!({"server": "http://lab.example"}))),
         ("list_newer_things", "/clusters/{cluster}/newer", Need::PlatformSee, None),
         ("accept_database", "/clusters/{cluster}/accept-database", Need::PlatformManage, None),
         ("list_nodes", "/clusters/{cluster}/nodes", Need::PlatformSee, None),

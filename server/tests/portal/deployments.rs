@@ -91,7 +91,7 @@ async fn a_size_over_the_quota_cannot_be_chosen_and_says_why(pool: PgPool) {
     assert!(radio(&checked, "medium").contains("disabled") && checked.contains("6 CPU are asked for and 4 are allowed"), "{checked}");
     assert!(checked.contains("type=\"hidden\" name=\"size\" value=\"medium\""), "what was chosen is kept: {checked}");
     let posted = place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "3", "deploy")).await.expect(422).body;
-    assert!(posted.contains("id=\"size-why\">This does not fit into forecasting"), "{posted}");
+    assert!(posted.contains("id=\"size-why\" class=\"why\">This does not fit into forecasting"), "{posted}");
     place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "2", "deploy")).await.expect(303);
 }
 
