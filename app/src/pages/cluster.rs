@@ -144,7 +144,7 @@ fn Head(cluster: Cluster, may_manage: bool) -> impl IntoView {
         <div class="head">
             <div>
                 <div class="crumbs"><a href="/clusters">"Clusters"</a></div>
-                <h1>{cluster.name}<Status tone=cluster.state.tone() word=cluster.state.title()/></h1>
+                <h1>{cluster.name}<Status tone=cluster.state.tone() word=cluster.state.title()/>{cluster.read_only_since.map(|_| view! { <Status tone=Tone::Bad word="Read-only"/> })}</h1>
                 <p class="muted">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</p>
             </div>
             {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value=buttons::Cluster::Check.word()>"Look now"</button></form> })}

@@ -78,7 +78,7 @@ fn Row(cluster: Cluster) -> impl IntoView {
     view! {
         <tr>
             <td><a href=format!("/clusters/{}", cluster.id)>{cluster.name}</a><br/><span class="small muted">{cluster.region}" · "{cluster.account_name}</span></td>
-            <td><Status tone=cluster.state.tone() word=cluster.state.title()/>{cluster.state_message.map(|message| view! { <br/><span class="small muted">{message}</span> })}</td>
+            <td><Status tone=cluster.state.tone() word=cluster.state.title()/>{cluster.read_only_since.map(|_| view! { " "<Status tone=Tone::Bad word="Read-only"/> })}{cluster.state_message.map(|message| view! { <br/><span class="small muted">{message}</span> })}</td>
             <td class="n extra">{cluster.kubernetes_version}</td>
             <td class="n">{nodes(cluster.ready_nodes, cluster.nodes)}<br/><span class="small muted">{capacity(cluster.capacity)}</span></td>
             <td class="n extra">{cluster.workspaces}</td>

@@ -42,7 +42,11 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
     });
     let still = deployment.still_serving.filter(|_| summary.state == DeploymentState::Failed).map(|still| {
         let what = if still.ready == 1 { "1 replica is live".to_owned() } else { format!("{} replicas are live", still.ready) };
-        view! { <p class="muted">{format!("Revision {} failed; revision {} still serves: {what}.", summary.revision, still.revision)}</p> }
+        let says = format!(
+            "Revision {} failed; revision {} still serves: {what}. Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
+            summary.revision, still.revision, still.revision
+        );
+        view! { <p class="muted">{says}</p> }
     });
     let read_only = deployment.read_only.clone().map(|why| view! { <section class="notice warn"><p>{why}</p></section> });
     // A fragment inside closed details opens them, without any script.
@@ -93,7 +97,6 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
     match (failure, state) {
         (Some(failure), _) => {
             let back = deployment.still_serving.filter(|_| may.deploy && state == DeploymentState::Failed);
-            let waits = back.map(|still| view! { <p class="small">{format!("Kubernetes starts the failed replica again and again, at most every five minutes, until you roll back or change it. Rolling back leaves the replicas of revision {} alone.", still.revision)}</p> });
             let back = back.map(|still| {
                 view! {
                     <form method="post">
@@ -103,7 +106,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
                 }
             });
             let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
-            view! { <FailureNotice failure>{waits}{back}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            view! { <FailureNotice failure>{back}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
