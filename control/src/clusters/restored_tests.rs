@@ -12,13 +12,13 @@ use crate::{Control, Ctx, clusters, deployments, operations, reconcile, testing:
 
 /// One look at everything that is due.
 async fn look(control: &Control) {
-    for claim in reconcile::claim(&control.pool, "test", 20).await.unwrap() {
+    for claim in reconcile::claim(&control.pool, "test", 20, control.settings.times).await.unwrap() {
         let next = match claim.kind {
             ObjectKind::Deployment => deployments::reconcile::run(control, &claim).await.unwrap(),
             ObjectKind::Workspace => workspaces::reconcile::run(control, &claim).await.unwrap(),
             other => panic!("nothing here is a {other:?}"),
         };
-        reconcile::settle(&control.pool, &claim, &next).await.unwrap();
+        reconcile::settle(&control.pool, &claim, &next, control.settings.times).await.unwrap();
     }
 }
 
