@@ -25,7 +25,11 @@ shell_scripts() {
   shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
 }
 
-lint_native() { cargo clippy --locked --workspace --all-targets -- --deny warnings; }
+lint_native() {
+  cargo clippy --locked --workspace --all-targets -- --deny warnings
+  # A target that is only run by name is only linted by name.
+  cargo clippy --locked --workspace --test sandbox -- --deny warnings
+}
 
 lint_wasm() {
   cargo clippy --locked -p app --lib --target wasm32-unknown-unknown --features hydrate -- --deny warnings

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use control::{Ctx, accounts, deployments, models, operations, releases, teams, workspaces};
+use control::{Ctx, accounts, deployments, models, releases, teams, workspaces};
 use domain::{
     access::TeamRole,
     account::NewPrefix,
