@@ -1,9 +1,6 @@
 //! A portal over a database of its own, in front of the sandbox.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use control::{
     Actor, Control, Ctx, Request, Settings,
@@ -25,12 +22,13 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use sqlx::PgPool;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::sandbox::Sandbox;
 
 const WORKER: &str = "test-worker";
 /// There is one sandbox: its clusters and faults are for one test at a time.
-static SANDBOX: Mutex<()> = Mutex::new(());
+static SANDBOX: Mutex<()> = Mutex::const_new(());
 
 pub struct Scene {
     pub sandbox: Sandbox,
@@ -63,7 +61,7 @@ impl Scene {
     }
 
     async fn with_times(pool: PgPool, times: Times) -> Self {
-        let alone = SANDBOX.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = SANDBOX.lock().await;
         let sandbox = Sandbox::new();
         let control = portal(pool, &sandbox, times).await;
         let access = AccountAccess {
