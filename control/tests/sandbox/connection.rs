@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::scene::Scene;
@@ -19,17 +19,18 @@ async fn relay(to: String) -> (u16, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let going = tokio::spawn(async move {
+        // What is under way ends with the relay.
+        let mut open = JoinSet::new();
         loop {
             let (mut near, _) = listener.accept().await.unwrap();
             let mut far = TcpStream::connect(&to).await.unwrap();
-            tokio::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+            open.spawn(async move { copy_bidirectional(&mut near, &mut far).await });
         }
     });
     (port, going)
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-
 async fn a_way_around_is_taken_once_it_has_proved_itself(pool: PgPool) {
     let scene = Scene::new(pool).await;
     scene.clean("fleet").await;
