@@ -114,8 +114,8 @@ async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
     ] {
         assert!(checked.contains(text) || checked.replace("'", "&#39;").contains(text), "{text} is not in {checked}");
     }
-    let wrong = place.world.post(&place.deployer.browser, &path, &[("do", "check"), ("size", "small"), ("replicas", "999"), ("environment", "1=x")]).await.expect(200).body;
-    assert!(wrong.contains("Ask for 1 to 50 replicas.") && wrong.contains("2 to fix"), "{wrong}");
+    let wrong = place.world.post(&place.deployer.browser, &path, &[("do", "check"), ("size", "small"), ("replicas", "999"), ("environment", "LEVEL")]).await.expect(200).body;
+    assert!(wrong.contains("Enter a whole number from 1 to 50.") && wrong.contains("2 to fix"), "{wrong}");
     assert_eq!(deployments::revisions(&place.deployer.ctx, id).await.unwrap().len(), 1, "checking changes nothing");
 }
 
