@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { close, deployer, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
-import { predict, releaseOf, removeAfter } from "../lib/deployments.mjs";
+import { predict, releaseOf, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
 
@@ -59,8 +59,13 @@ test("what served before a change that fails goes on serving", async (t) => {
   const changed = await rest("PATCH", `/deployments/${object}`, { release: bad.id }, { token, headers: { "if-match": now.headers.get("etag") } });
   assert.equal(changed.status, 202, JSON.stringify(changed.body));
   const { page } = await fails(t, changed.body.operation, /crash|exit|stopp/i, "failed-change");
-  assert.match(await page.locator("#standing").innerText(), /Revision 1 still serves: 1 replica is live\./);
+  assert.match(await page.locator("#standing").innerText(), /revision 1 still serves: 1 replica is live\./);
   assert.match(await page.locator(".notice h2").innerText(), /\S\. Revision 1 still serves\.$/);
   assert.match(await predict(page), /setosa|versicolor|virginica/);
   assert.match(await page.locator("#try").innerText(), /revision 1 answered/);
+
+  await page.goto(`/deployments/${object}`);
+  await page.locator(".notice").getByRole("button", { name: "Roll back to revision 1" }).click();
+  await standsAs(page, "Live");
+  assert.match(await predict(page), /setosa|versicolor|virginica/);
 });
