@@ -56,6 +56,12 @@ impl Ctx {
         Self { actor, ..self.clone() }
     }
 
+    /// The same, with more known of its request. What is attempted stays one and the same: refusals are recorded with it.
+    #[must_use]
+    pub fn with_request(&self, request: Request) -> Self {
+        Self { request, ..self.clone() }
+    }
+
     /// Slipway itself, at work.
     #[must_use]
     pub fn worker(control: Control) -> Self {

@@ -1,7 +1,7 @@
 //! What the portal can do.
 //!
 //! One function per operation: `<resource>::<verb>(ctx, …)`. It authorizes first, then checks rules, then one transaction
-//! writes the row, the audit event and the reconcile mark. REST handlers, form posts, server functions, the command line
+//! writes the row, the audit event and the reconcile mark. REST handlers, form posts, the command line
 //! and the worker all call the same functions.
 //!
 //! Dependencies point one way: a resource leans on the machinery ([`access`], [`audit`], [`operations`], [`reconcile`],

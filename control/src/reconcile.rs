@@ -123,7 +123,13 @@ pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
 /// A fault when the database fails.
 pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     sqlx::query!("delete from scopes where scope = $1", scope.key()).execute(&mut *conn).await?;
-    sqlx::query!("update reconcile set not_before = now(), attempts = 0 where scope = $1 and not_before > now() and attempts > 0", scope.key()).execute(&mut *conn).await?;
+    sqlx::query!(
+        "update reconcile set not_before = least(not_before, now()), attempts = 0, marked_at = clock_timestamp()
+         where object_id in (select object_id from reconcile where scope = $1 and attempts > 0 order by object_id for update)",
+        scope.key()
+    )
+    .execute(&mut *conn)
+    .await?;
     live::wake(conn).await
 }
 
@@ -132,7 +138,13 @@ pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
 /// # Errors
 /// A fault when the database fails.
 pub async fn rouse(conn: &mut PgConnection, scope: Scope) -> Result<()> {
-    sqlx::query!("update reconcile set not_before = least(not_before, now()), marked_at = clock_timestamp() where scope = $1", scope.key()).execute(&mut *conn).await?;
+    sqlx::query!(
+        "update reconcile set not_before = least(not_before, now()), marked_at = clock_timestamp()
+         where object_id in (select object_id from reconcile where scope = $1 order by object_id for update)",
+        scope.key()
+    )
+    .execute(&mut *conn)
+    .await?;
     live::wake(conn).await
 }
 
@@ -200,10 +212,8 @@ pub async fn holds(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
 pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> Result<()> {
     let mut tx = pool.begin().await?;
     let (object, epoch) = (claim.object_id, claim.epoch);
-    match next {
-        Next::Gone => {
-            sqlx::query!("delete from reconcile where object_id = $1 and lease_epoch = $2", object, epoch).execute(&mut *tx).await?;
-        }
+    let settled = match next {
+        Next::Gone => sqlx::query!("delete from reconcile where object_id = $1 and lease_epoch = $2", object, epoch).execute(&mut *tx).await?,
         Next::Settled { again } => {
             sqlx::query!(
                 "update reconcile
@@ -216,7 +226,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
                 again.as_secs_f64()
             )
             .execute(&mut *tx)
-            .await?;
+            .await?
         }
         Next::Again(after) => {
             sqlx::query!(
@@ -230,13 +240,13 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
                 after.as_secs_f64()
             )
             .execute(&mut *tx)
-            .await?;
+            .await?
         }
         Next::Failed { error, .. } => {
             sqlx::query!(
                 "update reconcile
                  set attempts = attempts + 1, last_error = $3, lease_owner = null, lease_until = null,
-                     not_before = now() + make_interval(secs => least($4, power(2, least(attempts, 10))) * (0.5 + random() * 0.5))
+                     not_before = now() + make_interval(secs => case when marked_at > claimed_at then 1 else least($4, power(2, least(attempts, 10))) * (0.5 + random() * 0.5) end)
                  where object_id = $1 and lease_epoch = $2",
                 object,
                 epoch,
@@ -244,10 +254,11 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
                 times.backoff.as_secs_f64()
             )
             .execute(&mut *tx)
-            .await?;
+            .await?
         }
-    }
-    if claim.scope != "none" {
+    };
+    // Of a claim that was lost nothing is known any more, nor of its scope.
+    if claim.scope != "none" && settled.rows_affected() > 0 {
         match next {
             Next::Failed { error, scope_is_down: true } => {
                 sqlx::query!(

@@ -1,4 +1,4 @@
-//! Who is asking: one layer for pages, REST, event streams and server functions.
+//! Who is asking: one layer for pages, REST and event streams.
 
 pub mod cookie;
 pub mod cross_site;

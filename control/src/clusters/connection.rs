@@ -45,6 +45,8 @@ pub async fn set_connection(ctx: &Ctx, id: ClusterId, new: &ClusterConnection) -
     ctx.attempt("cluster.set_connection", ObjectKind::Cluster, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "cluster")?;
     let cluster = get(ctx, id).await?;
+    // Nothing goes out for a form that is out of date.
+    ctx.check_version(cluster.version)?;
     let wanted = read(new)?;
     // Back to what EKS says has to be possible whatever answers there.
     if wanted != ClusterConnection::default() {
@@ -68,10 +70,14 @@ pub async fn set_connection(ctx: &Ctx, id: ClusterId, new: &ClusterConnection) -
 
 fn read(new: &ClusterConnection) -> Result<ClusterConnection, Rejected> {
     let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let wanted = ClusterConnection { server: given(&new.server), certificate_authority: given(&new.certificate_authority), tls_server_name: given(&new.tls_server_name) };
+    let mut wanted = ClusterConnection { server: given(&new.server), certificate_authority: given(&new.certificate_authority), tls_server_name: given(&new.tls_server_name) };
     let mut checks = Checks::new();
-    if let Some(server) = &wanted.server {
+    if let Some(server) = &mut wanted.server {
         checks.ensure(is_server(server), "server", "Enter https:// and a host, with a port if it is not 443, and nothing else.");
+        // Kept as it was understood: parsers differ in what they forgive.
+        if let Ok(url) = Url::parse(server) {
+            *server = url.origin().ascii_serialization();
+        }
     }
     if let Some(pem) = &wanted.certificate_authority {
         let fits = pem.len() <= MAX_AUTHORITY && client::is_authority(pem);

@@ -46,9 +46,11 @@ pub async fn run(control: &Control, claim: &Claim) -> Result<Next> {
     let config = control.aws.config(&looked.access(), &looked.region);
     let principal = principal(&config, &looked).await;
     let eks = describe(&config, &looked).await;
-    if !observation::write_description(&mut *control.pool.begin().await?, claim, &eks).await? {
+    let mut tx = control.pool.begin().await?;
+    if !observation::write_description(&mut tx, claim, &eks).await? {
         return Ok(Next::Again(Duration::ZERO));
     }
+    tx.commit().await?;
     let observed = Observed { probe: probe(control, &looked, &eks).await?, entry: entry(&config, &looked, principal.as_ref()).await, borrowed: looked.borrowed, eks };
     let mut tx = control.pool.begin().await?;
     if !observation::write(&mut tx, claim, &observed, principal.as_ref()).await? {

@@ -15,11 +15,11 @@ use sqlx::PgConnection;
 use super::{
     add, authorize, authorize_new,
     manifests::{Blueprint, Objects},
-    revising,
+    refuse_deleting, revising,
     spec::{self, Spec},
     store, usable_workspace,
 };
-use crate::{Ctx, Result, workspaces};
+use crate::{Ctx, Result, clusters, workspaces};
 
 /// What a request would make, with everything that was checked. Nothing is changed.
 ///
@@ -77,6 +77,7 @@ pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview
 pub async fn preview_change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> Result<DeploymentPreview> {
     let mut conn = ctx.read().await?;
     let found = authorize(&mut conn, ctx, id, TeamAction::Deploy).await?;
+    refuse_deleting(&found)?;
     let workspace = usable_workspace(&mut conn, ctx, found.workspace).await?;
     let revising::Asked { before, release, after, .. } = revising::asked(&mut conn, &found, change).await?;
     let (title_before, title_after) = (before.release.title(), release.title());
@@ -142,9 +143,10 @@ async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: O
 
 /// How cluster and workspace stand, as far as it matters.
 async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Result<Vec<Finding>> {
-    let (state, message) = store::cluster_standing(conn, workspace.cluster).await?;
+    let store::Standing { state, state_message: message, read_only } = store::cluster_standing(conn, workspace.cluster).await?;
     let cluster = &workspace.cluster_name;
     let mut findings = vec![match state {
+        ClusterState::Connected if read_only => bad("The cluster is read-only", clusters::why_read_only(cluster)),
         ClusterState::Connected => good("The cluster is connected", format!("{cluster} answers, and Slipway has what it needs there.")),
         ClusterState::Connecting => warn("The cluster is still being connected", format!("The rollout on {cluster} starts as soon as it answers.")),
         ClusterState::NeedsAccess | ClusterState::Unreachable | ClusterState::Gone => {

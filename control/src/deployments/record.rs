@@ -7,13 +7,20 @@ use domain::{
 };
 use sqlx::{Postgres, Transaction};
 
-use super::{diagnosis, next::Progress, reconcile::note, store, subject::Subject, write::Left};
+use super::{
+    diagnosis,
+    next::{Intent, Progress},
+    reconcile::note,
+    store,
+    subject::Subject,
+    write::Left,
+};
 use crate::{
     Control,
     audit::{self, Event},
     inventory::{self, Entry, cluster::Put},
     live, operations,
-    reconcile::{Claim, Halt, begin},
+    reconcile::{self, Claim, Halt},
 };
 
 /// The numbers of the steps in [`super::ROLL_OUT`] and [`super::DELETE`].
@@ -29,6 +36,22 @@ pub(super) mod steps {
 
 type Done = Result<(), Halt>;
 
+/// The claim's transaction, unless somebody wanted something else of the deployment since it was loaded: what they wrote must not be written over.
+async fn begin(control: &Control, claim: &Claim, subject: &Subject) -> Result<Transaction<'static, Postgres>, Halt> {
+    let mut tx = reconcile::begin(control, claim).await?;
+    let desired = &subject.desired;
+    let same = sqlx::query_scalar!(
+        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
+        subject.id.0,
+        desired.generation,
+        desired.intent == Intent::Hold,
+        desired.intent == Intent::Delete
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if same == Some(true) { Ok(tx) } else { Err(Halt::Lost) }
+}
+
 async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {
     if store::set_state(tx, subject.id, state, message, ready).await? {
         live::changed(tx, subject.id.0).await?;
@@ -38,8 +61,7 @@ async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state
 
 /// The place is not ready yet, or not just now. What runs already is thought to go on as it was seen last.
 pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Done {
-    use super::next::Intent;
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let begun = subject.desired.intent == Intent::Run && subject.desired.applied == subject.desired.generation;
     note(&mut tx, subject, if begun { steps::START } else { steps::CHECK }, StepState::Running, Some(why)).await?;
     match (subject.desired.intent, subject.desired.applied) {
@@ -59,7 +81,7 @@ async fn ready_before(tx: &mut Transaction<'static, Postgres>, subject: &Subject
 
 /// About to write the objects.
 pub(super) async fn applying(control: &Control, claim: &Claim, subject: &Subject, entries: &[Entry]) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     inventory::intend(&mut tx, subject.id.0, entries).await?;
     note(&mut tx, subject, steps::CHECK, StepState::Done, None).await?;
     note(&mut tx, subject, steps::APPLY, StepState::Running, None).await?;
@@ -68,7 +90,7 @@ pub(super) async fn applying(control: &Control, claim: &Claim, subject: &Subject
 
 /// The objects were written.
 pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let entries: Vec<(Entry, String)> = put.iter().map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &entries).await?;
     let made = put.iter().filter(|put| put.made).count();
@@ -82,7 +104,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
 
 /// What was missing was written again; says so only when there was any.
 pub(super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::seen(&mut tx, subject.id.0).await?;
     if !made.is_empty() {
@@ -97,7 +119,7 @@ pub(super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, 
 
 /// How far a rollout is.
 pub(super) async fn rolling(control: &Control, claim: &Claim, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, words).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, words, progress.serving).await?;
     Ok(tx.commit().await?)
@@ -137,7 +159,7 @@ async fn finish_step(tx: &mut Transaction<'static, Postgres>, subject: &Subject,
 
 /// About to ask the model about itself; gives for how many seconds it was asked already.
 pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<f64, Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, None).await?;
     note(&mut tx, subject, steps::ASK, StepState::Running, None).await?;
     let asked_for = match &subject.operation {
@@ -157,7 +179,7 @@ pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, 
 
 /// What the model said about itself, or why it did not.
 pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, metadata: Option<&ModelMetadata>, why_not: Option<&str>) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let value = metadata.map(serde_json::to_value).transpose().map_err(crate::Error::from)?;
     sqlx::query!("update deployments set metadata = $2, metadata_revision = $3 where id = $1", subject.id.0, value, subject.desired.template_revision).execute(&mut *tx).await?;
     let (state, detail) = if metadata.is_some() { (StepState::Done, None) } else { (StepState::Skipped, why_not) };
@@ -168,7 +190,7 @@ pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, me
 
 /// The operation has succeeded.
 pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, None).await?;
     came_up(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::Live, None, progress.serving).await?;
@@ -189,7 +211,7 @@ async fn came_up(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> 
 
 /// How it stands with nothing under way. What failed keeps saying why until it comes up.
 pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     if found == DeploymentState::Live {
         came_up(&mut tx, subject).await?;
     }
@@ -206,9 +228,9 @@ pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject,
 
 /// The cluster does not do it just now.
 pub(super) async fn stuck(control: &Control, claim: &Claim, subject: &Subject, sentence: &str) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let number = match subject.desired.intent {
-        super::next::Intent::Delete => steps::REMOVE,
+        Intent::Delete => steps::REMOVE,
         _ if subject.desired.applied < subject.desired.generation => steps::APPLY,
         _ => steps::START,
     };
@@ -227,7 +249,7 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         tracing::warn!(deployment = %subject.id, code = failure.code, cause = failure.cause, "a look at a deployment came to nothing");
         return Ok(());
     }
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let serving = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0)
         .fetch_one(&mut *tx)
         .await?;
@@ -239,7 +261,7 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
     }
     let short = diagnosis::short(&failure.code);
     match subject.desired.intent {
-        super::next::Intent::Delete => state(&mut tx, subject, DeploymentState::Deleting, Some(short), serving).await?,
+        Intent::Delete => state(&mut tx, subject, DeploymentState::Deleting, Some(short), serving).await?,
         _ => state(&mut tx, subject, DeploymentState::Failed, Some(short), serving).await?,
     }
     if let Some(running) = &subject.operation
@@ -254,7 +276,7 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
 
 /// On its way out.
 pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject, left: Option<Left>) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     note(&mut tx, subject, steps::CHECK, StepState::Done, None).await?;
     match left {
         None => finish_or_start(&mut tx, subject).await?,
@@ -286,7 +308,7 @@ async fn finish_or_start(tx: &mut Transaction<'static, Postgres>, subject: &Subj
 
 /// Nothing of it is left.
 pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Done {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     if let Some(running) = &subject.operation
         && operations::finish(&mut tx, running.id, Ok(())).await?
     {

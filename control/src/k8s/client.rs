@@ -147,10 +147,10 @@ fn config(target: &Target) -> Result<kube::Config> {
     Ok(config)
 }
 
-/// Whether a text holds certificates, as PEM, and nothing that cannot be read.
+/// Whether a text holds certificates, as PEM, and no other section: a private key that came along must not be kept.
 #[must_use]
 pub fn is_authority(pem: &str) -> bool {
-    certificates(pem).is_ok()
+    pem.matches("-----BEGIN ").count() == pem.matches("-----BEGIN CERTIFICATE-----").count() && certificates(pem).is_ok()
 }
 
 /// Watches, followed logs and upgraded connections last as long as both ends want.

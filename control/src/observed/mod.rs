@@ -67,14 +67,20 @@ fn every(control: &Control) -> Duration {
 /// Renews the leases that are held, takes those that are free, lets go of clusters that are gone.
 async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, Watching>) -> crate::Result<()> {
     let clusters = store::clusters(&control.pool).await?;
-    let gone: Vec<ClusterId> = watched.keys().filter(|id| !clusters.contains(id)).copied().collect();
+    let gone: Vec<ClusterId> = watched.keys().filter(|id| !clusters.iter().any(|cluster| cluster.id == **id)).copied().collect();
     for id in gone {
         if let Some(watching) = watched.remove(&id) {
             watching.stop().await;
             leases::release(&control.pool, &lease_name(id), owner).await?;
         }
     }
-    for id in clusters {
+    for store::Watched { id, way } in clusters {
+        // What goes on where the cluster was reached before would send tokens there.
+        if watched.get(&id).is_some_and(|watching| watching.way != way)
+            && let Some(old) = watched.remove(&id)
+        {
+            old.stop().await;
+        }
         if watched.get(&id).is_some_and(|watching| watching.renewed.elapsed() < every(control) && !watching.task.is_finished()) {
             continue;
         }
@@ -91,7 +97,7 @@ async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, 
         }
         if let Some(epoch) = epoch {
             tracing::info!(cluster = %id, epoch, "watching");
-            watched.insert(id, Watching::start(control.clone(), Lease { cluster: id, epoch }));
+            watched.insert(id, Watching::start(control.clone(), Lease { cluster: id, epoch }, way));
         }
     }
     Ok(())
@@ -100,18 +106,19 @@ async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, 
 /// A cluster that is being watched.
 struct Watching {
     epoch: i64,
+    way: String,
     renewed: Instant,
     task: JoinHandle<()>,
 }
 
 impl Watching {
-    fn start(control: Control, lease: Lease) -> Self {
+    fn start(control: Control, lease: Lease, way: String) -> Self {
         let task = tokio::spawn(async move {
             if let Err(error) = cluster::watch(&control, lease).await {
                 tracing::warn!(%error, cluster = %lease.cluster, "watching a cluster stopped; it begins again");
             }
         });
-        Self { epoch: lease.epoch, renewed: Instant::now(), task }
+        Self { epoch: lease.epoch, way, renewed: Instant::now(), task }
     }
 
     async fn stop(self) {

@@ -86,9 +86,22 @@ pub(super) async fn poke_scope(pool: &PgPool, cluster: ClusterId) -> Result<()> 
     Ok(())
 }
 
+/// A cluster there is to watch.
+pub(super) struct Watched {
+    pub id: ClusterId,
+    /// Changes with the way to it.
+    pub way: String,
+}
+
 /// The clusters there are to watch.
-pub(super) async fn clusters(pool: &PgPool) -> Result<Vec<ClusterId>> {
-    Ok(sqlx::query_scalar!(r#"select id as "id: ClusterId" from clusters where state <> 'gone' and endpoint is not null order by id"#).fetch_all(pool).await?)
+pub(super) async fn clusters(pool: &PgPool) -> Result<Vec<Watched>> {
+    Ok(sqlx::query_as!(
+        Watched,
+        r#"select id as "id: ClusterId", md5(jsonb_build_array(endpoint, certificate_authority, connection)::text) as "way!"
+           from clusters where state <> 'gone' and coalesce(endpoint, connection->>'server') is not null order by id"#
+    )
+    .fetch_all(pool)
+    .await?)
 }
 
 /// Takes or renews the lease of a cluster.

@@ -135,6 +135,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         None => ctx.actor().check_platform(domain::access::PlatformAction::Manage, "operation")?,
     }
     let object = Uuid::parse_str(&operation.object_id).map_err(|error| anyhow::anyhow!(error))?;
+    store::lock_deployment(&mut tx, object).await?;
     if operation.state.is_over() || !store::end(&mut tx, id, OperationState::Cancelled).await? {
         return Err(Rejected::conflict("This operation is over: there is nothing to cancel.").into());
     }

@@ -123,8 +123,14 @@ pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outc
 }
 
 /// The deployment stays as it is until its next revision.
+/// Locks the deployment, before its operation: everything that changes both does so in this order.
+pub(super) async fn lock_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
+    sqlx::query!("select id from deployments where id = $1 for no key update", id).fetch_optional(conn).await?;
+    Ok(())
+}
+
 pub(super) async fn hold_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
-    sqlx::query!("update deployments set held = true, state = 'held', state_message = null where id = $1", id).execute(conn).await?;
+    sqlx::query!("update deployments set held = true, state = 'held', state_message = null, version = version + 1 where id = $1", id).execute(conn).await?;
     Ok(())
 }
 

@@ -116,8 +116,11 @@ pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) ->
 /// It cannot go on just now: why.
 pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Result<Next, Halt> {
     let mut tx = begin(control, claim).await?;
-    note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
-    sqlx::query!("update workspaces set state_message = $2 where id = $1 and state_message is distinct from $2", subject.blueprint.workspace.0, why).execute(&mut *tx).await?;
+    // A look that nobody waits for changes nothing about how the workspace stands.
+    if subject.operation.is_some() {
+        note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
+        sqlx::query!("update workspaces set state_message = $2 where id = $1 and state_message is distinct from $2", subject.blueprint.workspace.0, why).execute(&mut *tx).await?;
+    }
     live::changed(&mut tx, subject.blueprint.workspace.0).await?;
     tx.commit().await?;
     Ok(Next::Again(PACE * 3))

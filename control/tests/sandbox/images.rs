@@ -29,7 +29,7 @@ async fn a_tag_that_is_not_there_is_refused_at_its_field(pool: PgPool) {
     let error = release(&place.deployer, place.model, "vanished").await.unwrap_err();
     let rejected = error.rejected().expect("the person is told");
     assert_eq!((rejected.code, rejected.errors[0].field.as_str()), (Code::ImageNotFound, "tag"));
-    assert_eq!(rejected.message, "forecasting/iris has no image tagged vanished in us-east-1. Push it first, or choose another tag.");
+    assert_eq!(rejected.message, "In main, us-east-1: forecasting/iris has no image tagged vanished. Push it first, or choose another tag.");
     assert_eq!(scene.count("select count(*) from releases").await, before);
 }
 

@@ -100,7 +100,7 @@ async fn two_workers_take_every_step_of_many_rollouts_once(pool: PgPool) {
     each_generation_was_applied_once(&scene, &workspace.namespace, &ids);
     nothing_is_left(&scene, &admin, &workspace.namespace).await;
     let owners: BTreeMap<String, i64> = sqlx::query_as("select owner, count(*) from claims group by owner").fetch_all(&scene.control.pool).await.unwrap().into_iter().collect();
-    assert!(owners.len() == 2 && owners.values().all(|claims| *claims > 20), "both worked: {owners:?}");
+    assert!(owners.len() == 2 && owners.values().all(|claims| *claims > 0), "both worked: {owners:?}");
     assert_eq!(scene.count("select count(*) from claims where taken_from_the_living").await, 0);
 }
 

@@ -65,3 +65,13 @@ async fn a_cluster_that_eks_does_not_describe_for_a_while_says_so_and_comes_back
     drop(throttled);
     scene.until(cluster.id, "it is as before", |cluster| cluster.state == domain::cluster::ClusterState::Connected && cluster.state_message.is_none()).await;
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_eks_says_only_later_of_a_cluster_is_kept(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    clusters::attach(&scene.admin, &fleet(&scene)).await.unwrap();
+    // As when it was attached while EKS still made it.
+    sqlx::query("update clusters set endpoint = null, certificate_authority = null, eks_status = 'CREATING'").execute(&scene.control.pool).await.unwrap();
+    scene.look(None).await;
+    assert_eq!(scene.count("select count(*) from clusters where endpoint is not null and certificate_authority is not null and eks_status = 'ACTIVE'").await, 1);
+}

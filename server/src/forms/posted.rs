@@ -19,21 +19,20 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, PageError> {
         let ctx = request.extensions().get::<Ctx>().cloned();
-        let Some(ctx) = ctx else { return Err(PageError::without_ctx(anyhow::anyhow!("the session layer is missing from this route"))) };
+        let Some(ctx) = ctx else { return Err(PageError::from(anyhow::anyhow!("the session layer is missing from this route"))) };
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let bytes = match to_bytes(request.into_body(), MAX_BODY).await {
             Ok(bytes) => bytes,
-            Err(_) => return Err(PageError::new(&ctx, Rejected::new(Code::TooLarge, "This form is too large, or it broke off."))),
+            Err(_) => return Err(Rejected::new(Code::TooLarge, "This form is too large, or it broke off.").into()),
         };
         let values: Vec<(String, String)> = url::form_urlencoded::parse(&bytes).into_owned().collect();
         let own: Vec<&(String, String)> = values.iter().filter(|(name, _)| name != "_key").collect();
         let find = |wanted: &str| values.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.as_str());
-        let body = serde_json::to_vec(&own).map_err(|error| PageError::new(&ctx, error))?;
+        let body = serde_json::to_vec(&own)?;
         let idempotency = find("_key").filter(|key| key.len() <= 200).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
         let if_match = find("_version").and_then(|version| version.parse().ok());
         let request = control::Request { idempotency, if_match, ..ctx.request().clone() };
-        let ctx = Ctx::new(ctx.control().clone(), ctx.actor().clone(), ctx.source(), request);
-        Ok(Self(ctx, Typed::new(values)))
+        Ok(Self(ctx.with_request(request), Typed::new(values)))
     }
 }
 

@@ -43,18 +43,6 @@ pub struct PageError {
     error: Error,
 }
 
-impl PageError {
-    #[must_use]
-    pub fn new(_: &Ctx, error: impl Into<Error>) -> Self {
-        Self { error: error.into() }
-    }
-
-    #[must_use]
-    pub fn without_ctx(error: impl Into<Error>) -> Self {
-        Self { error: error.into() }
-    }
-}
-
 impl<E: Into<Error>> From<E> for PageError {
     fn from(error: E) -> Self {
         Self { error: error.into() }
@@ -83,10 +71,10 @@ pub fn see_other(path: &str) -> Response {
 /// The rejection to draw the form again with, or the error when it is not one.
 ///
 /// # Errors
-/// Faults, and rejections that mean the page itself cannot be seen.
+/// Faults, and rejections that no other words in the form would change: what may not be seen or done.
 pub fn again(error: Error) -> Result<Rejected, Error> {
     match error {
-        Error::Rejected(rejected) if !matches!(rejected.code, Code::Unauthenticated | Code::NotFound) => Ok(*rejected),
+        Error::Rejected(rejected) if !matches!(rejected.code, Code::Unauthenticated | Code::NotFound | Code::Forbidden) => Ok(*rejected),
         other => Err(other),
     }
 }

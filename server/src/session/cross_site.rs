@@ -1,4 +1,4 @@
-//! Requests that other sites make in a visitor's name are turned away: one layer, every unsafe method, server functions included.
+//! Requests that other sites make in a visitor's name are turned away: one layer, every unsafe method.
 
 use axum::{
     extract::{Request, State},

@@ -198,3 +198,13 @@ async fn a_read_only_cluster_says_so_and_waits_for_the_admins_word(pool: PgPool)
     assert!(!after.to_lowercase().contains("read-only") && after.contains("Detach cluster"), "{after}");
     place.world.json(&place.admin.browser, http::Method::POST, &format!("/api/v1{path}/accept-database"), &[], &serde_json::json!({})).await.expect(409);
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_a_page_refuses_is_on_the_record(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let fields = [("do", "roll_back"), ("revision", "1")];
+    place.world.post(&place.viewer.browser, &format!("/deployments/{id}"), &fields).await.expect(403);
+    let refused: Vec<(String, Uuid)> = sqlx::query_as("select action, actor_id from audit_events where outcome = 'refused'").fetch_all(&pool).await.unwrap();
+    assert_eq!(refused, [("deployment.roll_back".to_owned(), place.viewer.id.0)]);
+}

@@ -68,9 +68,17 @@ pub async fn used(conn: &mut PgConnection, workspace: WorkspaceId, without: Opti
     }))
 }
 
-pub async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<(ClusterState, Option<String>)> {
-    let row = sqlx::query!(r#"select state as "state: ClusterState", state_message from clusters where id = $1"#, id.0).fetch_one(conn).await?;
-    Ok((row.state, row.state_message))
+/// How a cluster stands.
+pub struct Standing {
+    pub state: ClusterState,
+    pub state_message: Option<String>,
+    pub read_only: bool,
+}
+
+pub async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<Standing> {
+    let standing =
+        sqlx::query_as!(Standing, r#"select state as "state: ClusterState", state_message, read_only_since is not null as "read_only!" from clusters where id = $1"#, id.0);
+    Ok(standing.fetch_one(conn).await?)
 }
 
 /// The nodes that take pods, by name, each all free.
