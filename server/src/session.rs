@@ -79,7 +79,7 @@ pub async fn layer(State(state): State<AppState>, mut request: Request, next: Ne
     request.extensions_mut().insert(ctx.clone());
     let response = next.run(request).await;
     if let Some(rejected) = response.extensions().get::<Rejected>()
-        && rejected.code == Code::Forbidden
+        && rejected.code.status() == 403
         && let Err(error) = control::audit::record_refusal(&ctx, rejected).await
     {
         tracing::error!(error = format!("{error:#}"), "a refusal could not be recorded");

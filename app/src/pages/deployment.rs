@@ -32,7 +32,7 @@ use crate::{
     page::{Nav, Page, draw_part},
 };
 use place::WhereItRuns;
-use revisions::Revisions;
+use revisions::{RevisionStatus, Revisions};
 use standing::{Head, Rollout};
 pub use try_it::Asked;
 use try_it::TryIt;
@@ -121,6 +121,7 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
         let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
         view! {
             <Head deployment=deployment.clone() revisions operation=operation.clone() may/>
+            <RevisionStatus deployment=deployment.clone()/>
             <WhereItRuns deployment place/>
             <Rollout operation/>
             {try_it}
@@ -159,6 +160,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
                 note="The model, its releases and the record of what was done stay."/>
         }
     });
+    let not_yours = (may.deploy && !may.delete).then(|| view! { <p class="small muted">{format!("Only an owner of {} can delete this deployment.", summary.team_name)}</p> });
     let waits = asked.is_none() && !deployment.pods.iter().any(|pod| pod.ready) && typed.operation().is_empty();
     let try_it = may.predict.then(|| view! { <div id=waits.then_some(TRY_WAITS)><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
     view! {
@@ -168,6 +170,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
                 {try_it}
                 <Revisions deployment=deployment.clone() revisions typed may/>
                 {delete}
+                {not_yours}
             </div>
             <aside class="stack" aria-label="About it">
                 <Rollout operation/>

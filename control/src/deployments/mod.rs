@@ -180,8 +180,12 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
     let missing = || Rejected::not_found("deployment");
     let summary = list::one(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(missing)?;
     let detail = store::detail(&mut conn, id).await?.ok_or_else(missing)?;
-    let pods = store::pods(&mut conn, id).await?;
+    let mut pods = store::pods(&mut conn, id).await?;
     let still_serving = serving::still(&mut conn, &summary, detail.live_revision, &pods).await?;
+    let alike = store::newest_alike(&mut conn, id).await?;
+    for pod in &mut pods {
+        pod.revision = alike.get(&pod.revision).copied().unwrap_or(pod.revision);
+    }
     Ok(Deployment {
         cluster: detail.cluster,
         model: detail.model,

@@ -33,6 +33,7 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
         return Err(Rejected::new(Code::TooLarge, format!("A request to a model may hold {} KiB.", reach::MAX_ANSWER / 1024)).into());
     }
     let pod = served.pod.ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready.", found.name)))?;
+    let revision = store::newest_alike(&mut conn, id).await?.get(&pod.revision).copied().unwrap_or(pod.revision);
     // What goes in and out is not recorded, only that it was sent.
     audit::record(&mut conn, ctx, Event::new("deployment.predict", ObjectKind::Deployment, id.0, &found.name).of_team(found.team, &found.team_name)).await?;
     // Nothing is held while the model thinks.
@@ -51,7 +52,7 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
         Ok(json) if answer.content_type.is_empty() || answer.content_type.contains("json") => json,
         _ => serde_json::Value::String(String::from_utf8_lossy(&answer.body).into_owned()),
     };
-    Ok(Prediction { status: answer.status, body, latency_ms: answer.took.as_secs_f64() * 1000.0, pod: pod.name, revision: pod.revision })
+    Ok(Prediction { status: answer.status, body, latency_ms: answer.took.as_secs_f64() * 1000.0, pod: pod.name, revision })
 }
 
 /// Where the protocol takes requests; for plain HTTP, where the caller says.

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::Result;
 pub(super) use replicas::{Served, pods, replica_names, served};
-pub(super) use revisions::{Because, Release, Wanted, insert_revision, release, revisions, template_revision, wanted};
+pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
 pub(super) use room::{Standing, Workspace, cluster_standing, lock_workspace, nodes, placed, used, workspace};
 
 /// A deployment as its operations need it.

@@ -145,7 +145,7 @@ pub(super) async fn revoke_all(conn: &mut PgConnection, user: UserId) -> Result<
 
 pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<Option<Actor>> {
     let row = sqlx::query!(
-        r#"select t.id as "id: TokenId", t.name, t.user_id as "user_id: UserId", t.team_id as "team_id: TeamId", t.role as "role: TeamRole",
+        r#"select t.id as "id: TokenId", t.name, t.user_id as "user_id: UserId", u.name as "user_name?", t.team_id as "team_id: TeamId", t.role as "role: TeamRole",
                   u.platform_role as "platform_role: PlatformRole", t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as "stale!"
            from tokens t left join users u on u.id = t.user_id
            where t.secret_hash = $1 and t.revoked_at is null and t.expires_at > now() and (u.id is null or u.disabled_at is null)"#,
@@ -165,7 +165,11 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<O
     }
     let limit = row.team_id.zip(row.role).map(|(team, role)| Limit { team, role });
     Ok(match (row.user_id, limit) {
-        (Some(user), limit) => Some(Actor::personal_token(row.id, user, row.name, row.platform_role, limit)),
+        // Whoever reads the record wants to know the person first.
+        (Some(user), limit) => {
+            let name = row.user_name.map_or_else(|| row.name.clone(), |person| format!("{person}, with token {}", row.name));
+            Some(Actor::personal_token(row.id, user, name, row.platform_role, limit))
+        }
         (None, Some(limit)) => Some(Actor::team_token(row.id, row.name, limit)),
         (None, None) => None,
     })

@@ -41,8 +41,10 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   await page.locator("details:has(#back-1) > summary").click();
   await page.getByRole("button", { name: "Roll back to revision 1" }).click();
   await standsAs(page, "Live");
+  await eventually("the newest revision's status, without loading the page again", async () => /Live/.test(await page.locator("#revisions tbody tr").first().innerText()));
   await page.reload();
   assert.equal(await predict(page), before);
+  assert.match(await page.locator("#try").innerText(), /revision 3 answered/);
   // The same pods serve revision 1 and its return as revision 3: nothing had to be restarted for a number.
   assert.match(await page.locator(".head").innerText(), /revision 3/);
 

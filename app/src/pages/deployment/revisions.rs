@@ -39,10 +39,17 @@ pub fn Revisions(deployment: Deployment, revisions: Vec<Revision>, typed: Typed,
     .into_any()
 }
 
+/// How the wanted revision stands; an open page gets it anew by its id.
+#[component]
+pub fn RevisionStatus(deployment: Deployment) -> impl IntoView {
+    let state = deployment.summary.state;
+    view! { <span id=format!("revision-{}-status", deployment.summary.revision)><Status tone=state.tone() word=state.title()/></span> }
+}
+
 #[component]
 fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, may: May, open: bool) -> impl IntoView {
     let newest = revision.number == now.number;
-    let status = newest.then(|| view! { " "<Status tone=deployment.summary.state.tone() word=deployment.summary.state.title()/> });
+    let status = newest.then(|| view! { " "<RevisionStatus deployment=deployment.clone()/> });
     let changed = match (revision.rolled_back_to, revision.changes.is_empty()) {
         (Some(to), _) => format!("back to revision {to}"),
         (None, true) => "first".to_owned(),

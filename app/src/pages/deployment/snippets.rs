@@ -21,7 +21,9 @@ pub fn python(portal: &Url, id: DeploymentId, body: &Value, path: Option<&str>) 
         "import json, os, urllib.request\n\n\
          request = urllib.request.Request(\n    \"{portal}api/v1/deployments/{id}/predict\",\n    data=json.dumps({request}).encode(),\n    \
          headers={{\"Authorization\": \"Bearer \" + os.environ[\"SLIPWAY_TOKEN\"], \"Content-Type\": \"application/json\"}},\n)\n\
-         with urllib.request.urlopen(request) as answer:\n    print(json.load(answer)[\"body\"])"
+         with urllib.request.urlopen(request) as response:\n    answer = json.load(response)\n\
+         if answer[\"status\"] >= 400:\n    raise SystemExit(f\"the model answered {{answer['status']}}: {{answer['body']}}\")\n\
+         print(answer[\"body\"])"
     )
 }
 

@@ -1,5 +1,7 @@
 //! The SQL of revisions and of the releases they run.
 
+use std::collections::HashMap;
+
 use domain::{
     Timestamp,
     audit::ActorKind,
@@ -125,6 +127,19 @@ pub async fn template_revision(conn: &mut PgConnection, id: DeploymentId, number
     )
     .fetch_one(conn)
     .await?)
+}
+
+/// For each revision the newest one that makes the same replicas. Replicas keep the number of the earliest, so that going back
+/// restarts none; people are told the newest.
+pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId) -> Result<HashMap<i32, i32>> {
+    let rows = sqlx::query!(
+        r#"select v.number, max(e.number) as "newest!" from revisions v join revisions e on e.deployment_id = v.deployment_id and (e.release_id, e.size, e.environment) = (v.release_id, v.size, v.environment)
+           where v.deployment_id = $1 group by v.number"#,
+        id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.number, row.newest)).collect())
 }
 
 /// A revision with its release in words.
