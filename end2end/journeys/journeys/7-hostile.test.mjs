@@ -24,6 +24,7 @@ const KNOWN = [
   "/audit “Search” search",
   "/clusters “Search” search",
   "/clusters/new “Attach cluster” region eks_name name",
+  "/clusters/{id} “Check and save” server certificate_authority tls_server_name",
   "/clusters/{id} “Detach cluster” confirm",
   "/clusters/{id} “Search” search",
   "/deployments “Search” search",
