@@ -8,7 +8,7 @@ pub mod points;
 #[cfg(test)]
 mod tests;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::operation::ObjectKind;
 use futures::{FutureExt as _, future::BoxFuture};
@@ -48,9 +48,13 @@ async fn steps(control: &Control, owner: &Arc<str>, stop: &CancellationToken) {
     let mut changes = control.live.subscribe();
     let mut running: JoinSet<Option<Duration>> = JoinSet::new();
     let mut soonest = Instant::now();
+    // When what was settled is due again: a claim made for something else must not forget it.
+    let mut promised: BTreeSet<Instant> = BTreeSet::new();
     while !stop.is_cancelled() {
-        if soonest <= Instant::now() {
-            soonest = Instant::now() + POLL;
+        let now = Instant::now();
+        if soonest <= now {
+            promised = promised.split_off(&now);
+            soonest = promised.first().copied().unwrap_or(now + POLL).min(now + POLL);
             let room = AT_ONCE - running.len();
             match claim(control, owner, room).await {
                 Ok(claims) => {
@@ -71,9 +75,12 @@ async fn steps(control: &Control, owner: &Arc<str>, stop: &CancellationToken) {
             () = tokio::time::sleep_until(soonest), if has_room => {}
             () = work(&mut changes), if has_room => soonest = Instant::now(),
             Some(ended) = running.join_next(), if !running.is_empty() => {
+                let now = Instant::now();
                 if let Ok(Some(after)) = ended {
-                    soonest = soonest.min(Instant::now() + after);
+                    promised.insert(now + after);
                 }
+                // Its place, and its scope's, may be what something else waits for.
+                soonest = now;
             }
         }
     }
