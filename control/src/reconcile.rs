@@ -17,6 +17,8 @@ pub use halt::{Halt, PATIENCE, begin, unlost};
 
 /// How many things of one scope are looked at at once.
 const SCOPE_CAP: i64 = 8;
+/// How many more when nobody has looked at what is wanted of them yet: a new wish does not wait for those that are slow to come about.
+const SCOPE_CAP_NEW: i64 = 4;
 /// After so many failures in a row a scope is left alone for a while.
 const BREAKER_FAILURES: i32 = 5;
 
@@ -148,7 +150,7 @@ pub async fn rouse(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     live::wake(conn).await
 }
 
-/// Claims up to `limit` due things for `owner`.
+/// Claims up to `limit` due things for `owner`; what nobody has looked at yet comes first.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -158,7 +160,8 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64, times: Times) -> Resu
         r#"with busy as (
                select scope, count(*) as n from reconcile where lease_until > now() group by scope
            ), due as (
-               select r.object_id, r.not_before, row_number() over (partition by r.scope order by r.not_before) + coalesce(b.n, 0) as place
+               select r.object_id, r.not_before, r.generation > r.looked_generation as new,
+                      row_number() over (partition by r.scope order by r.generation > r.looked_generation desc, r.not_before) + coalesce(b.n, 0) as place
                from reconcile r
                left join busy b on b.scope = r.scope
                left join scopes s on s.scope = r.scope
@@ -166,20 +169,21 @@ pub async fn claim(pool: &PgPool, owner: &str, limit: i64, times: Times) -> Resu
                  and (s.open_until is null or s.open_until <= now())
            ), chosen as (
                select r.object_id from reconcile r join due d on d.object_id = r.object_id
-               where d.place <= $3 or r.scope = 'none'
-               order by d.not_before
+               where d.place <= $3::bigint + case when d.new then $5::bigint else 0 end or r.scope = 'none'
+               order by d.new desc, d.not_before
                limit $2
                for update of r skip locked
            )
            update reconcile r
-           set lease_owner = $1, lease_epoch = r.lease_epoch + 1, claimed_at = clock_timestamp(), lease_until = now() + make_interval(secs => $4)
+           set lease_owner = $1, lease_epoch = r.lease_epoch + 1, looked_generation = r.generation, claimed_at = clock_timestamp(), lease_until = now() + make_interval(secs => $4)
            from chosen c
            where r.object_id = c.object_id and r.not_before <= now() and (r.lease_until is null or r.lease_until <= now())
            returning r.object_id, r.kind as "kind: ObjectKind", r.generation, r.lease_epoch as epoch, r.attempts, r.scope"#,
         owner,
         limit,
         SCOPE_CAP,
-        times.lease.as_secs_f64()
+        times.lease.as_secs_f64(),
+        SCOPE_CAP_NEW
     )
     .fetch_all(pool)
     .await?)

@@ -77,6 +77,7 @@ click_to_apply() {
     until_true 60 "applying bench-$number" applied "$operation"
     took+=("$(apply_delay "$operation")")
   done
+  note "click to first apply, each in ms: $(printf '%s\n' "${took[@]}" | sort -n | paste -sd ' ')"
   row "Click to first apply, p99 of $rows" "$(printf '%s\n' "${took[@]}" | sort -n | awk '{ all[NR] = $1 } END { print all[int(NR * 0.99 + 0.5)] }')" '<' 300 ms
 }
 applied_at() { jq -er '[.steps[] | select(.title | startswith("Apply"))][0].finished_at // empty' <<<"$1"; }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{
+    Code, Rejected,
     access::TeamAction,
     deployment::DeploymentState,
     ids::DeploymentId,
@@ -33,6 +34,9 @@ const PACE: Duration = Duration::from_secs(2);
 const READ_ONLY: Duration = Duration::from_secs(30);
 /// How long a model may take to say what it takes, in seconds.
 const ASK_FOR: f64 = 8.0;
+/// How long one such try may take: a model that hangs is no reason to hold a place of its cluster's.
+const ASK_ONCE: Duration = Duration::from_secs(3);
+
 /// Takes one step.
 ///
 /// # Errors
@@ -147,7 +151,8 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, progress: Pro
 
 async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
     let asked_for = record::asking(control, claim, subject, progress).await?;
-    match metadata::ask(control, subject).await {
+    let answer = tokio::time::timeout(ASK_ONCE, metadata::ask(control, subject)).await;
+    match answer.unwrap_or_else(|_| Err(Rejected::new(Code::ModelUnavailable, format!("The model did not say what it takes within {} seconds.", ASK_ONCE.as_secs())).into())) {
         Ok(metadata) => record::told(control, claim, subject, Some(&metadata), None).await?,
         Err(crate::Error::Fault(error)) => return Err(Halt::Ours(error.into())),
         Err(error) if asked_for > ASK_FOR => {

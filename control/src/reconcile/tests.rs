@@ -78,7 +78,7 @@ async fn a_dead_cluster_slows_only_itself(pool: PgPool) {
     }
     marked(&pool, 100, well, 1).await;
     let claims = claim(&pool, "a", 50).await.unwrap();
-    assert_eq!(claims.len(), 9, "eight of the dead cluster and the one of the other");
+    assert_eq!(claims.len(), 13, "twelve of the dead cluster, all new, and the one of the other");
     for claim in &claims {
         let next = if claim.object_id == Uuid::from_u128(100) {
             Next::Settled { again: Duration::ZERO }
@@ -93,6 +93,27 @@ async fn a_dead_cluster_slows_only_itself(pool: PgPool) {
     later(&pool).await;
     let claims = claim(&pool, "a", 50).await.unwrap();
     assert!(claims.len() > 1, "after a while it is tried again");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_new_wish_does_not_wait_for_slow_looks(pool: PgPool) {
+    let cluster = Scope::Cluster(Uuid::from_u128(0xface));
+    for n in 0..20 {
+        marked(&pool, n, cluster, 1).await;
+    }
+    for _ in 0..2 {
+        for claim in claim(&pool, "a", 50).await.unwrap() {
+            settle(&pool, &claim, &Next::Again(Duration::ZERO)).await.unwrap();
+        }
+    }
+    assert_eq!(claim(&pool, "a", 50).await.unwrap().len(), 8, "all places are held by what is slow");
+    assert!(claim(&pool, "a", 50).await.unwrap().is_empty());
+    let new = marked(&pool, 100, cluster, 1).await;
+    assert_eq!(one(&pool, "a").await.map(|claim| claim.object_id), Some(new));
+    for n in 200..220 {
+        marked(&pool, n, cluster, 1).await;
+    }
+    assert_eq!(claim(&pool, "a", 50).await.unwrap().len(), 3, "these places are few as well");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
