@@ -44,15 +44,11 @@ begin "$root/scripts/demo/seed.sh"
 finish
 
 say "Slipway is up ($((SECONDS - began)) s)"
-# shellcheck source=/dev/null
-source "$demo/env"
-note "open       $SLIPWAY_URL"
-note "admin      $SLIPWAY_EMAIL / $SLIPWAY_PASSWORD"
-note "deployer   $SLIPWAY_DEPLOYER_EMAIL / $SLIPWAY_DEPLOYER_PASSWORD"
-note "shell      source .demo/env    (then curl, aws and kubectl work against it)"
-note "logs       .demo/slipway.log, .demo/sandbox.log"
+say_how_to_sign_in
 
 if ((${#command[@]})); then
+  # shellcheck source=/dev/null
+  source "$demo/env"
   # As a job, so that `make stop` need not wait for it.
   begin "${command[@]}"
   status=0

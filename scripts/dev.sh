@@ -27,6 +27,19 @@ build() {
     (scripts/site.sh) && (build_slipway)
 }
 
+# The first Slipway that starts gets people, clusters, workspaces and a model. What is half filled by one that is broken
+# cannot be filled again: then the session goes on with what there is.
+seeded=
+welcome() {
+  if [[ $seeded ]]; then
+    note "open       http://127.0.0.1:$slipway_port"
+    return
+  fi
+  seeded=yes
+  begin scripts/demo/seed.sh --undeployed
+  if finish; then say_how_to_sign_in; else note "Slipway is up, but filling it failed: see above; a new session starts from nothing"; fi
+}
+
 await sandbox 180 "the sandbox" sandbox_ready
 stamp=$demo/built
 while true; do
@@ -34,7 +47,7 @@ while true; do
   if build; then
     end slipway 20
     start_slipway
-    if (await slipway 30 "Slipway" slipway_ready); then note "http://127.0.0.1:$slipway_port"; fi
+    if (await slipway 30 "Slipway" slipway_ready); then welcome; fi
   fi
   note "waiting for a change"
   until changed_since "$stamp"; do

@@ -161,6 +161,19 @@ start_sandbox() {
 sandbox_ready() { curl -fsS -m 2 "http://127.0.0.1:$sandbox_port/_sandbox/ready"; }
 slipway_ready() { curl -fsS -m 2 "http://127.0.0.1:$slipway_port/readyz"; }
 
+# How to sign in to what scripts/demo/seed.sh made.
+say_how_to_sign_in() {
+  (
+    # shellcheck source=/dev/null
+    source "$demo/env"
+    note "open       $SLIPWAY_URL"
+    note "admin      $SLIPWAY_EMAIL / $SLIPWAY_PASSWORD"
+    note "deployer   $SLIPWAY_DEPLOYER_EMAIL / $SLIPWAY_DEPLOYER_PASSWORD"
+    note "shell      source .demo/env    (then curl, aws and kubectl work against it)"
+    note "logs       .demo/slipway.log, .demo/sandbox.log"
+  )
+}
+
 # Starts Slipway on the demo's database, as the AWS user that the sandbox made for it.
 start_slipway() {
   (

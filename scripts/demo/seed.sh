@@ -3,10 +3,17 @@
 # scientist would: signs them up, attaches the sandbox's clusters, gives a team
 # a workspace and a model, deploys it, and asks it for a prediction.
 # Writes .demo/env, so that people and scripts can go on from there.
+#
+# usage: scripts/demo/seed.sh [--undeployed]
+#   --undeployed    registers the model and its releases, and leaves it at that
 source "$(dirname "$0")/../lib.sh"
 source "$root/scripts/services.sh"
 source "$root/scripts/demo/api.sh"
 
+case ${1:-} in
+  '' | --undeployed) ;;
+  *) die "seed.sh knows no option $1" ;;
+esac
 # shellcheck source=/dev/null
 source "$demo/sandbox/env"
 umask 077
@@ -112,12 +119,18 @@ workspace() {
   note "prepared the workspace $1 on $3"
 }
 
-# iris: registers the model with both its releases, deploys the first and prints a prediction.
+# iris: registers the model with both its releases, and sets `release` to the first.
 iris() {
-  local model release workspace answer deployment
+  local model
   model=$(as_deployer POST /models '{"team": "forecasting", "name": "iris", "description": "Tells the species of an iris from its measures."}' | jq -er .id)
   release=$(as_deployer POST /releases "$(jq -n --arg model "$model" '{model: $model, repository: "forecasting/iris", tag: "1", size: "tiny"}')" | jq -er .id)
   as_deployer POST /releases "$(jq -n --arg model "$model" '{model: $model, repository: "forecasting/iris", tag: "2", size: "tiny"}')" >/dev/null
+  note "registered the model iris and its releases"
+}
+
+# deployed_iris: deploys that release and prints a prediction.
+deployed_iris() {
+  local workspace answer deployment
   workspace=$(as_deployer GET '/workspaces?cluster=lab' | jq -er '.items[0].id')
   answer=$(as_deployer POST /deployments "$(jq -n --arg release "$release" --arg workspace "$workspace" \
     '{release: $release, workspace: $workspace, name: "iris", replicas: 1, reason: "the demo"}')")
@@ -162,3 +175,4 @@ workspace forecasting forecasting lab 4000 4096
 workspace forecasting forecasting fleet 64000 131072
 workspace growth growth fleet 16000 32768
 iris
+[[ ${1:-} == --undeployed ]] || deployed_iris
