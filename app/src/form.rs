@@ -29,6 +29,14 @@ impl Typed {
         self.rejected.as_ref()
     }
 
+    /// The same, with these fields holding something else than what was typed.
+    #[must_use]
+    pub fn filled_in(mut self, chosen: Vec<(String, String)>) -> Self {
+        self.values.retain(|(field, _)| !chosen.iter().any(|(name, _)| name == field));
+        self.values.extend(chosen);
+        self
+    }
+
     /// The HTTP status to draw the form again with.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -55,6 +63,12 @@ impl Typed {
     #[must_use]
     pub fn text_or(&self, name: &str, otherwise: &str) -> String {
         self.values.iter().find(|(field, _)| field == name).map_or(otherwise, |(_, value)| value.as_str()).to_owned()
+    }
+
+    /// Whether a field was sent at all, empty or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|(field, _)| field == name)
     }
 
     /// Every value of a repeated field, in order.

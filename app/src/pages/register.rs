@@ -50,7 +50,10 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
     let status = typed.status();
     let drawn = Page::new("Register a release", Nav::Models, move || {
         let here = format!("/models/{id}/releases/new");
+        let to = here.clone();
         let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
+        let places = known_places(&offer);
+        let images = offer.images.map(|found| view! { <Images found typed=typed.clone() here=here.clone()/> });
         view! {
             <div class="head"><div>
                 <div class="crumbs"><a href="/models">"Models"</a>" / "<a href=format!("/models/{id}")>{model.name.clone()}</a></div>
@@ -58,10 +61,12 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
                 <p class="muted">"The tag is looked up once, now. The release keeps the image it points at."</p>
             </div></div>
             {rejection.map(|rejected| view! { <Rejection rejected/> })}
-            <div class="cols">
-                <Form typed=typed.clone() offer=known_places(&offer)/>
-                <aside class="stack" aria-label="What ECR has"><Repositories found=offer.repositories typed=typed.clone() here=here.clone()/>{offer.images.map(|found| view! { <Images found typed here/> })}</aside>
-            </div>
+            // One form: what is chosen beside it is sent with everything that was typed.
+            <form class="cols" method="post" action=to>
+                <Once/>
+                <Fields typed=typed.clone() places here=here.clone()/>
+                <aside class="stack" aria-label="What ECR has"><Repositories found=offer.repositories typed here/>{images}</aside>
+            </form>
         }
     });
     Ok(drawn.status(status))
@@ -138,8 +143,8 @@ fn known_places(offer: &Offer) -> (Vec<String>, Vec<String>) {
 }
 
 #[component]
-fn Form(typed: Typed, offer: (Vec<String>, Vec<String>)) -> impl IntoView {
-    let (accounts, regions) = offer;
+fn Fields(typed: Typed, places: (Vec<String>, Vec<String>), here: String) -> impl IntoView {
+    let (accounts, regions) = places;
     let asked = |name: &str, places: &[String]| places.len() != 1 || typed.filled(name).is_some() || typed.why(name).is_some();
     let account = asked("account", &accounts).then(|| view! { <Field name="account" label="AWS account" typed=typed.clone() autocomplete="off" hint="Its name here. Needed only where your team has repositories in several."/> });
     let region = asked("region", &regions)
@@ -148,10 +153,11 @@ fn Form(typed: Typed, offer: (Vec<String>, Vec<String>)) -> impl IntoView {
     let protocols = [("open_inference_v2", Protocol::OpenInferenceV2), ("http", Protocol::Http)].map(|(value, protocol)| (value.to_owned(), protocol.title().to_owned())).to_vec();
     let sizes = Size::ALL.map(|size| (size.as_str().to_owned(), format!("{} · {}", size.as_str(), size.summary()))).to_vec();
     view! {
-        <form class="stack" method="post">
-            <Once/>
-            <section class="card"><header><h2>"Image"</h2></header><div class="in">
+        <div class="stack">
+            <section class="card" id="image"><header><h2>"Image"</h2></header><div class="in">
                 <Field name="repository" label="Repository" typed=typed.clone() autocomplete="off" placeholder="forecasting/iris" hint="As ECR names it, without the registry."/>
+                // The first button is the one that Enter presses, also in the search beside it.
+                <div class="row"><button class="small" name="do" value=buttons::NewRelease::Look.word() formaction=format!("{here}#images")>"Show its images"</button></div>
                 <Field name="tag" label="Tag" typed=typed.clone() autocomplete="off"/>
                 {place}
             </div></section>
@@ -165,13 +171,15 @@ fn Form(typed: Typed, offer: (Vec<String>, Vec<String>)) -> impl IntoView {
                 <TextField name="notes" label="Notes" typed hint="What is new in it."/>
                 <div class="row"><button class="primary" name="do" value=buttons::NewRelease::Register.word()>"Register release"</button></div>
             </div></section>
-        </form>
+        </div>
     }
 }
 
-/// This page with some of the form filled in.
-fn filled(here: &str, pairs: &[(&str, &str)]) -> String {
-    format!("{here}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+/// A button that fills these fields of the form in, and shows the part of the page with this id.
+#[component]
+fn Pick(here: String, pairs: Vec<(&'static str, String)>, then: &'static str, #[prop(into)] word: String) -> impl IntoView {
+    let to = format!("{here}?{}#{then}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish());
+    view! { <button class="link" name="do" value=buttons::NewRelease::Choose.word() formaction=to>{word}</button> }
 }
 
 #[component]
@@ -187,9 +195,9 @@ fn Repositories(found: Result<Vec<Repository>, Rejected>, typed: Typed, here: St
             let links = found
                 .into_iter()
                 .map(|repository| {
-                    let to = filled(&here, &[("repository", &repository.name), ("account", &repository.account_name), ("region", &repository.region)]);
+                    let pairs = vec![("repository", repository.name.clone()), ("account", repository.account_name.clone()), ("region", repository.region.clone())];
                     let chosen = (typed.text("repository") == repository.name).then(|| view! { " "<Status tone=Tone::Idle word="Chosen"/> });
-                    view! { <div><a href=to>{repository.name}</a>{chosen}<br/><span class="small muted">{format!("{} · {}", repository.account_name, repository.region)}</span></div> }
+                    view! { <div><Pick here=here.clone() pairs then="images" word=repository.name/>{chosen}<br/><span class="small muted">{format!("{} · {}", repository.account_name, repository.region)}</span></div> }
                 })
                 .collect_view();
             view! { <div class="in">{links}</div>{full.then(|| view! { <p class="in small muted">"There are more: search for them."</p> })} }.into_any()
@@ -197,8 +205,11 @@ fn Repositories(found: Result<Vec<Repository>, Rejected>, typed: Typed, here: St
     };
     let search = typed.text("search").to_owned();
     view! {
-        <section class="card"><header><h2>"Your repositories"</h2></header>
-            <form class="search" role="search" method="get"><input type="search" name="search" value=search placeholder="Search repositories" aria-label="Search repositories" maxlength="100"/><button>"Search"</button></form>
+        <section class="card" id="repositories"><header><h2>"Your repositories"</h2></header>
+            <div class="search" role="search">
+                <input type="search" name="search" value=search placeholder="Search repositories" aria-label="Search repositories" maxlength="100"/>
+                <button name="do" value=buttons::NewRelease::Look.word() formaction=format!("{here}#repositories")>"Search"</button>
+            </div>
             {body}
         </section>
     }
@@ -209,7 +220,7 @@ fn Images(found: Result<Vec<Image>, Rejected>, typed: Typed, here: String) -> im
     let repository = typed.text("repository").to_owned();
     let body = match found {
         Err(rejected) => view! { <div class="in"><Rejection rejected/></div> }.into_any(),
-        Ok(found) if found.is_empty() => view! { <p class="in muted">"No tagged image. Push one, then load this page again."</p> }.into_any(),
+        Ok(found) if found.is_empty() => view! { <p class="in muted">"No tagged image. Push one, then press Show its images again."</p> }.into_any(),
         Ok(found) => {
             let items = found
                 .into_iter()
@@ -218,10 +229,10 @@ fn Images(found: Result<Vec<Image>, Rejected>, typed: Typed, here: String) -> im
                         .tags
                         .iter()
                         .map(|tag| {
-                            let mut pairs = vec![("repository", repository.as_str()), ("tag", tag.as_str())];
-                            pairs.extend(["account", "region"].into_iter().filter_map(|name| Some((name, typed.filled(name)?))));
+                            let mut pairs = vec![("repository", repository.clone()), ("tag", tag.clone())];
+                            pairs.extend(["account", "region"].into_iter().filter_map(|name| Some((name, typed.filled(name)?.to_owned()))));
                             let chosen = (typed.text("tag") == tag).then(|| view! { <Status tone=Tone::Idle word="Chosen"/>" " });
-                            view! { <a href=filled(&here, &pairs)>{tag.clone()}</a>" "{chosen} }
+                            view! { <Pick here=here.clone() pairs then="image" word=tag.clone()/>" "{chosen} }
                         })
                         .collect_view();
                     let size = image.size_bytes.map(|bytes| format!(" · {:.0} MB", bytes as f64 / 1e6));
@@ -231,5 +242,27 @@ fn Images(found: Result<Vec<Image>, Rejected>, typed: Typed, here: String) -> im
             view! { <div class="in">{items}</div> }.into_any()
         }
     };
-    view! { <section class="card"><header><h2>"Images, newest first"</h2></header>{body}</section> }
+    view! { <section class="card" id="images"><header><h2>"Images, newest first"</h2></header>{body}</section> }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::AccountId;
+
+    use super::*;
+    use crate::page::draw_part;
+
+    #[test]
+    fn choosing_sends_the_form_instead_of_leaving_it() {
+        let typed = Typed::new(vec![("repository".into(), "forecasting/iris".into()), ("region".into(), "eu-west-1".into()), ("notes".into(), "long ones".into())]);
+        let repository = Repository { account: AccountId(uuid::Uuid::nil()), account_name: "main".into(), region: "eu-west-1".into(), name: "forecasting/a&b".into() };
+        let image = Image { digest: format!("sha256:{}", "a".repeat(64)), tags: vec!["v7".into()], pushed_at: None, size_bytes: None };
+        let html = draw_part(move || {
+            view! { <Repositories found=Ok(vec![repository]) typed=typed.clone() here="/here".into()/><Images found=Ok(vec![image]) typed here="/here".into()/> }
+        });
+        assert!(!html.contains("<a ") && !html.contains("<form"), "{html}");
+        let to = html.replace("&amp;", "&");
+        assert!(to.contains("formaction=\"/here?repository=forecasting%2Fa%26b&account=main&region=eu-west-1#images\""), "{html}");
+        assert!(to.contains("formaction=\"/here?repository=forecasting%2Firis&tag=v7&region=eu-west-1#image\""), "{html}");
+    }
 }

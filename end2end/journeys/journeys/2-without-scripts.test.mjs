@@ -1,7 +1,7 @@
 // The same without JavaScript: every step is a page and a form.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, deployer, eventually, later, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, deployer, eventually, later, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { choose, deploy, isGone, predict, releaseOf, remove, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
@@ -82,3 +82,22 @@ test("what was typed comes back beside what is wrong with it", async (t) => {
   assert.equal(await page.getByLabel("Environment variables").inputValue(), "no variable");
   assert.match(await page.locator("#name-why").innerText(), /iris-main/);
 });
+
+for (const javaScript of [false, true]) {
+  test(`choosing an image keeps what was typed, ${javaScript ? "with" : "without"} JavaScript`, async (t) => {
+    const model = (await rest("GET", "/models?search=iris")).body.items.find((one) => one.name === "iris").id;
+    const { context, page } = await visitor({ javaScript });
+    later(t, () => context.close());
+    await signIn(page, ...deployer());
+    await page.goto(`/models/${model}/releases/new`);
+    await page.getByLabel("Port").fill("9090");
+    await page.getByLabel("Health path").fill("/healthz");
+    await page.getByLabel("Notes").fill("What is new");
+    await page.getByLabel("Search repositories").fill("iris");
+    await page.getByLabel("Search repositories").press("Enter");
+    await page.getByRole("button", { name: "forecasting/iris", exact: true }).click();
+    await page.locator("#images").getByRole("button", { name: "2", exact: true }).click();
+    const typed = { Repository: "forecasting/iris", Tag: "2", Port: "9090", "Health path": "/healthz", Notes: "What is new", "Search repositories": "iris" };
+    for (const [label, text] of Object.entries(typed)) assert.equal(await page.getByLabel(label, { exact: true }).inputValue(), text, label);
+  });
+}

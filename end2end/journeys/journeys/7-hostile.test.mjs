@@ -37,8 +37,7 @@ const KNOWN = [
   "/models “Search” search",
   "/models/{id} “Delete model” confirm",
   "/models/{id} “Save” description",
-  "/models/{id}/releases/new “Register release” repository tag health_path notes",
-  "/models/{id}/releases/new “Search” search",
+  "/models/{id}/releases/new “Register release” repository tag health_path notes search",
   "/operations “Search” search",
   "/profile “Make token” token_name",
   "/profile “Save” name",
@@ -82,7 +81,8 @@ async function send(page, form, text) {
   for (const field of await place.locator(TYPED).all()) await field.fill(await typedInto(field, text));
   for (const password of await place.locator("input[type=password]").all()) await password.fill("short");
   const answered = page.waitForResponse((response) => response.request().isNavigationRequest() && response.request().method() === form.method.toUpperCase());
-  await place.locator("button:not([type=button])").first().click();
+  const main = place.locator("button.primary");
+  await ((await main.count()) > 0 ? main : place.locator("button:not([type=button])")).first().click();
   const status = (await answered).status();
   await page.waitForLoadState("load");
   return status;

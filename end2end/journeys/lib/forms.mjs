@@ -19,14 +19,14 @@ export async function forms(page) {
           at,
           method: form.method,
           fields: [...form.querySelectorAll(typed)].map((field) => field.name),
-          button: form.querySelector("button:not([type=button])")?.textContent.trim() ?? "",
+          button: (form.querySelector("button.primary") ?? form.querySelector("button:not([type=button])"))?.textContent.trim() ?? "",
         }))
         .filter((form) => form.fields.length > 0),
     TYPED,
   );
 }
 
-/** A form's name among all: where it is, what its button says, what can be typed. */
+/** A form's name among all: where it is, what its main button says, what can be typed. */
 export const named = (where, form) => `${where} “${form.button}” ${form.fields.join(" ")}`;
 
 /** Follows every link from `begin`, one page of each kind, the first of each kind that is met. Gives the addresses by kind. */

@@ -77,9 +77,14 @@ pub async fn new_release(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(filled)
     Ok(pages::register::show(&ctx, id, Typed::new(filled)).await?.into())
 }
 
-pub async fn register(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult {
+/// A button of the picker says in its address what it fills in; what else was typed stays.
+pub async fn register(Id(id): Id<ModelId>, Query(chosen): Query<Vec<(String, String)>>, Posted(ctx, typed): Posted) -> FormResult {
     match register_release(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(Some(next)) => Ok(see_other(&next)),
+        Ok(None) => {
+            let typed = if typed.operation() == buttons::NewRelease::Choose.word() { typed.filled_in(chosen) } else { typed };
+            Ok(Shown::from(pages::register::show(&ctx, id, typed).await?).into_response())
+        }
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::register::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
@@ -87,10 +92,15 @@ pub async fn register(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormRe
     }
 }
 
-async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<String> {
-    let buttons::NewRelease::Register = buttons::NewRelease::pressed(typed)?;
-    let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
-    Ok(format!("/models/{id}#release-{}", release.number))
+/// Where it goes on, unless the page is only asked what ECR has.
+async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<Option<String>> {
+    match buttons::NewRelease::pressed(typed)? {
+        buttons::NewRelease::Look | buttons::NewRelease::Choose => Ok(None),
+        buttons::NewRelease::Register => {
+            let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
+            Ok(Some(format!("/models/{id}#release-{}", release.number)))
+        }
+    }
 }
 
 pub async fn release(Caller(ctx): Caller, Id(id): Id<ReleaseId>) -> PageResult {

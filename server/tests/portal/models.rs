@@ -125,6 +125,29 @@ async fn a_form_comes_back_with_what_was_typed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn choosing_from_what_ecr_has_loses_nothing_that_was_typed(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let Team { owner, model, .. } = team(&world).await;
+    let path = format!("/models/{model}/releases/new");
+    let typed = [("repository", "forecasting/roses"), ("tag", "v1"), ("port", "9090"), ("health_path", "/healthz"), ("size", "medium"), ("notes", "What is new"), ("search", "iris")];
+    let send = async |button, to: &str| world.post(&owner.browser, to, &[&[("do", button)][..], &typed].concat()).await.expect(200).body;
+    let kept = |page: &str| {
+        for text in ["value=\"9090\"", "value=\"/healthz\"", "value=\"medium\" selected", ">\nWhat is new</textarea>", "value=\"iris\"", "value=\"v1\""] {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+    };
+    let looked = send("look", &path).await;
+    kept(&looked);
+    assert!(looked.contains("value=\"forecasting/roses\""), "{looked}");
+    assert_eq!(looked[looked.find("<main").unwrap()..].matches("<form").count(), 1, "whatever is pressed on the page sends everything: {looked}");
+    let chosen = send("choose", &format!("{path}?repository=forecasting%2Firis&account=main&region=us-east-1")).await;
+    kept(&chosen);
+    assert!(chosen.contains("value=\"forecasting/iris\"") && !chosen.contains("forecasting/roses") && chosen.contains("value=\"us-east-1\""), "{chosen}");
+    let releases: i64 = sqlx::query_scalar("select count(*) from releases").fetch_one(&pool).await.unwrap();
+    assert_eq!(releases, 0, "nothing is registered before its own button is pressed");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn deleting_asks_by_name_and_lists_what_is_in_the_way(pool: PgPool) {
     let world = World::new(pool.clone()).await;
     let Team { owner, model, .. } = team(&world).await;
