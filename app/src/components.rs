@@ -3,6 +3,8 @@
 #[cfg(feature = "ssr")]
 pub mod chart;
 #[cfg(feature = "ssr")]
+pub mod cluster_trouble;
+#[cfg(feature = "ssr")]
 pub mod code;
 #[cfg(feature = "ssr")]
 pub mod confirm;

@@ -98,7 +98,23 @@ pub struct DeploymentSummary {
     pub ready_replicas: i32,
     pub size: Size,
     pub revision: i32,
+    /// The earlier revision that answers while the wanted one does not; absent when the wanted one does, or nobody.
+    pub still_serving: Option<StillServing>,
     pub changed_at: Timestamp,
+}
+
+impl DeploymentSummary {
+    /// The earlier revision that serves in place of one that failed.
+    #[must_use]
+    pub fn served_instead(&self) -> Option<StillServing> {
+        self.still_serving.filter(|_| self.state == DeploymentState::Failed)
+    }
+
+    /// How pages show it: something that serves is not simply failed.
+    #[must_use]
+    pub fn tone(&self) -> Tone {
+        if self.served_instead().is_some() { Tone::Warn } else { self.state.tone() }
+    }
 }
 
 /// A running model, whole.
@@ -118,8 +134,6 @@ pub struct Deployment {
     /// What the model says about itself, kept when it turned ready.
     pub metadata: Option<ModelMetadata>,
     pub pods: Vec<Pod>,
-    /// The earlier revision that answers while the wanted one does not; absent when the wanted one does, or nobody.
-    pub still_serving: Option<StillServing>,
     /// Why nothing is changed on its cluster at present; absent while it may be.
     pub read_only: Option<String>,
     /// When the cluster was last heard of.

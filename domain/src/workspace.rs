@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cluster::ClusterState,
     ids::{ClusterId, TeamId, WorkspaceId},
     page::PageQuery,
     timestamp::Timestamp,
@@ -35,6 +36,12 @@ pub struct Workspace {
     pub team_name: String,
     pub cluster: ClusterId,
     pub cluster_name: String,
+    /// How Slipway and its cluster stand: changes wait while it is not connected.
+    pub cluster_state: ClusterState,
+    /// Since when nothing is changed on its cluster, until an admin has decided; absent while it may be.
+    pub cluster_read_only_since: Option<Timestamp>,
+    /// When its cluster's replicas were last seen.
+    pub cluster_seen_at: Option<Timestamp>,
     pub region: String,
     pub state: WorkspaceState,
     pub state_message: Option<String>,
@@ -62,6 +69,71 @@ pub struct Quota {
     #[serde(default)]
     pub gpus: i64,
     pub pods: i64,
+}
+
+/// Thousandths of a CPU as people read them: `0.5`.
+#[must_use]
+pub fn cpus(millis: i64) -> String {
+    (millis as f64 / 1000.0).to_string()
+}
+
+/// `512 MiB`, `1.5 GiB`
+#[must_use]
+pub fn memory(mib: i64) -> String {
+    if mib.abs() >= 1024 { format!("{} GiB", (mib as f64 / 102.4).round() / 10.0) } else { format!("{mib} MiB") }
+}
+
+fn many(count: i64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// One thing that a quota counts: how much of it, in what words.
+struct Counted {
+    allowed: i64,
+    used: i64,
+    words: fn(i64) -> String,
+    /// ` of memory`, where the unit does not tell.
+    of: &'static str,
+}
+
+impl Quota {
+    fn counted(&self, used: &Self) -> [Counted; 4] {
+        [
+            Counted { allowed: self.cpu_millis, used: used.cpu_millis, words: |millis| format!("{} CPU", cpus(millis)), of: "" },
+            Counted { allowed: self.memory_mib, used: used.memory_mib, words: memory, of: " of memory" },
+            Counted { allowed: self.gpus, used: used.gpus, words: |count| many(count, "GPU"), of: "" },
+            Counted { allowed: self.pods, used: used.pods, words: |count| many(count, "replica"), of: "" },
+        ]
+    }
+
+    /// How much of each is free when this much is used, the same words everywhere: `1.5 of 4 CPU`. In the order CPU, memory, GPUs, replicas.
+    #[must_use]
+    pub fn free(&self, used: &Self) -> [String; 4] {
+        self.counted(used).map(|counted| counted.free())
+    }
+
+    /// What something that needs this much lacks, a sentence for each: `It needs 2 CPU; 1.5 of 4 CPU are free in this workspace.`
+    #[must_use]
+    pub fn lacks(&self, used: &Self, needs: &Self) -> Vec<String> {
+        let lack = |(counted, needed): (Counted, Counted)| {
+            (counted.used + needed.used > counted.allowed).then(|| format!("It needs {}{}; {} are free in this workspace.", (counted.words)(needed.used), counted.of, counted.free()))
+        };
+        self.counted(used).into_iter().zip(self.counted(needs)).filter_map(lack).collect()
+    }
+}
+
+impl Counted {
+    fn free(&self) -> String {
+        format!("{} of {}", self.number((self.allowed - self.used).max(0)), (self.words)(self.allowed))
+    }
+
+    /// Without its unit where that is the one of the whole, which follows.
+    fn number(&self, count: i64) -> String {
+        let (words, whole) = ((self.words)(count), (self.words)(self.allowed));
+        let unit = whole.split_once(' ').map_or("", |(_, unit)| unit);
+        let (number, own) = words.split_once(' ').unwrap_or((&words, ""));
+        if own.trim_end_matches('s') == unit.trim_end_matches('s') || count == 0 { number.to_owned() } else { words.clone() }
+    }
 }
 
 /// The list of workspaces.
@@ -115,4 +187,30 @@ pub enum Adopt {
 pub struct WorkspaceChange {
     #[serde(default)]
     pub quota: Option<Quota>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTA: Quota = Quota { cpu_millis: 4000, memory_mib: 16_384, gpus: 0, pods: 20 };
+
+    #[test]
+    fn what_is_needed_is_set_against_what_is_free() {
+        let used = Quota { cpu_millis: 2500, memory_mib: 15_872, gpus: 0, pods: 19 };
+        let needs = Quota { cpu_millis: 2000, memory_mib: 4096, gpus: 1, pods: 1 };
+        let said = [
+            "It needs 2 CPU; 1.5 of 4 CPU are free in this workspace.",
+            "It needs 4 GiB of memory; 512 MiB of 16 GiB are free in this workspace.",
+            "It needs 1 GPU; 0 of 0 GPUs are free in this workspace.",
+        ];
+        assert_eq!(QUOTA.lacks(&used, &needs), said);
+        assert_eq!(QUOTA.lacks(&used, &Quota { cpu_millis: 1500, memory_mib: 512, gpus: 0, pods: 1 }), [""; 0]);
+    }
+
+    #[test]
+    fn more_used_than_allowed_leaves_nothing_free() {
+        let over = Quota { cpu_millis: 5000, memory_mib: 16_384, gpus: 0, pods: 19 };
+        assert_eq!(QUOTA.free(&over), ["0 of 4 CPU", "0 of 16 GiB", "0 of 0 GPUs", "1 of 20 replicas"]);
+    }
 }

@@ -24,9 +24,14 @@ pub fn exact(at: Timestamp) -> String {
 #[component]
 pub fn Day(at: Timestamp) -> impl IntoView {
     let exact = exact(at);
+    view! { <time datetime=at.to_string() title=exact>{day(at)}</time> }
+}
+
+/// `24 Nov 2026`
+#[must_use]
+pub fn day(at: Timestamp) -> String {
     let month = at.0.month().to_string();
-    let day = format!("{} {} {}", at.0.day(), &month[..3], at.0.year());
-    view! { <time datetime=at.to_string() title=exact>{day}</time> }
+    format!("{} {} {}", at.0.day(), &month[..3], at.0.year())
 }
 
 /// `0.4 s`, `12 s`, `2 min 4 s`, `1 h 3 min`

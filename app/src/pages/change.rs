@@ -7,7 +7,7 @@ use control::{
 };
 use domain::{
     Code, Rejected,
-    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentState, Finding, FindingTone},
+    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentState, FindingTone},
     error::Checks,
     ids::DeploymentId,
     model::{Release, ReleaseQuery},
@@ -16,7 +16,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::deploy::replica_count;
+use super::deploy::{picked, replica_count, to_mend, told_apart};
 use crate::{
     buttons::{self, Button as _},
     components::{
@@ -45,11 +45,13 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
     if !releases.iter().any(|release| release.id == deployment.release) {
         releases.push(releases::get(ctx, deployment.release).await?);
     }
-    let replicas = typed.filled("replicas").and_then(|text| text.parse().ok()).unwrap_or(deployment.summary.replicas);
-    let sizes = match deployments::sizes(ctx, deployment.summary.workspace, replicas, Some(id)).await {
-        Ok(sizes) => sizes,
-        Err(Error::Rejected(rejected)) if rejected.code == Code::Conflict => Vec::new(),
-        Err(error) => return Err(error),
+    // While the number of replicas cannot be read, nothing is said of sizes.
+    let sizes = match replica_count(&typed.text_or("replicas", &deployment.summary.replicas.to_string())) {
+        Ok(replicas) => match deployments::sizes(ctx, deployment.summary.workspace, replicas, Some(id)).await {
+            Err(Error::Rejected(rejected)) if rejected.code == Code::Conflict => Vec::new(),
+            other => other?,
+        },
+        Err(_) => Vec::new(),
     };
     let preview = preview(ctx, id, &typed).await?;
     let status = typed.status();
@@ -70,7 +72,7 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
 }
 
-/// What the button would do, or what cannot be read yet, as a finding like any other.
+/// What the button would do; or which fields to mend first, and nothing else.
 async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<DeploymentPreview> {
     let asked = match typed.operation() {
         // Before anything was typed there is nothing to read.
@@ -84,12 +86,7 @@ async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<Deploymen
         },
         Err(rejected) => rejected,
     };
-    let bad = |detail: String| Finding { tone: FindingTone::Bad, title: rejected.code.title().to_owned(), detail: Some(detail) };
-    let findings = match rejected.errors.as_slice() {
-        [] => vec![bad(rejected.message.clone())],
-        errors => errors.iter().map(|error| bad(error.message.clone())).collect(),
-    };
-    Ok(DeploymentPreview { findings, changes: Vec::new(), objects: Vec::new(), manifests: String::new() })
+    Ok(to_mend(rejected))
 }
 
 const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason"];
@@ -99,8 +96,9 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
     let summary = deployment.summary.clone();
     let here = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
-    let options =
-        releases.iter().map(|release| (release.id.to_string(), format!("{} {} · {}:{}", release.model_name, release.number, release.repository, release.tag))).collect::<Vec<_>>();
+    let options = releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
+    let release = typed.text_or("release", &deployment.release.to_string());
+    let hint = releases.iter().find(|known| known.id.to_string() == release).map_or_else(|| "Releases of the same model.".to_owned(), told_apart);
     view! {
         <div class="head"><div>
             <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=here.clone()>{summary.name.clone()}</a>" / Change"</div>
@@ -112,7 +110,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
             <Once/><Seen version=deployment.version/>
             <div class="stack">
                 <section class="card"><div class="in">
-                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.release.to_string() hint="Releases of the same model."/>
+                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.release.to_string() hint/>
                     <SizeChoice typed=typed.clone() value=summary.size sizes/>
                     <div class="narrow"><Field name="replicas" label="Replicas" kind="number" typed=typed.clone() value=summary.replicas.to_string() autocomplete="off"/></div>
                     <TextField name="environment" label="Environment variables" typed=typed.clone() value=variables::write(&deployment.environment) rows=5 code=true hint="One NAME=value a line. Not for secrets: whoever sees the team sees them."/>
@@ -121,7 +119,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
             </div>
             <aside class="stack" aria-label="What will change"><Difference typed deployment releases preview/></aside>
         </form>
-        <Recheck form="change".to_owned() parts=vec!["difference".to_owned(), "sizes".to_owned()]/>
+        <Recheck form="change".to_owned() parts=["difference", "sizes", "release-hint"].map(str::to_owned).to_vec()/>
     }
 }
 
@@ -146,7 +144,9 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
         view! { <Fact term>{before.map(|text| view! { <del class="lines">{text}</del> })}" "{after.map(|text| view! { <ins class="lines">{text}</ins> })}</Fact> }.into_any()
     })
     .collect();
+    let unmade = preview.manifests.is_empty();
     let body = match (rows.is_empty(), summary.state) {
+        _ if unmade => view! { <p class="muted">"As soon as this is mended, what will change is shown here."</p> }.into_any(),
         (false, _) => view! { <Facts>{rows}</Facts> }.into_any(),
         (true, DeploymentState::Failed) => view! { <p class="muted">"Nothing: the same is tried once more."</p> }.into_any(),
         (true, _) => view! { <p class="muted">"Nothing yet."</p> }.into_any(),

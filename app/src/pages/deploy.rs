@@ -18,9 +18,11 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use super::model::short;
 use crate::{
     buttons::{self, Button as _},
     components::{
+        cluster_trouble::trouble,
         code::CopyBlock,
         empty::EmptyState,
         facts::{Fact, Facts},
@@ -29,6 +31,7 @@ use crate::{
         size_choice::SizeChoice,
         status::Status,
         steps::{Findings, finding_tone},
+        when::{day, exact},
     },
     form::Typed,
     islands::recheck::Recheck,
@@ -52,12 +55,18 @@ pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
         Err(missing) => return Ok(missing.status(typed.status())),
     };
     let chosen = Chosen::of(&typed, &offer);
+    let name = match &chosen {
+        // Whoever has emptied it gets the model's own name, and is told if that is taken.
+        Some(chosen) if typed.has("name") => chosen.release.model_name.clone(),
+        Some(chosen) => free_name(ctx, chosen).await?,
+        None => String::new(),
+    };
     let (preview, sizes) = match &chosen {
-        Some(chosen) => (Some(preview(ctx, &typed, chosen).await?), sizes(ctx, &typed, chosen).await?),
+        Some(chosen) => (Some(preview(ctx, &typed, chosen, &name).await?), sizes(ctx, &typed, chosen).await?),
         None => (None, Vec::new()),
     };
     let status = typed.status();
-    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen preview sizes/> }).status(status).with_islands())
+    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen name preview sizes/> }).status(status).with_islands())
 }
 
 /// What stands in the form, also before anything was typed.
@@ -77,7 +86,8 @@ impl Chosen {
         };
         let workspace = match typed.filled("workspace") {
             Some(id) => offer.workspaces.iter().find(|workspace| workspace.id.to_string() == id)?,
-            None => offer.workspaces.iter().find(|workspace| workspace.team == release.team)?,
+            // One whose cluster takes changes, if there is any.
+            None => offer.workspaces.iter().filter(|workspace| workspace.team == release.team).min_by_key(|workspace| trouble(workspace).is_some())?,
         };
         Some(Self { release: release.clone(), workspace: workspace.clone() })
     }
@@ -163,37 +173,58 @@ fn first(title: &'static str, text: &'static str, to: &'static str, word: &'stat
     })
 }
 
-/// What would be made, or what cannot be read yet, as a finding like any other.
-async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<DeploymentPreview> {
-    let bad = |title: &str, detail: String| Finding { tone: FindingTone::Bad, title: title.to_owned(), detail: Some(detail) };
-    let mut wrong = Vec::new();
-    let new = NewDeployment {
-        release: chosen.release.id,
-        workspace: chosen.workspace.id,
-        name: typed.filled("name").map(str::to_owned),
-        size: Some(typed.filled("size").and_then(|size| size.parse().ok()).unwrap_or(chosen.release.size)),
-        replicas: typed.filled("replicas").and_then(|text| replica_count(text).map_err(|why| wrong.push(bad("The number of replicas needs a change", why))).ok()),
-        environment: variables::read(typed.text(variables::FIELD)).unwrap_or_else(|rejected| {
-            wrong.push(bad("A variable needs a change", rejected.message));
-            Vec::new()
-        }),
-        reason: None,
-    };
-    match deployments::preview(ctx, &new).await {
-        Ok(mut preview) => {
-            preview.findings.splice(0..0, wrong);
-            Ok(preview)
-        }
-        Err(Error::Rejected(rejected)) if rejected.code != Code::Unauthenticated => {
-            wrong.push(bad(rejected.code.title(), rejected.message.clone()));
-            Ok(DeploymentPreview { findings: wrong, changes: Vec::new(), objects: Vec::new(), manifests: String::new() })
-        }
-        Err(error) => Err(error),
+async fn free_name(ctx: &Ctx, chosen: &Chosen) -> Result<String> {
+    match deployments::free_name(ctx, chosen.release.id, chosen.workspace.id).await {
+        // The preview says why.
+        Err(Error::Rejected(rejected)) if rejected.code != Code::Unauthenticated => Ok(chosen.release.model_name.clone()),
+        other => other,
     }
 }
 
+/// What would be made; or which fields to mend first, and nothing else.
+async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen, name: &str) -> Result<DeploymentPreview> {
+    let whole = typed.clone().filled_in(vec![
+        ("release".into(), chosen.release.id.to_string()),
+        ("workspace".into(), chosen.workspace.id.to_string()),
+        ("name".into(), typed.filled("name").unwrap_or(name).to_owned()),
+    ]);
+    let rejected = match request(&whole) {
+        Ok(new) => match deployments::preview(ctx, &new).await {
+            Err(Error::Rejected(rejected)) if rejected.code != Code::Unauthenticated => *rejected,
+            other => return other,
+        },
+        Err(rejected) => rejected,
+    };
+    Ok(to_mend(rejected))
+}
+
+/// A preview that has nothing but what stands in the way: each field by its name, with what it takes.
+pub(super) fn to_mend(rejected: Rejected) -> DeploymentPreview {
+    let bad = |title: &str, detail: String| Finding { tone: FindingTone::Bad, title: title.to_owned(), detail: Some(detail) };
+    let rejected = variables::gather(rejected);
+    let findings = match rejected.errors.as_slice() {
+        [] => vec![bad(rejected.code.title(), rejected.message.clone())],
+        errors => errors.iter().map(|error| bad(what_to_mend(&error.field), error.message.clone())).collect(),
+    };
+    DeploymentPreview { findings, changes: Vec::new(), objects: Vec::new(), manifests: String::new() }
+}
+
+fn what_to_mend(field: &str) -> &'static str {
+    match field {
+        "release" => "The release needs a change",
+        "workspace" => "The workspace needs a change",
+        "name" => "The name needs a change",
+        "size" => "The size needs a change",
+        "replicas" => "The number of replicas needs a change",
+        "reason" => "The reason needs a change",
+        variables::FIELD => "A variable needs a change",
+        _ => "Something needs a change",
+    }
+}
+
+/// How each size stands; nothing while the number of replicas cannot be read.
 async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom>> {
-    let replicas = typed.filled("replicas").and_then(|text| text.parse().ok()).unwrap_or(1);
+    let Ok(replicas) = replica_count(typed.filled("replicas").unwrap_or("1")) else { return Ok(Vec::new()) };
     match deployments::sizes(ctx, chosen.workspace.id, replicas, None).await {
         Ok(sizes) => Ok(sizes),
         // The preview says why.
@@ -203,21 +234,13 @@ async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom
 }
 
 #[component]
-fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
+fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
-    let (name, size, hint) = chosen.as_ref().map_or((String::new(), Size::default(), "What will run.".to_owned()), |chosen| {
-        (
-            chosen.release.model_name.clone(),
-            chosen.release.size,
-            format!("{}, port {}. What runs is {}.", chosen.release.protocol.title(), chosen.release.port, short(&chosen.release.digest)),
-        )
-    });
-    let releases = offer
-        .releases
-        .iter()
-        .map(|release| (release.id.to_string(), format!("{} {} · {}:{} · {}", release.model_name, release.number, release.repository, release.tag, release.team_name)))
-        .collect::<Vec<_>>();
+    let (size, hint) = chosen.as_ref().map_or((Size::default(), "What will run.".to_owned()), |chosen| (chosen.release.size, told_apart(&chosen.release)));
+    let releases = offer.releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
+    let about_place =
+        chosen.as_ref().and_then(|chosen| trouble(&chosen.workspace)).map_or_else(|| "Your team's workspace: a namespace with its own quota.".to_owned(), |trouble| trouble.words());
     let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace))).collect::<Vec<_>>();
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
@@ -227,7 +250,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<Depl
             <div class="stack">
                 <section class="card"><div class="in">
                     <Choice name="release" label="Release" typed=typed.clone() options=releases value=release hint/>
-                    <Choice name="workspace" label="Where" typed=typed.clone() options=workspaces value=workspace hint="Your team's workspace: a namespace with its own quota."/>
+                    <Choice name="workspace" label="Where" typed=typed.clone() options=workspaces value=workspace hint=about_place/>
                     <Field name="name" label="Name" typed=typed.clone() value=name autocomplete="off" hint="Lower-case letters, digits and dashes. Its address inside the cluster begins with it."/>
                 </div></section>
                 <section class="card"><div class="in">
@@ -242,22 +265,39 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, preview: Option<Depl
                 <Preview preview/>
             </aside>
         </form>
-        <Recheck form="deploy".to_owned() parts=vec!["preview".to_owned(), "sizes".to_owned()]/>
+        <Recheck form="deploy".to_owned() parts=["preview", "sizes", "release-hint", "workspace-hint"].map(str::to_owned).to_vec()/>
     }
 }
 
 /// The fields that show what is wrong with them.
 const FIELDS: [&str; 7] = ["release", "workspace", "name", "size", "replicas", "environment", "reason"];
 
-/// `forecasting on lab (us-east-1) · 6 of 8 CPU free`
+/// `forecasting on lab (us-east-1) · 6 of 8 CPU are free`
 fn place(workspace: &Workspace) -> String {
-    let cpus = |millis: i64| (millis as f64 / 1000.0).to_string();
-    let free = (workspace.quota.cpu_millis - workspace.used.cpu_millis).max(0);
-    format!("{} on {} ({}) · {} of {} CPU free", workspace.name, workspace.cluster_name, workspace.region, cpus(free), cpus(workspace.quota.cpu_millis))
+    let [cpu, ..] = workspace.quota.free(&workspace.used);
+    let trouble = trouble(workspace).map_or_else(String::new, |trouble| format!(" · {}", trouble.title));
+    format!("{} on {} ({}) · {cpu} are free{trouble}", workspace.name, workspace.cluster_name, workspace.region)
 }
 
-fn short(digest: &str) -> String {
-    digest.chars().take("sha256:".len() + 12).chain(['…']).collect()
+/// A release in one line that tells it from every other.
+pub(super) fn picked(release: &Release) -> String {
+    let digest: String = release.digest.trim_start_matches("sha256:").chars().take(8).collect();
+    format!("{} {} · tag {} · {digest} · {} by {}", release.model_name, release.number, release.tag, day(release.created_at), release.created_by)
+}
+
+/// What is behind a release that was chosen.
+pub(super) fn told_apart(release: &Release) -> String {
+    format!(
+        "Of {}. {}:{}, pinned to {}. {}, port {}. Registered {} by {}.",
+        release.team_name,
+        release.repository,
+        release.tag,
+        short(&release.digest),
+        release.protocol.title(),
+        release.port,
+        exact(release.created_at),
+        release.created_by
+    )
 }
 
 /// What will happen, before the button that makes it happen.
@@ -276,9 +316,10 @@ fn Preview(preview: Option<DeploymentPreview>) -> impl IntoView {
                 let objects = preview.objects.iter().map(|object| view! { <span>{object.clone()}</span><br/> }).collect_view();
                 view! { <Facts><Fact term="Makes">{objects}</Fact><Fact term="Reachable">"inside the cluster, by your team"</Fact></Facts> }
             });
+            let waits = preview.objects.is_empty().then(|| view! { <p class="small muted">"As soon as that is mended, what will be made is shown here."</p> });
             let manifests = (!preview.manifests.is_empty())
                 .then(|| view! { <details><summary>"See manifests"</summary><CopyBlock id="manifests" label="the manifests" text=preview.manifests/></details> });
-            view! { <Findings findings=preview.findings/>{makes}{manifests} }.into_any()
+            view! { <Findings findings=preview.findings/>{waits}{makes}{manifests} }.into_any()
         }
         None => view! { <p class="muted">"Choose a release and a workspace of the same team to see what will be made."</p> }.into_any(),
     };

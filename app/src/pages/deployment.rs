@@ -8,13 +8,15 @@ mod snippets;
 mod standing;
 mod try_it;
 
-use control::{Ctx, Error, Result, access, deployments, operations};
+use control::{Ctx, Error, Result, access, deployments, operations, releases, workspaces};
 use domain::{
     Code,
     access::{Decision, Rights, TeamAction},
-    deployment::{Deployment, DeploymentState, Revision},
+    deployment::{Deployment, DeploymentState, Revision, Variable},
     ids::DeploymentId,
+    model::Release,
     operation::Operation,
+    workspace::Workspace,
 };
 use leptos::prelude::*;
 use url::Url;
@@ -62,15 +64,33 @@ struct Loaded {
     revisions: Vec<Revision>,
     operation: Option<Operation>,
     place: deployments::Place,
+    workspace: Workspace,
+    /// Whether the reader may see the cluster's page.
+    platform: bool,
+    /// What the revision runs that serves in place of the wanted one; none when the wanted one serves, or nobody.
+    instead: Option<Instead>,
     may: May,
+}
+
+/// An earlier revision that serves, with what it runs.
+#[derive(Clone)]
+struct Instead {
+    revision: Revision,
+    release: Release,
 }
 
 async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
     let deployment = deployments::get(ctx, id).await?;
     let revisions = deployments::revisions(ctx, id).await?;
     let place = deployments::place(ctx, id).await?;
+    let workspace = workspaces::get(ctx, deployment.summary.workspace).await?;
     let operation = match deployment.operation {
         Some(operation) => Some(operations::get(ctx, operation).await?),
+        None => None,
+    };
+    let serving = deployment.summary.served_instead().and_then(|still| revisions.iter().find(|revision| revision.number == still.revision));
+    let instead = match serving {
+        Some(revision) => Some(Instead { revision: revision.clone(), release: releases::get(ctx, revision.release).await? }),
         None => None,
     };
     let team = deployment.summary.team;
@@ -79,7 +99,7 @@ async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
     if deployment.summary.state == DeploymentState::Deleting {
         may = May { deploy: false, predict: false, delete: false };
     }
-    Ok(Loaded { deployment, revisions, operation, place, may })
+    Ok(Loaded { deployment, revisions, operation, place, workspace, platform: ctx.actor().platform_role().is_some(), instead, may })
 }
 
 /// One deployment, live.
@@ -91,7 +111,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
     let portal = ctx.control().settings.public_url.clone();
     let status = typed.status();
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
-        let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() may=loaded.may/> };
+        let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() workspace=loaded.workspace.clone() platform=loaded.platform may=loaded.may/> };
         view! {
             {(typed.operation() != buttons::Deployment::Predict.word()).then(|| view! { <FormRejection typed=typed.clone()/> })}
             <LookAgain/>
@@ -116,12 +136,13 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
     };
     let portal = ctx.control().settings.public_url.clone();
     Ok(draw_part(move || {
-        let Loaded { deployment, revisions, operation, place, may } = loaded;
+        let Loaded { deployment, revisions, operation, place, workspace, platform, instead, may } = loaded;
         // Only a page that was drawn before a replica was ready has the place for this.
         let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
         view! {
-            <Head deployment=deployment.clone() revisions operation=operation.clone() may/>
+            <Head deployment=deployment.clone() revisions operation=operation.clone() workspace platform may/>
             <RevisionStatus deployment=deployment.clone()/>
+            <ReachIt deployment=deployment.clone() instead/>
             <WhereItRuns deployment place/>
             <Rollout operation/>
             {try_it}
@@ -139,7 +160,7 @@ fn gone() -> impl IntoView {
 
 #[component]
 fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl IntoView {
-    let Loaded { deployment, revisions, operation, place, may } = loaded;
+    let Loaded { deployment, revisions, operation, place, instead, may, .. } = loaded;
     let summary = deployment.summary.clone();
     let logs = format!("/deployments/{}/logs", summary.id);
     let delete = may.delete.then(|| {
@@ -174,8 +195,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
             </div>
             <aside class="stack" aria-label="About it">
                 <Rollout operation/>
-                <ReachIt deployment=deployment.clone()/>
-                <Environment deployment/>
+                <ReachIt deployment instead/>
                 <section class="card"><header><h2>"Look closer"</h2></header><div class="in">
                     <a href=logs>"Logs of every replica"</a>
                     <a href=format!("/operations?object_id={}", summary.id)>"Its operations"</a>
@@ -186,20 +206,30 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
     }
 }
 
+/// What answers, and where: of the revision that serves, which need not be the wanted one.
 #[component]
-fn ReachIt(deployment: Deployment) -> impl IntoView {
-    let (image, digest) = deployment.image.split_once('@').unwrap_or((&deployment.image, ""));
+fn ReachIt(deployment: Deployment, instead: Option<Instead>) -> impl IntoView {
+    let serves = instead.as_ref().map(|instead| view! { <Fact term="Serves">{format!("revision {}: {}", instead.revision.number, super::release::name(&instead.release))}</Fact> });
+    let (image, protocol, environment) = match instead {
+        Some(Instead { revision, release }) => (format!("{}@{}", release.repository_uri, release.digest), release.protocol, revision.environment),
+        None => (deployment.image, deployment.protocol, deployment.environment),
+    };
+    let (image, digest) = image.split_once('@').unwrap_or((&image, ""));
     let (image, digest) = (image.to_owned(), digest.to_owned());
     view! {
+        <div class="stack" id="reach">
         <section class="card"><header><h2>"Reach it"</h2></header><div class="in">
             <Facts>
+                {serves}
                 <Fact term="Inside"><code>{deployment.url.clone()}</code></Fact>
                 <Fact term="By">"pods of "{deployment.summary.team_name.clone()}"; everybody else through Slipway"</Fact>
-                <Fact term="Protocol">{deployment.protocol.title()}</Fact>
+                <Fact term="Protocol">{protocol.title()}</Fact>
                 <Fact term="Image"><code>{image}</code></Fact>
                 <Fact term="Digest"><code title=digest.clone()>{short(&digest)}</code></Fact>
             </Facts>
         </div></section>
+        <Environment environment/>
+        </div>
     }
 }
 
@@ -210,9 +240,9 @@ fn short(digest: &str) -> String {
 }
 
 #[component]
-fn Environment(deployment: Deployment) -> impl IntoView {
-    (!deployment.environment.is_empty()).then(|| {
-        let rows = deployment.environment.into_iter().map(|variable| view! { <dt><code>{variable.name}</code></dt><dd><code>{variable.value}</code></dd> }).collect_view();
+fn Environment(environment: Vec<Variable>) -> impl IntoView {
+    (!environment.is_empty()).then(|| {
+        let rows = environment.into_iter().map(|variable| view! { <dt><code>{variable.name}</code></dt><dd><code>{variable.value}</code></dd> }).collect_view();
         view! { <section class="card"><header><h2>"Environment"</h2></header><div class="in"><dl class="facts">{rows}</dl></div></section> }
     })
 }

@@ -74,11 +74,11 @@ fn row(deployment: DeploymentSummary) -> impl IntoView {
     let place = format!("{} on {}", deployment.workspace_name, deployment.cluster_name);
     let release = format!("{} {}", deployment.model_name, deployment.release_number);
     let replicas = replicas(&deployment);
-    let word = standing(&deployment);
+    let (tone, word) = (deployment.tone(), standing(&deployment));
     view! {
         <tr>
             <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name}</a><br/><span class="small muted">{place}</span></td>
-            <td><Status tone=deployment.state.tone() word/></td>
+            <td><Status tone word/></td>
             <td class="extra">{release}</td>
             <td class="n extra">{replicas}</td>
             <td><Ago at=deployment.changed_at/></td>
@@ -94,6 +94,9 @@ fn replicas(deployment: &DeploymentSummary) -> String {
 /// How it stands, in a few words.
 #[must_use]
 pub fn standing(deployment: &DeploymentSummary) -> String {
+    if let Some(still) = deployment.served_instead() {
+        return format!("Serving revision {} · revision {} failed", still.revision, deployment.revision);
+    }
     match (deployment.state, &deployment.state_message) {
         (DeploymentState::RollingOut, _) => format!("{}, {} of {}", deployment.state.title(), deployment.ready_replicas, deployment.replicas),
         (DeploymentState::Failed | DeploymentState::Degraded, Some(message)) if message.chars().count() <= 40 => format!("{}: {message}", deployment.state.title()),

@@ -110,7 +110,9 @@ fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
         let items = ill
             .into_iter()
             .map(|deployment| {
-                let (tone, word) = (deployment.state.tone(), deployment.state.title());
+                // The message stands beside it.
+                let word = standing(&DeploymentSummary { state_message: None, ..deployment.clone() });
+                let tone = deployment.tone();
                 view! {
                     <tr>
                         <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a><br/><span class="small muted">{format!("{} on {}", deployment.workspace_name, deployment.cluster_name)}</span></td>
@@ -137,7 +139,7 @@ fn Newest(rows: Vec<DeploymentSummary>) -> impl IntoView {
             view! {
                 <tr>
                     <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a><br/><span class="small muted">{format!("{} {}", deployment.model_name, deployment.release_number)}</span></td>
-                    <td><Status tone=deployment.state.tone() word/></td>
+                    <td><Status tone=deployment.tone() word/></td>
                     <td><Ago at=deployment.changed_at/></td>
                 </tr>
             }

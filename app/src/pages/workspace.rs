@@ -16,6 +16,7 @@ use leptos::prelude::*;
 use crate::{
     buttons::{self, Button as _},
     components::{
+        cluster_trouble::ClusterTrouble,
         confirm::Confirm,
         facts::{Fact, Facts},
         field::{Once, Seen},
@@ -32,7 +33,7 @@ use crate::{
     page::{Nav, Page, draw_part},
     pages::{
         deployments::standing as stands,
-        workspaces::{QuotaFields, cpus, memory, standing},
+        workspaces::{QuotaFields, standing},
     },
 };
 
@@ -40,13 +41,15 @@ use crate::{
 struct Loaded {
     workspace: Workspace,
     operation: Option<Operation>,
+    /// Whether the reader may see the cluster's page.
+    platform: bool,
 }
 
 async fn load(ctx: &Ctx, id: WorkspaceId) -> Result<Loaded> {
     let workspace = workspaces::get(ctx, id).await?;
     let newest = PageQuery { page_size: Some(1), ..PageQuery::default() };
     let operation = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.to_string()), ..OperationQuery::default() }).await?.items.into_iter().next();
-    Ok(Loaded { workspace, operation })
+    Ok(Loaded { workspace, operation, platform: ctx.actor().platform_role().is_some() })
 }
 
 /// One workspace: its quota, what runs in it, and for an admin the way to change it.
@@ -128,7 +131,7 @@ pub fn at_fields(mut rejected: Rejected) -> Rejected {
 
 #[component]
 fn Moving(loaded: Loaded) -> impl IntoView {
-    let Loaded { workspace, operation } = loaded;
+    let Loaded { workspace, operation, platform } = loaded;
     let (tone, word) = standing(&workspace);
     let failure = operation.as_ref().filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure.clone());
     let message = (failure.is_none() && workspace.state != WorkspaceState::Ready)
@@ -145,6 +148,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
         }
     });
     let (quota, used) = (workspace.quota, workspace.used);
+    let [cpu, memory, gpus, replicas] = quota.free(&used);
     view! {
         <div class="stack" id="workspace">
             <div class="head"><div>
@@ -152,21 +156,22 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                 <h1>{workspace.name.clone()}<Status tone word/></h1>
                 <p class="muted">{format!("{}'s namespace on {} ({})", workspace.team_name, workspace.cluster_name, workspace.region)}</p>
             </div></div>
+            <ClusterTrouble workspace=workspace.clone() platform/>
             {failure.map(|failure| view! { <FailureNotice failure/> })}
             {message}
             <div class="cols">
                 <div class="stack">
                     <section class="card"><header><h2>"Quota"</h2>{workspace.synced_at.map(|at| view! { <span class="small muted">"seen "<Ago at/></span> })}</header><div class="in">
-                        <Meter label="CPU" used=used.cpu_millis limit=quota.cpu_millis words=format!("{} of {}", cpus(used.cpu_millis), cpus(quota.cpu_millis))/>
-                        <Meter label="Memory" used=used.memory_mib limit=quota.memory_mib words=format!("{} of {}", memory(used.memory_mib), memory(quota.memory_mib))/>
-                        {(quota.gpus > 0).then(|| view! { <Meter label="GPUs" used=used.gpus limit=quota.gpus words=format!("{} of {}", used.gpus, quota.gpus)/> })}
-                        <Meter label="Replicas" used=used.pods limit=quota.pods words=format!("{} of {}", used.pods, quota.pods)/>
+                        <Meter label="CPU" used=used.cpu_millis limit=quota.cpu_millis words=format!("{cpu} are free")/>
+                        <Meter label="Memory" used=used.memory_mib limit=quota.memory_mib words=format!("{memory} are free")/>
+                        {(quota.gpus > 0).then(|| view! { <Meter label="GPUs" used=used.gpus limit=quota.gpus words=format!("{gpus} are free")/> })}
+                        <Meter label="Replicas" used=used.pods limit=quota.pods words=format!("{replicas} are free")/>
                     </div></section>
                     {steps}
                 </div>
                 <section class="card"><header><h2>"About"</h2></header><div class="in"><Facts>
                     <Fact term="Team"><a href=format!("/teams/{}", workspace.team)>{workspace.team_name.clone()}</a></Fact>
-                    <Fact term="Cluster">{workspace.cluster_name.clone()}</Fact>
+                    <Fact term="Cluster">{if platform { view! { <a href=format!("/clusters/{}", workspace.cluster)>{workspace.cluster_name.clone()}</a> }.into_any() } else { workspace.cluster_name.clone().into_any() }}</Fact>
                     <Fact term="Namespace"><code>{workspace.name.clone()}</code>{workspace.adopted.then_some(", there before Slipway")}</Fact>
                     <Fact term="Pods run">"as non-root, under pod security level restricted"</Fact>
                     <Fact term="Reachable">"by the team's own pods; nothing else by default"</Fact>
@@ -196,7 +201,7 @@ fn Running(
             view! {
                 <tr>
                     <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a></td>
-                    <td><Status tone=deployment.state.tone() word/></td>
+                    <td><Status tone=deployment.tone() word/></td>
                     <td class="extra">{format!("{} {}", deployment.model_name, deployment.release_number)}</td>
                     <td class="n extra">{deployment.replicas}</td>
                     <td><Ago at=deployment.changed_at/></td>

@@ -6,13 +6,14 @@ use domain::{
     cluster::ClusterQuery,
     page::{Direction, MAX_PAGE_SIZE, PageQuery},
     state::Tone,
-    workspace::{Workspace, WorkspaceQuery, WorkspaceState},
+    workspace::{Workspace, WorkspaceQuery, WorkspaceState, cpus},
 };
 use leptos::prelude::*;
 
 use crate::{
     buttons::{self, Button as _},
     components::{
+        cluster_trouble::trouble,
         empty::EmptyState,
         field::{Choice, Field, Once},
         list::{Asked, NoMatch, Pager, Search, SortBy},
@@ -51,7 +52,7 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
                 <section class="card">
                     <Search asked=asked.clone() placeholder="Search by name"/>
                     <Table label="Workspaces">
-                        <thead><tr>{name}<th scope="col">"Status"</th><th scope="col" class="n">"Deployments"</th><th scope="col" class="n extra">"CPU"</th><th scope="col" class="n extra">"Memory"</th></tr></thead>
+                        <thead><tr>{name}<th scope="col">"Status"</th><th scope="col" class="n">"Deployments"</th><th scope="col" class="n extra">"CPU free"</th><th scope="col" class="n extra">"Memory free"</th></tr></thead>
                         <tbody>{rows}{none}</tbody>
                     </Table>
                     <Pager asked next=page.next_page_token/>
@@ -72,13 +73,15 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
 #[component]
 fn Row(workspace: Workspace) -> impl IntoView {
     let (tone, word) = standing(&workspace);
+    let trouble = trouble(&workspace).map(|trouble| view! { <br/><span class="small muted">{trouble.title}</span> });
+    let [cpu, memory, ..] = workspace.quota.free(&workspace.used);
     view! {
         <tr>
             <td><a href=format!("/workspaces/{}", workspace.id)>{workspace.name}</a><br/><span class="small muted">{format!("{} on {}", workspace.team_name, workspace.cluster_name)}</span></td>
-            <td><Status tone word/></td>
+            <td><Status tone word/>{trouble}</td>
             <td class="n">{workspace.deployments}</td>
-            <td class="n extra">{format!("{} of {}", cpus(workspace.used.cpu_millis), cpus(workspace.quota.cpu_millis))}</td>
-            <td class="n extra">{format!("{} of {}", memory(workspace.used.memory_mib), memory(workspace.quota.memory_mib))}</td>
+            <td class="n extra">{cpu}</td>
+            <td class="n extra">{memory}</td>
         </tr>
     }
 }
@@ -92,18 +95,6 @@ pub fn standing(workspace: &Workspace) -> (Tone, &'static str) {
         WorkspaceState::Failed => (Tone::Bad, "Failed"),
         WorkspaceState::Deleting => (Tone::Busy, "Deleting"),
     }
-}
-
-/// `0.5`
-#[must_use]
-pub fn cpus(millis: i64) -> String {
-    (millis as f64 / 1000.0).to_string()
-}
-
-/// `512 MiB`, `1.5 GiB`
-#[must_use]
-pub fn memory(mib: i64) -> String {
-    if mib >= 1024 { format!("{} GiB", (mib as f64 / 102.4).round() / 10.0) } else { format!("{mib} MiB") }
 }
 
 /// What an admin can choose from.

@@ -1,9 +1,10 @@
 //! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page; what it
-//! shows is kept beside the deployment, so that nothing is joined.
+//! shows is kept beside the deployment, so that nothing is joined but, where the wanted revision is not the one that came up last,
+//! the replicas of that one.
 
 use domain::{
     Rejected, Timestamp,
-    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
+    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary, StillServing},
     ids::{DeploymentId, TeamId, WorkspaceId},
     size::Size,
 };
@@ -29,6 +30,8 @@ struct Row {
     ready_replicas: i32,
     size: Size,
     revision: i32,
+    serving_revision: Option<i32>,
+    serving_ready: Option<i64>,
     changed_at: OffsetDateTime,
 }
 
@@ -50,6 +53,7 @@ impl From<Row> for DeploymentSummary {
             ready_replicas: row.ready_replicas,
             size: row.size,
             revision: row.revision,
+            still_serving: row.serving_revision.zip(row.serving_ready).map(|(revision, ready)| StillServing { revision, ready }),
             changed_at: Timestamp(row.changed_at),
         }
     }
@@ -62,8 +66,22 @@ macro_rules! rows {
             Row,
             r#"select d.id as "id: DeploymentId", d.name, d.team_id as "team!: TeamId", d.team_name as "team_name!", d.workspace_id as "workspace: WorkspaceId",
                       d.workspace_name as "workspace_name!", d.cluster_name as "cluster_name!", d.model_name as "model_name!", d.release_number as "release_number!",
-                      d.state as "state: DeploymentState", d.state_message, d.replicas as "replicas!", d.ready_replicas, d.size as "size!: Size", d.revision, d.changed_at
+                      d.state as "state: DeploymentState", d.state_message, d.replicas as "replicas!", d.ready_replicas, d.size as "size!: Size", d.revision,
+                      s.revision as "serving_revision?", s.ready as "serving_ready?", d.changed_at
                from deployments d
+               -- Replicas keep the number of the earliest revision that makes the same ones.
+               left join lateral (
+                   select l.number as revision, count(*) filter (where (e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment)) as ready
+                   from revisions l
+                   join revisions w on w.deployment_id = l.deployment_id and w.number = d.revision
+                   join observed_pods p on p.deployment_id = l.deployment_id and p.ready
+                   join revisions e on e.deployment_id = p.deployment_id and e.number = p.revision
+                   where d.live_revision <> d.revision and l.deployment_id = d.id and l.number = d.live_revision
+                     and (l.release_id, l.size, l.environment) <> (w.release_id, w.size, w.environment)
+                   group by l.number
+                   having not bool_or((e.release_id, e.size, e.environment) = (w.release_id, w.size, w.environment))
+                      and bool_or((e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment))
+               ) s on true
                where d.team_id is not null
                  and ($1 or d.team_id in (select team_id from members where user_id = $2))
                  and ($3::uuid is null or d.team_id = $3)

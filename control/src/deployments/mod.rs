@@ -15,7 +15,6 @@ mod reach;
 pub mod reconcile;
 mod record;
 mod revising;
-mod serving;
 mod sizes;
 mod spec;
 mod store;
@@ -31,7 +30,7 @@ use domain::{
     access::TeamAction,
     deployment::{Deployment, DeploymentChange, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
     error::Checks,
-    ids::{DeploymentId, WorkspaceId},
+    ids::{DeploymentId, ReleaseId, WorkspaceId},
     names::DeploymentName,
     operation::{ObjectKind, Started},
     page::{Direction, Page},
@@ -48,7 +47,6 @@ use crate::{
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
-    workspaces,
 };
 pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
@@ -74,7 +72,7 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.attempt("deployment.create", ObjectKind::Deployment, None);
     let mut tx = ctx.begin().await?;
     store::lock_workspace(&mut tx, new.workspace).await?;
-    let (release, workspace) = authorize_new(&mut tx, ctx, new).await?;
+    let (release, workspace) = authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
     let mut checks = Checks::new();
     let name = checks.take("name", DeploymentName::parse(new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&release.model_name)));
     let replicas = new.replicas.unwrap_or(1);
@@ -181,7 +179,6 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
     let summary = list::one(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(missing)?;
     let detail = store::detail(&mut conn, id).await?.ok_or_else(missing)?;
     let mut pods = store::pods(&mut conn, id).await?;
-    let still_serving = serving::still(&mut conn, &summary, detail.live_revision, &pods).await?;
     let alike = store::newest_alike(&mut conn, id).await?;
     for pod in &mut pods {
         pod.revision = alike.get(&pod.revision).copied().unwrap_or(pod.revision);
@@ -196,7 +193,6 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         url: format!("http://{}.{}", summary.name, summary.workspace_name),
         metadata: detail.metadata.map(serde_json::from_value).transpose()?,
         pods,
-        still_serving,
         read_only: detail.read_only_cluster.as_deref().map(clusters::why_read_only),
         synced_at: detail.synced_at.map(Timestamp),
         operation: detail.operation,
@@ -204,6 +200,23 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         version: detail.version,
         summary,
     })
+}
+
+/// A name that is free in the workspace: the model's own, or with the next number behind it.
+///
+/// # Errors
+/// `not_found` for a release or workspace the actor may not see; `forbidden`; `invalid_input` for a workspace of another team.
+pub async fn free_name(ctx: &Ctx, release: ReleaseId, workspace: WorkspaceId) -> Result<String> {
+    ctx.actor().check_signed_in()?;
+    let mut conn = ctx.read().await?;
+    let (release, workspace) = authorize_new(&mut conn, ctx, release, workspace).await?;
+    // A model called default is one that no deployment can be called after.
+    let base = DeploymentName::parse(&release.model_name).map_or_else(|_| "model".to_owned(), DeploymentName::into_string);
+    // Room for a number, within the longest name there may be.
+    let start: String = base.chars().take(36).collect::<String>().trim_end_matches('-').to_owned();
+    let taken = store::names_like(&mut conn, workspace.id, &start).await?;
+    let numbered = std::iter::once(base).chain((2..).map(|number| format!("{start}-{number}")));
+    Ok(numbered.into_iter().find(|name| !taken.contains(name)).expect("numbers do not end"))
 }
 
 /// A deployment's revisions, newest first, each with what differs from the one before.
@@ -238,11 +251,11 @@ pub async fn revisions(ctx: &Ctx, id: DeploymentId) -> Result<Vec<Revision>> {
 }
 
 /// Release and workspace of a new deployment, as far as the actor may use them.
-async fn authorize_new(conn: &mut PgConnection, ctx: &Ctx, new: &NewDeployment) -> Result<(store::Release, store::Workspace)> {
-    let release = store::release(conn, new.release).await?.ok_or_else(|| Rejected::not_found("release"))?;
+async fn authorize_new(conn: &mut PgConnection, ctx: &Ctx, release: ReleaseId, workspace: WorkspaceId) -> Result<(store::Release, store::Workspace)> {
+    let release = store::release(conn, release).await?.ok_or_else(|| Rejected::not_found("release"))?;
     let role = membership(conn, ctx.actor(), release.team).await?;
     ctx.actor().check_team(release.team, role, TeamAction::See, "release")?;
-    let workspace = usable_workspace(conn, ctx, new.workspace).await?;
+    let workspace = usable_workspace(conn, ctx, workspace).await?;
     if workspace.team != release.team {
         return Err(Rejected::field("workspace", format!("{} belongs to another team than {}.", workspace.name, release.title())).into());
     }
@@ -283,12 +296,11 @@ fn refuse_deleting(found: &Found) -> Result<(), Rejected> {
 
 /// Refuses what does not fit into the workspace's quota together with what is there.
 async fn check_quota(conn: &mut PgConnection, workspace: &store::Workspace, without: Option<DeploymentId>, wanted: &Spec) -> Result<()> {
-    let together = add(store::used(conn, workspace.id, without).await?, wanted.asks());
-    let short: Vec<String> = workspaces::shortage(&workspace.quota, &together).into_iter().map(|(_, message)| message).collect();
-    if short.is_empty() {
+    let lacks = workspace.quota.lacks(&store::used(conn, workspace.id, without).await?, &wanted.asks());
+    if lacks.is_empty() {
         return Ok(());
     }
-    let message = format!("This does not fit into {}: {}. Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.", workspace.name, short.join("; "));
+    let message = format!("This does not fit into {}. {} Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.", workspace.name, lacks.join(" "));
     Err(Rejected::new(Code::QuotaExceeded, message).at("size").into())
 }
 

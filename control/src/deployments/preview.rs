@@ -8,7 +8,7 @@ use domain::{
     ids::{ClusterId, DeploymentId},
     names::DeploymentName,
     size::Size,
-    workspace::WorkspaceState,
+    workspace::{WorkspaceState, cpus},
 };
 use sqlx::PgConnection;
 
@@ -19,34 +19,39 @@ use super::{
     spec::{self, Spec},
     store, usable_workspace,
 };
-use crate::{Ctx, Result, clusters, workspaces};
+use crate::{Ctx, Result, clusters};
 
-/// What a request would make, with everything that was checked. Nothing is changed.
+/// What a request would make, with everything that was checked. Nothing is changed. A request with a wrong field would make
+/// nothing: there are only findings then, one for each.
 ///
 /// # Errors
 /// `not_found` for a release or workspace the actor may not see; `forbidden`; `invalid_input` for a workspace of another team.
 pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview> {
     ctx.actor().check_signed_in()?;
     let mut conn = ctx.read().await?;
-    let (release, workspace) = authorize_new(&mut conn, ctx, new).await?;
-    let mut findings = Vec::new();
-
+    let (release, workspace) = authorize_new(&mut conn, ctx, new.release, new.workspace).await?;
     let mut checks = Checks::new();
     let typed = new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&release.model_name);
     let name = checks.take("name", DeploymentName::parse(typed));
     let replicas = new.replicas.unwrap_or(1);
     spec::check_replicas(&mut checks, replicas);
     let environment = spec::check_environment(&mut checks, &new.environment);
-    if let Err(rejected) = checks.finish() {
-        findings.extend(rejected.errors.into_iter().map(|error| bad(title_of(&error.field), error.message)));
-    }
+    spec::check_reason(&mut checks, new.reason.as_deref());
+    let mut wrong: Vec<Finding> = checks.finish().err().map_or_else(Vec::new, |rejected| rejected.errors).into_iter().map(|error| bad(title_of(&error.field), error.message)).collect();
     let name = name.map_or_else(|| typed.to_owned(), DeploymentName::into_string);
-    let wanted = Spec { release: release.id, size: new.size.unwrap_or(release.size), replicas: replicas.clamp(1, spec::MAX_REPLICAS), environment };
+    let wanted = Spec { release: release.id, size: new.size.unwrap_or(release.size), replicas, environment };
 
     if store::is_taken(&mut conn, workspace.id, &name).await? {
-        findings.push(bad("The name is taken", format!("There is a deployment {name} in {} already.", workspace.name)));
+        wrong.push(bad("The name is taken", format!("There is a deployment {name} in {} already. Choose another name.", workspace.name)));
     }
-    findings.push(good("The image is pinned", format!("{} always runs {}, whatever its tag points at later.", release.title(), short_digest(&release.digest))));
+    // What cannot be made has no plan, and nothing about it is fine.
+    if !wrong.is_empty() {
+        if (1..=spec::MAX_REPLICAS).contains(&replicas) {
+            wrong.extend(Some(quota(&mut conn, &workspace, None, &wanted).await?).filter(|finding| finding.tone == FindingTone::Bad));
+        }
+        return Ok(DeploymentPreview { findings: wrong, changes: Vec::new(), objects: Vec::new(), manifests: String::new() });
+    }
+    let mut findings = vec![good("The image is pinned", format!("{} always runs {}, whatever its tag points at later.", release.title(), short_digest(&release.digest)))];
     findings.push(quota(&mut conn, &workspace, None, &wanted).await?);
     findings.extend(standing(&mut conn, &workspace).await?);
     findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, wanted.size, i64::from(wanted.replicas)));
@@ -119,25 +124,19 @@ fn named(objects: &Objects) -> Vec<String> {
 }
 
 async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: Option<DeploymentId>, wanted: &Spec) -> Result<Finding> {
-    let together = add(store::used(conn, workspace.id, without).await?, wanted.asks());
-    let short = workspaces::shortage(&workspace.quota, &together);
-    if !short.is_empty() {
-        let what: Vec<String> = short.into_iter().map(|(_, message)| message).collect();
-        return Ok(bad("The workspace's quota does not leave room", format!("{}. Choose a smaller size or fewer replicas.", what.join("; "))));
+    let (used, needs) = (store::used(conn, workspace.id, without).await?, wanted.asks());
+    let lacks = workspace.quota.lacks(&used, &needs);
+    if !lacks.is_empty() {
+        return Ok(bad("The workspace's quota does not leave room", format!("{} Choose a smaller size or fewer replicas.", lacks.join(" "))));
     }
     // A rollout brings up one replica more before it lets one go.
     let surge = Spec { replicas: 1, ..wanted.clone() }.asks();
-    if !workspaces::shortage(&workspace.quota, &add(together, surge)).is_empty() {
+    if !workspace.quota.lacks(&add(used, needs), &surge).is_empty() {
         let detail = format!("It fits into {}, but a later update needs room for one replica more. Ask a platform admin for a little more quota.", workspace.name);
         return Ok(warn("The quota is used up with this", detail));
     }
-    let free = |quota: i64, used: i64| quota - used;
-    let detail = format!(
-        "{} CPU and {} MiB stay free in {}.",
-        workspaces::cpus(free(workspace.quota.cpu_millis, together.cpu_millis)),
-        free(workspace.quota.memory_mib, together.memory_mib),
-        workspace.name
-    );
+    let [cpu, memory, ..] = workspace.quota.free(&used);
+    let detail = format!("It needs {} CPU and {}; {cpu} and {memory} are free in this workspace.", cpus(needs.cpu_millis), domain::workspace::memory(needs.memory_mib));
     Ok(good("It fits into the workspace's quota", detail))
 }
 
@@ -206,6 +205,7 @@ fn title_of(field: &str) -> &'static str {
     match field.split('.').next() {
         Some("name") => "The name needs a change",
         Some("replicas") => "The number of replicas needs a change",
+        Some("reason") => "The reason needs a change",
         _ => "A variable needs a change",
     }
 }

@@ -6,8 +6,8 @@ use domain::{
     size::Size,
 };
 
-use super::{add, preview, spec::Spec, store, usable_workspace};
-use crate::{Ctx, Result, workspaces};
+use super::{preview, spec::Spec, store, usable_workspace};
+use crate::{Ctx, Result};
 
 /// How a size stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,10 @@ pub async fn sizes(ctx: &Ctx, workspace: WorkspaceId, replicas: i32, without: Op
     let stand = |size: Size| {
         let replicas = replicas.clamp(1, super::spec::MAX_REPLICAS);
         let asks = Spec { release: domain::ids::ReleaseId(uuid::Uuid::nil()), size, replicas, environment: Vec::new() }.asks();
-        let short = workspaces::shortage(&workspace.quota, &add(used, asks));
-        let allowed = short.is_empty();
-        let finding = match short.into_iter().next() {
-            Some((_, message)) => Finding { tone: FindingTone::Bad, title: "Over the quota".into(), detail: Some(message) },
+        let lacks = workspace.quota.lacks(&used, &asks);
+        let allowed = lacks.is_empty();
+        let finding = match lacks.into_iter().next() {
+            Some(message) => Finding { tone: FindingTone::Bad, title: "Over the quota".into(), detail: Some(message) },
             None => preview::capacity(&rooms, size, i64::from(replicas)),
         };
         SizeRoom { size, finding, allowed }

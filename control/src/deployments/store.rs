@@ -101,7 +101,6 @@ pub(super) struct Detail {
     pub digest: String,
     pub environment: Value,
     pub metadata: Option<Value>,
-    pub live_revision: Option<i32>,
     pub read_only_cluster: Option<String>,
     pub synced_at: Option<OffsetDateTime>,
     pub operation: Option<OperationId>,
@@ -113,7 +112,7 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
     Ok(sqlx::query_as!(
         Detail,
         r#"select w.cluster_id as "cluster: ClusterId", r.model_id as "model: ModelId", r.id as "release: ReleaseId", r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
-                  v.environment, d.metadata, d.created_at, d.version, d.live_revision,
+                  v.environment, d.metadata, d.created_at, d.version,
                   (select c.name from clusters c where c.id = w.cluster_id and c.read_only_since is not null) as read_only_cluster,
                   (select min(s.synced_at) from observed_sync s where s.cluster_id = w.cluster_id and s.kind in ('pods', 'deployments')) as synced_at,
                   (select o.id from operations o where o.object_id = d.id order by o.id desc limit 1) as "operation: OperationId"
@@ -141,6 +140,11 @@ pub(super) async fn set_state(conn: &mut PgConnection, id: DeploymentId, state: 
     .execute(conn)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Those of the workspace's names that begin with this text.
+pub(super) async fn names_like(conn: &mut PgConnection, workspace: WorkspaceId, start: &str) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("select name from deployments where workspace_id = $1 and starts_with(name, $2)", workspace.0, start).fetch_all(conn).await?)
 }
 
 pub(super) async fn is_taken(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<bool> {

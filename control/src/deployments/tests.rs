@@ -115,7 +115,7 @@ async fn the_quota_holds_over_all_deployments(pool: PgPool) {
     let two = NewDeployment { name: Some("second".into()), replicas: Some(2), ..one.clone() };
     let refused = deployments::create(&ada, &two).await.unwrap_err();
     assert!(refused.is(Code::QuotaExceeded), "{refused}");
-    assert!(refused.rejected().unwrap().message.contains("6 CPU are asked for and 4 are allowed"), "{refused}");
+    assert!(refused.rejected().unwrap().message.contains("It needs 4 CPU; 2 of 4 CPU are free in this workspace."), "{refused}");
     deploy(&ada, &NewDeployment { replicas: Some(1), ..two }).await;
     // A change counts itself once.
     assert!(deployments::change(&ada, id, &to(2)).await.unwrap_err().is(Code::QuotaExceeded));
@@ -183,14 +183,14 @@ async fn an_earlier_revision_that_still_serves_is_named(pool: PgPool) {
         .unwrap();
     };
     pod("new", 2, false).await;
-    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None, "nobody answers");
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None, "nobody answers");
     pod("old", 1, true).await;
-    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, Some(StillServing { revision: 1, ready: 1 }));
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, Some(StillServing { revision: 1, ready: 1 }));
     pod("newer", 2, true).await;
-    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None, "the wanted one answers");
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None, "the wanted one answers");
     // Going back wants the very replicas that answer.
     deployments::roll_back(&ada, id, &back_to(1)).await.unwrap();
-    assert_eq!(deployments::get(&ada, id).await.unwrap().still_serving, None);
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None);
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

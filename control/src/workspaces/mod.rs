@@ -20,7 +20,7 @@ use domain::{
     names::WorkspaceName,
     operation::{ObjectKind, Started},
     page::{Direction, Page},
-    workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery},
+    workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
 };
 use sqlx::PgConnection;
 
@@ -157,29 +157,22 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i
     live::changed(conn, id.0).await
 }
 
-/// What of `used` would not fit into `quota`: the field and a sentence without its end.
-#[must_use]
-pub fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
+/// What is used already and would not fit into `quota`: the field and a sentence without its end.
+fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
     let mut short = Vec::new();
     if used.cpu_millis > quota.cpu_millis {
-        short.push(("quota.cpu_millis", format!("{} CPU are asked for and {} are allowed", cpus(used.cpu_millis), cpus(quota.cpu_millis))));
+        short.push(("quota.cpu_millis", format!("{} CPU are used already", cpus(used.cpu_millis))));
     }
     if used.memory_mib > quota.memory_mib {
-        short.push(("quota.memory_mib", format!("{} MiB of memory are asked for and {} MiB are allowed", used.memory_mib, quota.memory_mib)));
+        short.push(("quota.memory_mib", format!("{} are used already", memory(used.memory_mib))));
     }
     if used.gpus > quota.gpus {
-        short.push(("quota.gpus", format!("{} GPUs are asked for and {} are allowed", used.gpus, quota.gpus)));
+        short.push(("quota.gpus", format!("{} GPUs are used already", used.gpus)));
     }
     if used.pods > quota.pods {
-        short.push(("quota.pods", format!("{} replicas are asked for and {} are allowed", used.pods, quota.pods)));
+        short.push(("quota.pods", format!("{} replicas are there already", used.pods)));
     }
     short
-}
-
-/// Thousandths of a CPU as people read them.
-#[must_use]
-pub fn cpus(millis: i64) -> String {
-    format!("{}", millis as f64 / 1000.0)
 }
 
 /// Loads, authorizes and locks in one step: workspaces are the platform's to change, and a team sees its own.

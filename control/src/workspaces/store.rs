@@ -2,6 +2,7 @@
 
 use domain::{
     Timestamp,
+    cluster::ClusterState,
     error::Blocker,
     ids::{ClusterId, TeamId, WorkspaceId},
     workspace::{Adopt, Quota, Workspace, WorkspaceQuery, WorkspaceState},
@@ -31,6 +32,9 @@ struct Row {
     team_name: String,
     cluster: ClusterId,
     cluster_name: String,
+    cluster_state: ClusterState,
+    cluster_read_only_since: Option<OffsetDateTime>,
+    cluster_seen_at: Option<OffsetDateTime>,
     region: String,
     state: WorkspaceState,
     state_message: Option<String>,
@@ -58,6 +62,9 @@ impl From<Row> for Workspace {
             team_name: row.team_name,
             cluster: row.cluster,
             cluster_name: row.cluster_name,
+            cluster_state: row.cluster_state,
+            cluster_read_only_since: row.cluster_read_only_since.map(Timestamp),
+            cluster_seen_at: row.cluster_seen_at.map(Timestamp),
             region: row.region,
             state: row.state,
             state_message: row.state_message,
@@ -97,6 +104,8 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
     let row = sqlx::query_as!(
         Row,
         r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+                  c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
+                  (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
                   w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
@@ -130,6 +139,8 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Work
     let rows = sqlx::query_as!(
         Row,
         r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+                  c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
+                  (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
                   w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w

@@ -1,13 +1,10 @@
 //! How it stands, what went wrong, how the rollout goes.
 
-use std::time::Duration;
-
 use control::clock;
 use domain::{
-    Timestamp,
     deployment::{Deployment, DeploymentState, Revision},
     operation::{Operation, OperationState},
-    state::Tone,
+    workspace::Workspace,
 };
 use leptos::prelude::*;
 
@@ -15,8 +12,9 @@ use super::May;
 use crate::{
     buttons::{self, Button as _},
     components::{
+        cluster_trouble::ClusterTrouble,
         field::{Once, Seen},
-        notice::{FailureNotice, Notice},
+        notice::FailureNotice,
         status::Status,
         steps::OperationSteps,
         when::{Ago, took},
@@ -24,23 +22,20 @@ use crate::{
     pages::deployments::standing,
 };
 
-/// A cluster that answers says so about once a minute; what was seen longer ago may be over.
-const FRESH: Duration = Duration::from_secs(120);
-
 /// Name, status, what may be done; why it failed.
 #[component]
-pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, may: May) -> impl IntoView {
+pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, workspace: Workspace, platform: bool, may: May) -> impl IntoView {
     let summary = deployment.summary.clone();
-    let (id, seen) = (summary.id, deployment.synced_at);
+    let id = summary.id;
     let word = match summary.state {
-        DeploymentState::Failed => format!("Revision {} failed", summary.revision),
+        DeploymentState::Failed if summary.served_instead().is_none() => format!("Revision {} failed", summary.revision),
         _ => standing(&summary),
     };
     let about = format!("{} {} · {} · {}", summary.model_name, summary.release_number, replicas(summary.replicas), summary.size.as_str());
     let made = revisions.first().map(|revision| {
         view! { " · revision "{revision.number}", "<Ago at=revision.created_at/>" by "{revision.created_by.clone()} }
     });
-    let still = deployment.still_serving.filter(|_| summary.state == DeploymentState::Failed).map(|still| {
+    let still = summary.served_instead().map(|still| {
         let what = if still.ready == 1 { "1 replica is live".to_owned() } else { format!("{} replicas are live", still.ready) };
         let says = format!(
             "Revision {} failed; revision {} still serves: {what}. Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
@@ -48,7 +43,6 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
         );
         view! { <p class="muted">{says}</p> }
     });
-    let read_only = deployment.read_only.clone().map(|why| view! { <section class="notice warn"><p>{why}</p></section> });
     // A fragment inside closed details opens them, without any script.
     let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
     view! {
@@ -56,7 +50,7 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
             <div class="head">
                 <div>
                     <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=format!("/workspaces/{}", summary.workspace)>{summary.workspace_name.clone()}</a>" / "{summary.cluster_name.clone()}</div>
-                    <h1>{summary.name.clone()}<Status tone=summary.state.tone() word/></h1>
+                    <h1>{summary.name.clone()}<Status tone=summary.tone() word/></h1>
                     <p class="muted">{about}{made}</p>
                     {still}
                 </div>
@@ -66,23 +60,10 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
                 </div>
             </div>
-            {read_only}
-            {seen.map(|at| view! { <Stale at cluster=summary.cluster_name.clone()/> })}
+            <ClusterTrouble workspace platform/>
             <Trouble deployment operation may/>
         </div>
     }
-}
-
-/// Says so when the cluster has been silent for too long to trust what is shown.
-#[component]
-fn Stale(at: Timestamp, cluster: String) -> impl IntoView {
-    (clock::now().since(at) > FRESH).then(|| {
-        view! {
-            <Notice tone=Tone::Warn title=format!("{cluster} does not answer")>
-                <p>"Last seen "<Ago at/>": this is how it stood then. What runs there goes on, and changes wait."</p>
-            </Notice>
-        }
-    })
 }
 
 fn replicas(count: i32) -> String {
@@ -96,7 +77,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
     let failure = operation.filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure);
     match (failure, state) {
         (Some(failure), _) => {
-            let back = deployment.still_serving.filter(|_| may.deploy && state == DeploymentState::Failed);
+            let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
                     <form method="post">
@@ -142,17 +123,4 @@ pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
         }
     });
     view! { <div id="rollout">{card}</div> }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::page::draw_part;
-
-    #[test]
-    fn what_was_seen_long_ago_is_said_to_be_old() {
-        let seen = |ago: Duration| draw_part(move || view! { <Stale at=Timestamp(clock::now().0 - ago) cluster="lab".into()/> });
-        assert!(!seen(FRESH / 2).contains("does not answer"));
-        assert!(seen(FRESH * 2).contains("lab does not answer"));
-    }
 }
