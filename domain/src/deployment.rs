@@ -327,6 +327,9 @@ pub struct LogQuery {
     /// Only this replica's, by the pod's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// Only lines with this text in them, whatever its case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// Goes on as lines are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<bool>,

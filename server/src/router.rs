@@ -87,6 +87,7 @@ pub fn pages() -> Router<AppState> {
         .route("/deployments/new", get(forms::deployments::new).post(forms::deployments::create))
         .route("/deployments/{id}", get(forms::deployments::show).post(forms::deployments::post))
         .route("/deployments/{id}/logs", get(forms::deployments::logs))
+        .route("/deployments/{id}/logs/download", get(forms::deployments::download_logs))
         .route("/deployments/{id}/change", get(forms::deployments::change).post(forms::deployments::post_change))
         .route("/clusters", get(forms::clusters::list))
         .route("/clusters/new", get(forms::clusters::find).post(forms::clusters::attach))

@@ -25,6 +25,7 @@ use crate::{
 
 const TAIL: i64 = 200;
 const MAX_TAIL: i64 = 5000;
+const MAX_SEARCH: usize = 100;
 /// So many replicas at most are read at once.
 const MAX_REPLICAS: usize = 20;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.
@@ -43,6 +44,10 @@ pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl 
     if !(0..=MAX_TAIL).contains(&tail) {
         return Err(Rejected::field("tail", format!("Ask for 0 to {MAX_TAIL} lines.")).into());
     }
+    let search = query.search.as_deref().filter(|text| !text.is_empty()).map(str::to_lowercase);
+    if search.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH) {
+        return Err(Rejected::field("search", format!("Search for at most {MAX_SEARCH} characters.")).into());
+    }
     let mut conn = ctx.read().await?;
     let found = authorize(&mut conn, ctx, id, TeamAction::See).await?;
     let only = query.pod.clone().filter(|pod| !pod.is_empty());
@@ -54,8 +59,8 @@ pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl 
     }
     drop(conn);
     let client = ctx.control().k8s.as_team(ctx.control(), found.cluster, found.team, TeamRole::Viewer, &ctx.actor().kubernetes_name()).await?;
-    let reader =
-        Reader { ctx: ctx.clone(), id, only, pods: Api::namespaced(client, &found.workspace_name), then: if query.follow == Some(true) { Then::Follow } else { Then::End } };
+    let then = if query.follow == Some(true) { Then::Follow } else { Then::End };
+    let reader = Reader { ctx: ctx.clone(), id, only, search, pods: Api::namespaced(client, &found.workspace_name), then };
     let (sender, receiver) = mpsc::channel(BACKLOG);
     // Ends when the receiver is dropped: every send fails from then on.
     tokio::spawn(async move {
@@ -72,6 +77,8 @@ struct Reader {
     ctx: Ctx,
     id: DeploymentId,
     only: Option<String>,
+    /// In lower case.
+    search: Option<String>,
     pods: Api<Pod>,
     then: Then,
 }
@@ -85,7 +92,7 @@ impl Reader {
                 let wanted = self.only.as_ref().is_none_or(|only| *only == pod);
                 if wanted && known.len() < MAX_REPLICAS && !known.contains(&pod) {
                     known.push(pod.clone());
-                    reading.spawn(replica(self.pods.clone(), pod, Lines { tail, then: self.then }, sender.clone()));
+                    reading.spawn(replica(self.pods.clone(), pod, Lines { tail, then: self.then }, self.search.clone(), sender.clone()));
                 }
             }
         };
@@ -128,13 +135,16 @@ async fn authorize_again(conn: &mut sqlx::PgConnection, ctx: &Ctx, id: Deploymen
 }
 
 /// One replica's lines. Before its container has started there are none, so it is tried again while lines are followed.
-async fn replica(pods: Api<Pod>, pod: String, lines: Lines, sender: mpsc::Sender<Result<LogLine>>) {
+async fn replica(pods: Api<Pod>, pod: String, lines: Lines, search: Option<String>, sender: mpsc::Sender<Result<LogLine>>) {
     loop {
         match crate::k8s::logs::stream(&pods, &pod, labels::MODEL_CONTAINER, lines).await {
             Ok(stream) => {
                 let mut stream = std::pin::pin!(stream);
                 while let Some(line) = stream.next().await {
                     let line = line.map(|line| parse(&pod, &line)).map_err(crate::Error::from);
+                    if line.as_ref().is_ok_and(|line| !wanted(line, search.as_deref())) {
+                        continue;
+                    }
                     if sender.send(line).await.is_err() {
                         return;
                     }
@@ -151,6 +161,11 @@ async fn replica(pods: Api<Pod>, pod: String, lines: Lines, sender: mpsc::Sender
             }
         }
     }
+}
+
+/// Whether a line has the text in it that was asked for, which is in lower case.
+fn wanted(line: &LogLine, search: Option<&str>) -> bool {
+    search.is_none_or(|search| line.text.to_lowercase().contains(search))
 }
 
 /// A line begins with the time at which it was written.
@@ -176,5 +191,12 @@ mod tests {
         assert!(line.at.is_some());
         assert_eq!(parse("iris-1", "no time here").text, "no time here");
         assert_eq!(parse("iris-1", "2026-11-24T10:00:00Z ").text, "");
+    }
+
+    #[test]
+    fn only_lines_with_the_text_are_wanted() {
+        let line = parse("iris-1", "2026-11-24T10:00:00Z POST /v2/models/Iris/infer 200");
+        assert!(wanted(&line, None) && wanted(&line, Some("iris/infer")));
+        assert!(!wanted(&line, Some("500")) && !wanted(&line, Some("2026")), "what the node says of it is not part of the line");
     }
 }

@@ -42,6 +42,15 @@ test("a browser without JavaScript deploys, asks, changes, rolls back and delete
 
   await page.goto(`/deployments/${id}/logs`);
   assert.ok((await page.getByRole("log").innerText()).trim().length > 20, "the last lines are on the page as it comes");
+  const to = await page.getByRole("link", { name: "Download" }).getAttribute("href");
+  const file = await page.request.get(to);
+  assert.match(file.headers()["content-disposition"], /attachment; filename="journey-plain.log"/);
+  const lines = (await file.text()).trim().split("\n");
+  assert.ok(lines.length > 0 && lines.every((line) => /^\d{4}-\d\d-\d\dT\S+Z journey-plain-\S+ /.test(line)), lines.join("\n"));
+  assert.deepEqual(lines, [...lines].sort(), "in the order of their time");
+  await page.getByLabel("Only lines with this text").fill("no line says this");
+  await page.getByRole("button", { name: "Show" }).click();
+  assert.match(await page.getByRole("log").innerText(), /No line with this text yet/);
 
   await page.goto(`/deployments/${id}`);
   await page.getByRole("link", { name: "Change", exact: true }).click();

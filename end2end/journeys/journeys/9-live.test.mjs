@@ -61,6 +61,19 @@ test("status and logs of every replica stream in, until the role is taken away",
   await ask();
   await eventually("the line of a request", async () => (await lines()) > before, { timeout: 10_000 });
 
+  const times = await logs.getByRole("log").locator("time").evaluateAll((all) => all.map((time) => Date.parse(time.title)));
+  assert.deepEqual(times, [...times].sort((one, other) => one - other), "lines of both replicas are merged by time");
+
+  // While it is paused new lines wait, and then they come.
+  await logs.getByRole("button", { name: "Pause" }).click();
+  const paused = await lines();
+  await ask();
+  const goOn = logs.getByRole("button", { name: /Go on \(\d+ new\)/ });
+  await goOn.waitFor({ timeout: 10_000 });
+  assert.equal(await lines(), paused, "nothing is added to what is being read");
+  await goOn.click();
+  await eventually("the lines that waited", async () => (await lines()) > paused, { timeout: 10_000 });
+
   const taken = await rest("DELETE", `/teams/${team}/members/${watcher.id}`);
   assert.equal(taken.status, 200, JSON.stringify(taken.body));
   await status.getByRole("heading", { name: "It is gone" }).waitFor({ timeout: 20_000 });

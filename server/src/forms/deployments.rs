@@ -13,6 +13,7 @@ use domain::{
     ids::DeploymentId,
     serving::PredictRequest,
 };
+use http::header;
 
 use super::{
     posted::{Posted, confirmed},
@@ -103,6 +104,14 @@ async fn predict(ctx: &Ctx, id: DeploymentId, typed: Typed) -> FormResult {
 /// What the replicas wrote.
 pub async fn logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>) -> PageResult {
     Ok(pages::deployment::logs::show(&ctx, id, query).await?.into())
+}
+
+/// The same as a file to keep.
+pub async fn download_logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>) -> FormResult {
+    let file = pages::deployment::logs::file(&ctx, id, query).await?;
+    // A deployment's name has nothing that would have to be quoted.
+    let name = format!("attachment; filename=\"{}\"", file.name);
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], [(header::CONTENT_DISPOSITION, name)], file.text).into_response())
 }
 
 async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {

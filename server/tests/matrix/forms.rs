@@ -33,6 +33,7 @@ const PAGES: &[(&str, &str, Need)] = &[
     ("/deployments/new", "/deployments/new", Need::SignIn),
     ("/deployments/{id}", "/deployments/{deployment}", Need::See),
     ("/deployments/{id}/logs", "/deployments/{deployment}/logs", Need::See),
+    ("/deployments/{id}/logs/download", "/deployments/{deployment}/logs/download", Need::See),
     ("/deployments/{id}/change", "/deployments/{deployment}/change", Need::Deploy),
     ("/live/deployments/{id}", "/live/deployments/{deployment}", Need::See),
     ("/workspaces", "/workspaces", Need::SignIn),
