@@ -69,6 +69,8 @@ struct Loaded {
     platform: bool,
     /// What the revision runs that serves in place of the wanted one; none when the wanted one serves, or nobody.
     instead: Option<Instead>,
+    /// The wanted release, where its port or path is why nothing came up.
+    register: Option<Release>,
     may: May,
 }
 
@@ -93,13 +95,15 @@ async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
         Some(revision) => Some(Instead { revision: revision.clone(), release: releases::get(ctx, revision.release).await? }),
         None => None,
     };
+    let unfit = operation.as_ref().and_then(|operation| operation.failure.as_ref()).is_some_and(|failure| ["wrong_port", "wrong_health_path"].contains(&failure.code.as_str()));
+    let register = if unfit { Some(releases::get(ctx, deployment.release).await?) } else { None };
     let team = deployment.summary.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let mut may = May::of(ctx.actor().rights(team, membership));
     if deployment.summary.state == DeploymentState::Deleting {
         may = May { deploy: false, predict: false, delete: false };
     }
-    Ok(Loaded { deployment, revisions, operation, place, workspace, platform: ctx.actor().platform_role().is_some(), instead, may })
+    Ok(Loaded { deployment, revisions, operation, place, workspace, platform: ctx.actor().platform_role().is_some(), instead, register, may })
 }
 
 /// One deployment, live.
@@ -111,7 +115,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
     let portal = ctx.control().settings.public_url.clone();
     let status = typed.status();
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
-        let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() workspace=loaded.workspace.clone() platform=loaded.platform may=loaded.may/> };
+        let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() workspace=loaded.workspace.clone() platform=loaded.platform register=loaded.register.clone() may=loaded.may/> };
         view! {
             {(typed.operation() != buttons::Deployment::Predict.word()).then(|| view! { <FormRejection typed=typed.clone()/> })}
             <LookAgain/>
@@ -136,11 +140,11 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
     };
     let portal = ctx.control().settings.public_url.clone();
     Ok(draw_part(move || {
-        let Loaded { deployment, revisions, operation, place, workspace, platform, instead, may } = loaded;
+        let Loaded { deployment, revisions, operation, place, workspace, platform, instead, register, may } = loaded;
         // Only a page that was drawn before a replica was ready has the place for this.
         let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
         view! {
-            <Head deployment=deployment.clone() revisions operation=operation.clone() workspace platform may/>
+            <Head deployment=deployment.clone() revisions operation=operation.clone() workspace platform register may/>
             <RevisionStatus deployment=deployment.clone()/>
             <ReachIt deployment=deployment.clone() instead/>
             <WhereItRuns deployment place/>
@@ -218,17 +222,17 @@ fn ReachIt(deployment: Deployment, instead: Option<Instead>) -> impl IntoView {
     let (image, digest) = (image.to_owned(), digest.to_owned());
     view! {
         <div class="stack" id="reach">
-        <section class="card"><header><h2>"Reach it"</h2></header><div class="in">
-            <Facts>
-                {serves}
-                <Fact term="Inside"><code>{deployment.url.clone()}</code></Fact>
-                <Fact term="By">"pods of "{deployment.summary.team_name.clone()}"; everybody else through Slipway"</Fact>
-                <Fact term="Protocol">{protocol.title()}</Fact>
-                <Fact term="Image"><code>{image}</code></Fact>
-                <Fact term="Digest"><code title=digest.clone()>{short(&digest)}</code></Fact>
-            </Facts>
-        </div></section>
-        <Environment environment/>
+            <section class="card"><header><h2>"Reach it"</h2></header><div class="in">
+                <Facts>
+                    {serves}
+                    <Fact term="Inside"><code>{deployment.url.clone()}</code></Fact>
+                    <Fact term="By">"pods of "{deployment.summary.team_name.clone()}"; everybody else through Slipway"</Fact>
+                    <Fact term="Protocol">{protocol.title()}</Fact>
+                    <Fact term="Image"><code>{image}</code></Fact>
+                    <Fact term="Digest"><code title=digest.clone()>{short(&digest)}</code></Fact>
+                </Facts>
+            </div></section>
+            <Environment environment/>
         </div>
     }
 }

@@ -224,8 +224,8 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
     if answer.contains("connection refused") {
         return failure(
             "wrong_port",
-            format!("Nothing answered on port {port} within {seconds} seconds."),
-            "If the model listens on another port, register a release with that port. If it loads longer, choose a larger size.",
+            format!("Nothing listens on port {port}: the startup probe asked for {path} there and found no server within {seconds} seconds."),
+            "If the model listens on another port, register a release with that port and deploy it. If it loads longer, choose a larger size.",
             &said,
         );
     }

@@ -37,7 +37,8 @@ pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview
     spec::check_replicas(&mut checks, replicas);
     let environment = spec::check_environment(&mut checks, &new.environment);
     spec::check_reason(&mut checks, new.reason.as_deref());
-    let mut wrong: Vec<Finding> = checks.finish().err().map_or_else(Vec::new, |rejected| rejected.errors).into_iter().map(|error| bad(title_of(&error.field), error.message)).collect();
+    let mut wrong: Vec<Finding> =
+        checks.finish().err().map_or_else(Vec::new, |rejected| rejected.errors).into_iter().map(|error| bad(title_of(&error.field), error.message)).collect();
     let name = name.map_or_else(|| typed.to_owned(), DeploymentName::into_string);
     let wanted = Spec { release: release.id, size: new.size.unwrap_or(release.size), replicas, environment };
 

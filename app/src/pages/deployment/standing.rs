@@ -3,6 +3,7 @@
 use control::clock;
 use domain::{
     deployment::{Deployment, DeploymentState, Revision},
+    model::Release,
     operation::{Operation, OperationState},
     workspace::Workspace,
 };
@@ -24,7 +25,15 @@ use crate::{
 
 /// Name, status, what may be done; why it failed.
 #[component]
-pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<Operation>, workspace: Workspace, platform: bool, may: May) -> impl IntoView {
+pub fn Head(
+    deployment: Deployment,
+    revisions: Vec<Revision>,
+    operation: Option<Operation>,
+    workspace: Workspace,
+    platform: bool,
+    register: Option<Release>,
+    may: May,
+) -> impl IntoView {
     let summary = deployment.summary.clone();
     let id = summary.id;
     let word = match summary.state {
@@ -61,7 +70,7 @@ pub fn Head(deployment: Deployment, revisions: Vec<Revision>, operation: Option<
                 </div>
             </div>
             <ClusterTrouble workspace platform/>
-            <Trouble deployment operation may/>
+            <Trouble deployment operation register may/>
         </div>
     }
 }
@@ -72,7 +81,7 @@ fn replicas(count: i32) -> String {
 
 /// What is the matter, and what to do.
 #[component]
-fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> impl IntoView {
+fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Option<Release>, may: May) -> impl IntoView {
     let (state, id) = (deployment.summary.state, deployment.summary.id);
     let failure = operation.filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure);
     match (failure, state) {
@@ -86,8 +95,13 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
                     </form>
                 }
             });
+            // Where it is the release that is wrong, another one helps.
+            let register = register.filter(|_| may.deploy).map(|release| {
+                let word = if failure.code == "wrong_port" { "Register a release with the right port" } else { "Register a release with the right path" };
+                view! { <a class="button primary" href=registering(&release)>{word}</a> }
+            });
             let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
-            view! { <FailureNotice failure>{back}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
@@ -98,6 +112,17 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, may: May) -> im
         }
         _ => ().into_any(),
     }
+}
+
+/// The form for another release, filled in like this one.
+fn registering(release: &Release) -> String {
+    let (port, size) = (release.port.to_string(), release.size.as_str());
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs([("repository", release.repository.as_str()), ("region", &release.region), ("tag", &release.tag), ("port", &port), ("size", size)]);
+    if release.health_path != release.protocol.health_path() {
+        query.append_pair("health_path", &release.health_path);
+    }
+    format!("/models/{}/releases/new?{}#port", release.model, query.finish())
 }
 
 /// The steps of the newest operation.

@@ -92,7 +92,10 @@ fn a_startup_probe_that_got_nothing_says_which_kind_of_nothing() {
     };
     let refused = r#"Startup probe failed: Get "http://10.0.0.2:8080/v2/health/ready": dial tcp 10.0.0.2:8080: connect: connection refused"#;
     let failure = fatal(&evidence(vec![killed(refused)]));
-    assert_eq!((failure.code.as_str(), failure.cause.as_str()), ("wrong_port", "Nothing answered on port 8080 within 120 seconds."));
+    assert_eq!(
+        (failure.code.as_str(), failure.cause.as_str()),
+        ("wrong_port", "Nothing listens on port 8080: the startup probe asked for /v2/health/ready there and found no server within 120 seconds.")
+    );
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 404")])).code, "wrong_health_path");
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 503")])).code, "never_ready");
 }
