@@ -53,7 +53,7 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
         let changed = view! { <SortBy asked=asked.clone() field="changed_at" label="Changed" default=Direction::Descending first=Direction::Descending/> };
         view! {
             <div class="head">
-                <div><h1>"Deployments"</h1><p class="muted">"Models that are running."</p></div>
+                <div><h1>"Deployments"</h1><p class="muted">"What your teams have deployed, and how it stands."</p></div>
                 {may_deploy.then(|| view! { <a class="button primary" href="/deployments/new">"Deploy model"</a> })}
             </div>
             <section class="card">

@@ -58,7 +58,7 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
     })?;
-    let operation = operations::start(&mut tx, ctx, new_operation("create", id, name.as_str(), &team, 1, &PREPARE)).await?;
+    let operation = operations::start(&mut tx, ctx, new_operation("create", id, &on(name.as_str(), &cluster.name), &team, 1, &PREPARE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
     let event = event("workspace.create", id, name.as_str(), &team)
         .accepted()
@@ -112,7 +112,7 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     checks.finish()?;
     let generation = store::update(&mut tx, id, &quota).await?;
     let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
-    let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &workspace.name, &team, generation, &PREPARE)).await?;
+    let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &PREPARE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.update", id, &workspace.name, &team).accepted().change("quota", workspace.quota, quota)).await?;
     live::changed(&mut tx, id.0).await?;
@@ -136,7 +136,7 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     }
     let generation = store::delete_begins(&mut tx, id).await?;
     let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
-    let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &workspace.name, &team, generation, &REMOVE)).await?;
+    let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &REMOVE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
     live::changed(&mut tx, id.0).await?;
@@ -151,7 +151,7 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i
     let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
     let team = store::Named { id: raised.team, name: raised.team_name };
     if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
-        operations::start(conn, ctx, new_operation("apply again", id, &raised.name, &team, raised.generation, &PREPARE)).await?;
+        operations::start(conn, ctx, new_operation("apply again", id, &on(&raised.name, &raised.cluster_name), &team, raised.generation, &PREPARE)).await?;
     }
     mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(raised.cluster.0), raised.generation).await?;
     live::changed(conn, id.0).await
@@ -197,6 +197,11 @@ fn check_quota(checks: &mut Checks, quota: &Quota) {
     checks.ensure((1..=100_000_000).contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
     checks.ensure((0..=10_000).contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
     checks.ensure((1..=100_000).contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
+}
+
+/// `forecasting on lab`: a team's workspaces on several clusters often have the same name.
+fn on(name: &str, cluster: &str) -> String {
+    format!("{name} on {cluster}")
 }
 
 fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a store::Named<domain::ids::TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {

@@ -237,6 +237,7 @@ pub(super) struct Raised {
     pub team: TeamId,
     pub team_name: String,
     pub cluster: ClusterId,
+    pub cluster_name: String,
     pub generation: i64,
     /// Whether it was whole, and is to stay.
     pub ready: bool,
@@ -246,7 +247,8 @@ pub(super) async fn raise(conn: &mut PgConnection, id: WorkspaceId, above: i64) 
     Ok(sqlx::query_as!(
         Raised,
         r#"update workspaces w set generation = greatest(w.generation, $2) + 1, version = w.version + 1 from teams t where w.id = $1 and t.id = w.team_id
-           returning w.name, t.id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", w.generation, w.state = 'ready' and w.deleting_at is null as "ready!""#,
+           returning w.name, t.id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId",
+                     (select c.name from clusters c where c.id = w.cluster_id) as "cluster_name!", w.generation, w.state = 'ready' and w.deleting_at is null as "ready!""#,
         id.0,
         above
     )
