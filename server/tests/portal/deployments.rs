@@ -1,177 +1,19 @@
 //! `/deployments` and what is below it, the cluster's picture, and what a team was given.
 
-use control::{clusters, deployments};
+use control::{clusters, deployments, workspaces};
 use domain::{
-    access::{PlatformRole, TeamRole},
-    deployment::{DeploymentChange, NewDeployment},
-    ids::{ClusterId, DeploymentId, ReleaseId, WorkspaceId},
+    deployment::DeploymentChange,
+    ids::{ClusterId, ReleaseId},
     operation::ObjectKind,
+    workspace::{Adopt, NewWorkspace, Quota},
 };
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::common::{Person, World};
-
-const CLUSTER: Uuid = Uuid::from_u128(0x30);
-const WORKSPACE: Uuid = Uuid::from_u128(0x40);
-const RELEASES: [Uuid; 2] = [Uuid::from_u128(0x61), Uuid::from_u128(0x62)];
-
-struct Place {
-    world: World,
-    admin: Person,
-    deployer: Person,
-    viewer: Person,
-    team: Uuid,
-}
-
-impl Place {
-    /// The team forecasting with 4 CPU on the cluster lab, and the releases iris 1 and 2.
-    async fn new(pool: PgPool) -> Self {
-        let world = World::new(pool.clone()).await;
-        let admin = world.person("admin", Some(PlatformRole::Admin)).await;
-        let (owner, deployer, viewer) = (world.person("owner", None).await, world.person("dee", None).await, world.person("vi", None).await);
-        let team = world.team(&admin, "forecasting", &owner, &[(&deployer, TeamRole::Deployer), (&viewer, TeamRole::Viewer)]).await.0;
-        let sql = format!(
-            "insert into accounts (id, name, aws_account_id, external_id, regions) values ('{account}', 'main', '123456789012', 'the-external-id', '{{us-east-1,eu-west-1}}');
-             insert into repository_prefixes (account_id, prefix, team_id) values ('{account}', 'forecasting/', '{team}');
-             insert into clusters (id, name, account_id, region, eks_name, arn, state) values ('{CLUSTER}', 'lab', '{account}', 'us-east-1', 'lab', 'arn:aws:eks:us-east-1:123456789012:cluster/lab', 'connected');
-             insert into workspaces (id, name, team_id, cluster_id, cpu_millis, memory_mib, pods, state) values ('{WORKSPACE}', 'forecasting', '{team}', '{CLUSTER}', 4000, 16384, 20, 'ready');
-             insert into models (id, team_id, name) values ('{model}', '{team}', 'iris');
-             insert into releases (id, model_id, number, account_id, region, repository, repository_uri, tag, digest, port, health_path, protocol, size, created_by_name)
-             select id::uuid, '{model}', number, '{account}', 'us-east-1', 'forecasting/iris', 'registry.test/forecasting/iris', 'v' || number, 'sha256:' || repeat(number::text, 64),
-                    8080, '/v2/health/ready', 'open_inference_v2', 'small', 'Ada' from (values ('{}', 1), ('{}', 2)) as r (id, number);",
-            RELEASES[0],
-            RELEASES[1],
-            account = Uuid::from_u128(0x20),
-            model = Uuid::from_u128(0x50),
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-        Self { world, admin, deployer, viewer, team }
-    }
-
-    async fn deployed(&self, replicas: i32) -> DeploymentId {
-        let new = NewDeployment {
-            release: ReleaseId(RELEASES[0]),
-            workspace: WorkspaceId(WORKSPACE),
-            name: None,
-            size: None,
-            replicas: Some(replicas),
-            environment: Vec::new(),
-            reason: None,
-        };
-        DeploymentId(deployments::create(&self.deployer.ctx, &new).await.unwrap().object)
-    }
-}
-
-/// A page that says what to mend, and nothing of what would be made or of what is fine.
-#[track_caller]
-fn unplanned(page: &str, mend: &[&str]) {
-    let main = &page[page.find("<main").unwrap()..];
-    for text in mend {
-        assert!(main.contains(text), "{text} is not in {main}");
-    }
-    for text in ["See manifests", "Makes", "dot good", "status good", "Fits now"] {
-        assert!(!main.contains(text), "{text} is in {main}");
-    }
-}
-
-#[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn a_wrong_field_is_named_and_nothing_is_planned(pool: PgPool) {
-    let place = Place::new(pool).await;
-    let check = async |name, replicas, environment| {
-        let fields = [
-            ("do", "check"),
-            ("release", "00000000-0000-0000-0000-000000000061"),
-            ("workspace", "00000000-0000-0000-0000-000000000040"),
-            ("name", name),
-            ("size", "small"),
-            ("replicas", replicas),
-            ("environment", environment),
-        ];
-        place.world.post(&place.deployer.browser, "/deployments/new", &fields).await.expect(200).body
-    };
-    assert!(check("iris", "2", "").await.contains("See manifests"), "what can be made is planned");
-    for replicas in ["abc", "99", "0", "1.5"] {
-        unplanned(&check("iris", replicas, "").await, &["The number of replicas needs a change", "Enter a whole number from 1 to 50.", "1 to fix"]);
-    }
-    let both = check("My Iris", "2", "no variable").await;
-    unplanned(&both, &["The name needs a change", "A variable needs a change", "2 to fix"]);
-    place.deployed(1).await;
-    let main = check("iris", "2", "").await;
-    assert!(main.contains("The name is taken") && !main.contains("See manifests"), "{main}");
-}
-
-#[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn a_fresh_form_suggests_a_free_name_and_tells_releases_apart(pool: PgPool) {
-    let place = Place::new(pool).await;
-    let fresh = async || place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
-    assert!(fresh().await.contains("name=\"name\" type=\"text\" value=\"iris\""));
-    place.deployed(1).await;
-    let second = fresh().await;
-    assert!(second.contains("name=\"name\" type=\"text\" value=\"iris-2\"") && !second.contains("The name is taken"), "{second}");
-    assert!(second.contains("Deployment iris-2"), "the plan has the same name: {second}");
-    for (number, digest) in [(1, "11111111"), (2, "22222222")] {
-        assert!(second.contains(&format!("iris {number} · tag v{number} · {digest} · ")), "{second}");
-    }
-    assert!(second.contains(" by Ada</option>") && second.contains("forecasting/iris:v2, pinned to sha256:222222222222…"), "{second}");
-}
-
-/// The tag of the radio button for a size.
-#[track_caller]
-fn radio<'a>(page: &'a str, size: &str) -> &'a str {
-    let at = page.find(&format!("value=\"{size}\"")).unwrap_or_else(|| panic!("no size {size} in {page}"));
-    let start = page[..at].rfind('<').unwrap();
-    &page[start..start + page[start..].find('>').unwrap()]
-}
-
-#[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn a_size_over_the_quota_cannot_be_chosen_and_says_why(pool: PgPool) {
-    let place = Place::new(pool).await;
-    let fields = |size: &'static str, replicas: &'static str, button: &'static str| {
-        [
-            ("do", button),
-            ("release", "00000000-0000-0000-0000-000000000061"),
-            ("workspace", "00000000-0000-0000-0000-000000000040"),
-            ("name", "iris"),
-            ("size", size),
-            ("replicas", replicas),
-        ]
-    };
-    let page = place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
-    assert!(!radio(&page, "medium").contains("disabled") && !radio(&page, "large").contains("disabled"), "{page}");
-    assert!(radio(&page, "gpu").contains("disabled") && page.contains("It needs 1 GPU; 0 of 0 GPUs are free in this workspace."), "{page}");
-    let checked = place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "3", "check")).await.expect(200).body;
-    assert!(radio(&checked, "medium").contains("disabled") && checked.contains("It needs 6 CPU; 4 of 4 CPU are free in this workspace."), "{checked}");
-    assert!(checked.contains("type=\"hidden\" name=\"size\" value=\"medium\""), "what was chosen is kept: {checked}");
-    let posted = place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "3", "deploy")).await.expect(422).body;
-    assert!(posted.contains("id=\"size-why\" class=\"why\">This does not fit into forecasting. It needs 6 CPU; 4 of 4 CPU are free in this workspace."), "{posted}");
-    place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "2", "deploy")).await.expect(303);
-}
-
-#[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
-    let place = Place::new(pool).await;
-    let id = place.deployed(1).await;
-    let path = format!("/deployments/{id}/change");
-    let before = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
-    assert!(before.contains("Nothing yet.") && before.contains("See manifests"), "{before}");
-    let fields = [("do", "check"), ("release", "00000000-0000-0000-0000-000000000062"), ("size", "small"), ("replicas", "2"), ("environment", "LEVEL=debug")];
-    let checked = place.world.post(&place.deployer.browser, &path, &fields).await.expect(200).body;
-    for text in [
-        "<del class=\"lines\">iris 1</del>",
-        "<ins class=\"lines\">iris 2</ins>",
-        "<ins class=\"lines\">LEVEL=debug</ins>",
-        "It needs 1 CPU and 1 GiB; 4 of 4 CPU and 16 of 16 GiB are free in this workspace.",
-        "replicas: 2",
-        "slipway.dev/revision: &#39;2&#39;",
-    ] {
-        assert!(checked.contains(text) || checked.replace("'", "&#39;").contains(text), "{text} is not in {checked}");
-    }
-    let wrong = place.world.post(&place.deployer.browser, &path, &[("do", "check"), ("size", "small"), ("replicas", "999"), ("environment", "LEVEL")]).await.expect(200).body;
-    assert!(wrong.contains("Enter a whole number from 1 to 50.") && wrong.contains("2 to fix"), "{wrong}");
-    unplanned(&wrong, &["The number of replicas needs a change", "A variable needs a change"]);
-    assert_eq!(deployments::revisions(&place.deployer.ctx, id).await.unwrap().len(), 1, "checking changes nothing");
-}
+use crate::{
+    common::Person,
+    place::{CLUSTER, Place, RELEASES, WORKSPACE},
+};
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_team_sees_where_its_images_are(pool: PgPool) {
@@ -287,6 +129,52 @@ async fn a_cluster_that_does_not_answer_is_said_wherever_it_matters(pool: PgPool
     let form = place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
     assert!(form.contains("CPU are free · lab cannot be reached</option>") && form.contains("lab cannot be reached since "), "{form}");
     assert!(place.world.get(&place.viewer.browser, "/workspaces").await.expect(200).body.contains("lab cannot be reached"));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_wrong_port_leads_to_a_release_with_the_right_one(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let fail = async |code: &str| {
+        let failure = serde_json::json!({"code": code, "cause": "Nothing listens on port 8080.", "next": "Register a release with that port.", "raw": null});
+        sqlx::query("update operations set state = 'failed', finished_at = now(), failure = $2 where object_id = $1").bind(id.0).bind(failure).execute(&pool).await.unwrap();
+        sqlx::query("update deployments set state = 'failed' where id = $1").bind(id.0).execute(&pool).await.unwrap();
+    };
+    let seen = async |who: &Person| place.world.get(&who.browser, &format!("/deployments/{id}")).await.expect(200).body.replace("&amp;", "&");
+    fail("wrong_port").await;
+    let to = "/models/00000000-0000-0000-0000-000000000050/releases/new?repository=forecasting%2Firis&region=us-east-1&tag=v1&port=8080&size=small#port";
+    let page = seen(&place.deployer).await;
+    assert!(page.contains(&format!("href=\"{to}\"")) && page.contains("Register a release with the right port"), "{page}");
+    assert!(!seen(&place.viewer).await.contains("releases/new"), "a viewer registers nothing");
+    let form = place.world.get(&place.deployer.browser, to.split('#').next().unwrap()).await.expect(200).body;
+    assert!(form.contains("value=\"forecasting/iris\"") && form.contains("value=\"v1\"") && form.contains("value=\"8080\""), "{form}");
+    fail("crashed").await;
+    assert!(!seen(&place.deployer).await.contains("releases/new"), "another release with the same image would not help");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_log_is_a_file_for_whoever_may_see_it(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}/logs");
+    let page = place.world.get(&place.viewer.browser, &format!("{path}?search=a%26b&tail=50")).await.expect(200).body.replace("&amp;", "&");
+    assert!(page.contains(&format!("href=\"{path}/download?search=a%26b&tail=50\"")) && page.contains("value=\"a&b\""), "{page}");
+    let stranger = place.world.person("stranger", None).await;
+    place.world.get(&stranger.browser, &format!("{path}/download")).await.expect(404);
+    let wrong = place.world.get(&place.viewer.browser, &format!("{path}/download?search={}", "x".repeat(101))).await.expect(422).body;
+    assert!(wrong.contains("Search for at most 100 characters."), "{wrong}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn operations_on_workspaces_name_the_cluster(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let quota = Quota { cpu_millis: 1000, memory_mib: 1024, gpus: 0, pods: 2 };
+    let new = NewWorkspace { name: "scratch".into(), team: "forecasting".into(), cluster: "lab".into(), quota, adopt: Adopt::Never };
+    workspaces::create(&place.admin.ctx, &new).await.unwrap();
+    for path in ["/", "/operations"] {
+        let page = place.world.get(&place.admin.browser, path).await.expect(200).body;
+        assert!(page.contains(">Create scratch on lab</a>"), "{path}: {page}");
+    }
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

@@ -6,9 +6,11 @@
 mod accounts;
 mod admin;
 mod common;
+mod deploy_forms;
 mod deployments;
 mod identity;
 mod links;
 mod models;
+mod place;
 mod profile;
 mod users;

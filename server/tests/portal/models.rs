@@ -129,7 +129,8 @@ async fn choosing_from_what_ecr_has_loses_nothing_that_was_typed(pool: PgPool) {
     let world = World::new(pool.clone()).await;
     let Team { owner, model, .. } = team(&world).await;
     let path = format!("/models/{model}/releases/new");
-    let typed = [("repository", "forecasting/roses"), ("tag", "v1"), ("port", "9090"), ("health_path", "/healthz"), ("size", "medium"), ("notes", "What is new"), ("search", "iris")];
+    let typed =
+        [("repository", "forecasting/roses"), ("tag", "v1"), ("port", "9090"), ("health_path", "/healthz"), ("size", "medium"), ("notes", "What is new"), ("search", "iris")];
     let send = async |button, to: &str| world.post(&owner.browser, to, &[&[("do", button)][..], &typed].concat()).await.expect(200).body;
     let kept = |page: &str| {
         for text in ["value=\"9090\"", "value=\"/healthz\"", "value=\"medium\" selected", ">\nWhat is new</textarea>", "value=\"iris\"", "value=\"v1\""] {

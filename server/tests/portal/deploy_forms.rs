@@ -1,0 +1,116 @@
+//! The forms that deploy and change, before their button is pressed.
+
+use control::deployments;
+use sqlx::PgPool;
+
+use crate::place::Place;
+
+/// A page that says what to mend, and nothing of what would be made or of what is fine.
+#[track_caller]
+fn unplanned(page: &str, mend: &[&str]) {
+    let main = &page[page.find("<main").unwrap()..];
+    for text in mend {
+        assert!(main.contains(text), "{text} is not in {main}");
+    }
+    for text in ["See manifests", "Makes", "dot good", "status good", "Fits now"] {
+        assert!(!main.contains(text), "{text} is in {main}");
+    }
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_wrong_field_is_named_and_nothing_is_planned(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let check = async |name, replicas, environment| {
+        let fields = [
+            ("do", "check"),
+            ("release", "00000000-0000-0000-0000-000000000061"),
+            ("workspace", "00000000-0000-0000-0000-000000000040"),
+            ("name", name),
+            ("size", "small"),
+            ("replicas", replicas),
+            ("environment", environment),
+        ];
+        place.world.post(&place.deployer.browser, "/deployments/new", &fields).await.expect(200).body
+    };
+    assert!(check("iris", "2", "").await.contains("See manifests"), "what can be made is planned");
+    for replicas in ["abc", "99", "0", "1.5"] {
+        unplanned(&check("iris", replicas, "").await, &["The number of replicas needs a change", "Enter a whole number from 1 to 50.", "1 to fix"]);
+    }
+    let both = check("My Iris", "2", "no variable").await;
+    unplanned(&both, &["The name needs a change", "A variable needs a change", "2 to fix"]);
+    place.deployed(1).await;
+    let main = check("iris", "2", "").await;
+    assert!(main.contains("The name is taken") && !main.contains("See manifests"), "{main}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_fresh_form_suggests_a_free_name_and_tells_releases_apart(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let fresh = async || place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
+    assert!(fresh().await.contains("name=\"name\" type=\"text\" value=\"iris\""));
+    place.deployed(1).await;
+    let second = fresh().await;
+    assert!(second.contains("name=\"name\" type=\"text\" value=\"iris-2\"") && !second.contains("The name is taken"), "{second}");
+    assert!(second.contains("Deployment iris-2"), "the plan has the same name: {second}");
+    for (number, digest) in [(1, "11111111"), (2, "22222222")] {
+        assert!(second.contains(&format!("iris {number} · tag v{number} · {digest} · ")), "{second}");
+    }
+    assert!(second.contains(" by Ada</option>") && second.contains("forecasting/iris:v2, pinned to sha256:222222222222…"), "{second}");
+}
+
+/// The tag of the radio button for a size.
+#[track_caller]
+fn radio<'a>(page: &'a str, size: &str) -> &'a str {
+    let at = page.find(&format!("value=\"{size}\"")).unwrap_or_else(|| panic!("no size {size} in {page}"));
+    let start = page[..at].rfind('<').unwrap();
+    &page[start..start + page[start..].find('>').unwrap()]
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_size_over_the_quota_cannot_be_chosen_and_says_why(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let fields = |size: &'static str, replicas: &'static str, button: &'static str| {
+        [
+            ("do", button),
+            ("release", "00000000-0000-0000-0000-000000000061"),
+            ("workspace", "00000000-0000-0000-0000-000000000040"),
+            ("name", "iris"),
+            ("size", size),
+            ("replicas", replicas),
+        ]
+    };
+    let page = place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
+    assert!(!radio(&page, "medium").contains("disabled") && !radio(&page, "large").contains("disabled"), "{page}");
+    assert!(radio(&page, "gpu").contains("disabled") && page.contains("It needs 1 GPU; 0 of 0 GPUs are free in this workspace."), "{page}");
+    let checked = place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "3", "check")).await.expect(200).body;
+    assert!(radio(&checked, "medium").contains("disabled") && checked.contains("It needs 6 CPU; 4 of 4 CPU are free in this workspace."), "{checked}");
+    assert!(checked.contains("type=\"hidden\" name=\"size\" value=\"medium\""), "what was chosen is kept: {checked}");
+    let posted = place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "3", "deploy")).await.expect(422).body;
+    assert!(posted.contains("id=\"size-why\" class=\"why\">This does not fit into forecasting. It needs 6 CPU; 4 of 4 CPU are free in this workspace."), "{posted}");
+    place.world.post(&place.deployer.browser, "/deployments/new", &fields("medium", "2", "deploy")).await.expect(303);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}/change");
+    let before = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
+    assert!(before.contains("Nothing yet.") && before.contains("See manifests"), "{before}");
+    let fields = [("do", "check"), ("release", "00000000-0000-0000-0000-000000000062"), ("size", "small"), ("replicas", "2"), ("environment", "LEVEL=debug")];
+    let checked = place.world.post(&place.deployer.browser, &path, &fields).await.expect(200).body;
+    for text in [
+        "<del class=\"lines\">iris 1</del>",
+        "<ins class=\"lines\">iris 2</ins>",
+        "<ins class=\"lines\">LEVEL=debug</ins>",
+        "It needs 1 CPU and 1 GiB; 4 of 4 CPU and 16 of 16 GiB are free in this workspace.",
+        "replicas: 2",
+        "slipway.dev/revision: &#39;2&#39;",
+    ] {
+        assert!(checked.contains(text) || checked.replace("'", "&#39;").contains(text), "{text} is not in {checked}");
+    }
+    let wrong = place.world.post(&place.deployer.browser, &path, &[("do", "check"), ("size", "small"), ("replicas", "999"), ("environment", "LEVEL")]).await.expect(200).body;
+    assert!(wrong.contains("Enter a whole number from 1 to 50.") && wrong.contains("2 to fix"), "{wrong}");
+    unplanned(&wrong, &["The number of replicas needs a change", "A variable needs a change"]);
+    assert_eq!(deployments::revisions(&place.deployer.ctx, id).await.unwrap().len(), 1, "checking changes nothing");
+}
