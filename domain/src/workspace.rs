@@ -116,7 +116,8 @@ impl Quota {
     #[must_use]
     pub fn lacks(&self, used: &Self, needs: &Self) -> Vec<String> {
         let lack = |(counted, needed): (Counted, Counted)| {
-            (counted.used + needed.used > counted.allowed).then(|| format!("It needs {}{}; {} are free in this workspace.", (counted.words)(needed.used), counted.of, counted.free()))
+            (counted.used + needed.used > counted.allowed)
+                .then(|| format!("It needs {}{}; {} are free in this workspace.", (counted.words)(needed.used), counted.of, counted.free()))
         };
         self.counted(used).into_iter().zip(self.counted(needs)).filter_map(lack).collect()
     }

@@ -239,8 +239,10 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, previe
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
     let (size, hint) = chosen.as_ref().map_or((Size::default(), "What will run.".to_owned()), |chosen| (chosen.release.size, told_apart(&chosen.release)));
     let releases = offer.releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
-    let about_place =
-        chosen.as_ref().and_then(|chosen| trouble(&chosen.workspace)).map_or_else(|| "Your team's workspace: a namespace with its own quota.".to_owned(), |trouble| trouble.words());
+    let about_place = chosen
+        .as_ref()
+        .and_then(|chosen| trouble(&chosen.workspace))
+        .map_or_else(|| "Your team's workspace: a namespace with its own quota.".to_owned(), |trouble| trouble.words());
     let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace))).collect::<Vec<_>>();
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
