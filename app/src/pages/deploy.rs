@@ -274,11 +274,11 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, previe
 /// The fields that show what is wrong with them.
 const FIELDS: [&str; 7] = ["release", "workspace", "name", "size", "replicas", "environment", "reason"];
 
-/// `forecasting on lab (us-east-1) · 6 of 8 CPU are free`
+/// `forecasting on lab (us-east-1) · 6 of 8 CPU are free`; what is the matter comes first, since long lines are cut.
 fn place(workspace: &Workspace) -> String {
     let [cpu, ..] = workspace.quota.free(&workspace.used);
     let trouble = trouble(workspace).map_or_else(String::new, |trouble| format!(" · {}", trouble.title));
-    format!("{} on {} ({}) · {cpu} are free{trouble}", workspace.name, workspace.cluster_name, workspace.region)
+    format!("{} on {} ({}){trouble} · {cpu} are free", workspace.name, workspace.cluster_name, workspace.region)
 }
 
 /// A release in one line that tells it from every other.
@@ -290,7 +290,7 @@ pub(super) fn picked(release: &Release) -> String {
 /// What is behind a release that was chosen.
 pub(super) fn told_apart(release: &Release) -> String {
     format!(
-        "Of {}. {}:{}, pinned to {}. {}, port {}. Registered {} by {}.",
+        "Of {}: {}:{}, pinned to {}, {}, port {}, registered {} by {}.",
         release.team_name,
         release.repository,
         release.tag,

@@ -116,8 +116,8 @@ fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
                 view! {
                     <tr>
                         <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a><br/><span class="small muted">{format!("{} on {}", deployment.workspace_name, deployment.cluster_name)}</span></td>
-                        <td><Status tone word/></td>
-                        <td>{deployment.state_message.clone()}</td>
+                        <td><Status tone word/><span class="instead small muted">{deployment.state_message.clone()}</span></td>
+                        <td class="extra">{deployment.state_message.clone()}</td>
                     </tr>
                 }
             })

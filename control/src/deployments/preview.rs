@@ -199,7 +199,8 @@ pub(super) fn capacity(rooms: &[Room], size: Size, replicas: i64) -> Finding {
     if free < replicas {
         return warn("The nodes are full", format!("There is room for {free} of {replicas} replicas just now. The others wait until nodes are added or become free."));
     }
-    good("There is room for it", format!("Nodes with room for {replicas} replicas of {} were seen.", size.summary()))
+    let many = if replicas == 1 { "a replica".to_owned() } else { format!("{replicas} replicas") };
+    good("There is room for it", format!("Nodes with room for {many} of {} were seen.", size.summary()))
 }
 
 fn title_of(field: &str) -> &'static str {

@@ -127,7 +127,7 @@ async fn a_cluster_that_does_not_answer_is_said_wherever_it_matters(pool: PgPool
         assert!(place.world.get(&place.admin.browser, &path).await.expect(200).body.contains(&format!("href=\"/clusters/{CLUSTER}\"")), "{path}");
     }
     let form = place.world.get(&place.deployer.browser, "/deployments/new").await.expect(200).body;
-    assert!(form.contains("CPU are free · lab cannot be reached</option>") && form.contains("lab cannot be reached since "), "{form}");
+    assert!(form.contains("(us-east-1) · lab cannot be reached · ") && form.contains("lab cannot be reached since "), "{form}");
     assert!(place.world.get(&place.viewer.browser, "/workspaces").await.expect(200).body.contains("lab cannot be reached"));
 }
 

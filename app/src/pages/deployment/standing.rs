@@ -98,7 +98,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             // Where it is the release that is wrong, another one helps.
             let register = register.filter(|_| may.deploy).map(|release| {
                 let word = if failure.code == "wrong_port" { "Register a release with the right port" } else { "Register a release with the right path" };
-                view! { <a class="button primary" href=registering(&release)>{word}</a> }
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release)>{word}</a> }
             });
             let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
             view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
