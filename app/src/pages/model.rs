@@ -55,7 +55,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             view! {
                 <section class="card"><header><h2>"Releases"</h2></header>
                     <Table label="Releases">
-                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col" class="extra">"Serves"</th><th scope="col">"Registered"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
+                        <thead><tr><th scope="col">"Release"</th><th scope="col">"Image"</th><th scope="col" class="extra">"Serves"</th><th scope="col" class="extra">"Registered"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead>
                         <tbody>{rows}</tbody>
                     </Table>
                     {(next.is_some() || later).then(|| view! {
@@ -122,10 +122,10 @@ fn Row(release: Release, may_deploy: bool) -> impl IntoView {
     });
     view! {
         <tr id=format!("release-{}", release.number)>
-            <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a></td>
+            <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a><span class="instead small muted"><Ago at=release.created_at/>" by "{release.created_by.clone()}</span></td>
             <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code></span></td>
             <td class="extra">{release.protocol.title()}<br/><span class="small muted">{format!("port {} · {}", release.port, release.size.as_str())}</span></td>
-            <td><Ago at=release.created_at/><br/><span class="small muted">{release.created_by}</span></td>
+            <td class="extra"><Ago at=release.created_at/><br/><span class="small muted">{release.created_by}</span></td>
             <td class="act">{deploy}</td>
         </tr>
     }

@@ -300,8 +300,18 @@ async fn check_quota(conn: &mut PgConnection, workspace: &store::Workspace, with
     if lacks.is_empty() {
         return Ok(());
     }
-    let message = format!("This does not fit into {}. {} Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.", workspace.name, lacks.join(" "));
+    let message = format!(
+        "This does not fit into {}. {}{} Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.",
+        workspace.name,
+        lacks.join(" "),
+        own_share(without)
+    );
     Err(Rejected::new(Code::QuotaExceeded, message).at("size").into())
+}
+
+/// Added to what is said to be free, where a deployment is changed.
+fn own_share(without: Option<DeploymentId>) -> &'static str {
+    if without.is_some() { " What it has now counts as free." } else { "" }
 }
 
 fn add(a: Quota, b: Quota) -> Quota {

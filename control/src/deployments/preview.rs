@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use super::{
     add, authorize, authorize_new,
     manifests::{Blueprint, Objects},
-    refuse_deleting, revising,
+    own_share, refuse_deleting, revising,
     spec::{self, Spec},
     store, usable_workspace,
 };
@@ -127,8 +127,9 @@ fn named(objects: &Objects) -> Vec<String> {
 async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: Option<DeploymentId>, wanted: &Spec) -> Result<Finding> {
     let (used, needs) = (store::used(conn, workspace.id, without).await?, wanted.asks());
     let lacks = workspace.quota.lacks(&used, &needs);
+    let own = own_share(without);
     if !lacks.is_empty() {
-        return Ok(bad("The workspace's quota does not leave room", format!("{} Choose a smaller size or fewer replicas.", lacks.join(" "))));
+        return Ok(bad("The workspace's quota does not leave room", format!("{}{own} Choose a smaller size or fewer replicas.", lacks.join(" "))));
     }
     // A rollout brings up one replica more before it lets one go.
     let surge = Spec { replicas: 1, ..wanted.clone() }.asks();
@@ -137,7 +138,7 @@ async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: O
         return Ok(warn("The quota is used up with this", detail));
     }
     let [cpu, memory, ..] = workspace.quota.free(&used);
-    let detail = format!("It needs {} CPU and {}; {cpu} and {memory} are free in this workspace.", cpus(needs.cpu_millis), domain::workspace::memory(needs.memory_mib));
+    let detail = format!("It needs {} CPU and {}; {cpu} and {memory} are free in this workspace.{own}", cpus(needs.cpu_millis), domain::workspace::memory(needs.memory_mib));
     Ok(good("It fits into the workspace's quota", detail))
 }
 

@@ -103,7 +103,7 @@ async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
         "<del class=\"lines\">iris 1</del>",
         "<ins class=\"lines\">iris 2</ins>",
         "<ins class=\"lines\">LEVEL=debug</ins>",
-        "It needs 1 CPU and 1 GiB; 4 of 4 CPU and 16 of 16 GiB are free in this workspace.",
+        "It needs 1 CPU and 1 GiB; 4 of 4 CPU and 16 of 16 GiB are free in this workspace. What it has now counts as free.",
         "replicas: 2",
         "slipway.dev/revision: &#39;2&#39;",
     ] {
