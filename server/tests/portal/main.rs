@@ -10,5 +10,6 @@ mod deployments;
 mod identity;
 mod links;
 mod models;
+mod process;
 mod profile;
 mod users;
