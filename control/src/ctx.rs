@@ -124,6 +124,18 @@ impl Ctx {
         Ok(Tx { inner, key })
     }
 
+    /// Answers a repetition of a request from what was kept. An operation that asks somebody outside does so first of all: [`Ctx::begin`] comes only after.
+    ///
+    /// # Errors
+    /// Those of [`Ctx::begin`].
+    pub async fn check_new(&self) -> Result<()> {
+        self.actor.check_signed_in()?;
+        match &self.request.idempotency {
+            Some(key) => idempotency::check_new(&mut *self.read().await?, &self.actor.principal(), key).await,
+            None => Ok(()),
+        }
+    }
+
     /// Begins a transaction for whoever has not signed in: sign-in itself and one-time links.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ pub async fn connection(ctx: &Ctx, id: ClusterId) -> Result<ClusterConnection> {
 pub async fn set_connection(ctx: &Ctx, id: ClusterId, new: &ClusterConnection) -> Result<Cluster> {
     ctx.attempt("cluster.set_connection", ObjectKind::Cluster, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "cluster")?;
+    ctx.check_new().await?;
     let cluster = get(ctx, id).await?;
     // Nothing goes out for a form that is out of date.
     ctx.check_version(cluster.version)?;

@@ -85,6 +85,7 @@ async fn look(place: Place, until: Instant) -> (Place, Result<Vec<String>, Rejec
 pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
     ctx.attempt("cluster.attach", ObjectKind::Cluster, None);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
+    ctx.check_new().await?;
     let mut checks = Checks::new();
     let region = checks.take("region", Region::parse(&new.region));
     let eks_name = checks.take("eks_name", eks_name(&new.eks_name));

@@ -47,6 +47,7 @@ struct Wanted {
 /// `repository_not_granted` at `repository`; `image_not_found` at `repository` or `tag`; `aws_denied`, `aws_unavailable`.
 pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
     ctx.attempt("release.create", ObjectKind::Model, Some(new.model.0));
+    ctx.check_new().await?;
     let model = models::get(ctx, new.model).await?;
     let grants = {
         let mut conn = ctx.read().await?;
