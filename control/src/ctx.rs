@@ -1,6 +1,7 @@
 //! The context that every operation takes first: who asks, through which door, over what.
 
 use std::{
+    fmt,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -11,6 +12,27 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{Actor, Control, Result, idempotency};
+
+/// What the caller showed, to make sure of them again while a stream goes on.
+#[derive(Clone, Default)]
+pub enum Credential {
+    #[default]
+    None,
+    /// The secret in the cookie.
+    Session(String),
+    /// An API token.
+    Token(String),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Session(_) => "Session(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
+}
 
 /// What came with the request.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +45,7 @@ pub struct Request {
     pub idempotency: Option<idempotency::Key>,
     /// The version that the caller last saw (`If-Match`).
     pub if_match: Option<i64>,
+    pub credential: Credential,
 }
 
 /// Who asks, through which door, over what.

@@ -72,7 +72,8 @@ async fn a_repetition_is_answered_before_anybody_outside_is_asked(pool: PgPool) 
         notes: String::new(),
     };
     let cluster = NewCluster { account: "forecasting".into(), region: "us-east-1".into(), eks_name: "other".into(), name: None };
-    let around = ClusterConnection { server: Some(format!("https://{address}")), certificate_authority: Some(include_str!("../clusters/test_ca.pem").into()), tls_server_name: None };
+    let around =
+        ClusterConnection { server: Some(format!("https://{address}")), certificate_authority: Some(include_str!("../clusters/test_ca.pem").into()), tls_server_name: None };
 
     for ctx in [&admin, &deployer] {
         done_before(ctx, "done", "request").await;
