@@ -84,10 +84,10 @@ fn settle(desired: &Desired, observed: &Observed, step: &Step, again: Duration) 
 }
 
 async fn desired(conn: &mut PgConnection, looked: &Looked) -> Result<Desired> {
-    let Some(setup) = &looked.setup else { return Ok(Desired { setup: None }) };
+    let Some(setup) = &looked.setup else { return Ok(Desired { setup: None, read_only: looked.read_only }) };
     let actor = access::current(conn, setup.actor_kind, setup.actor_id).await?;
     let allowed = actor.is_some_and(|actor| actor.check_platform(PlatformAction::Manage, "cluster").is_ok());
-    Ok(Desired { setup: Some(Setup { allowed, applied: setup.applied, refused: setup.refused.clone(), age: setup.age }) })
+    Ok(Desired { setup: Some(Setup { allowed, applied: setup.applied, refused: setup.refused.clone(), age: setup.age }), read_only: looked.read_only })
 }
 
 async fn describe(config: &SdkConfig, looked: &Looked) -> Eks {
@@ -166,6 +166,19 @@ pub(super) async fn finish(control: &Control, claim: &Claim, looked: &Looked, ou
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// Notes that a step of the setup is going to change something. False when it must not: the claim was lost, or the cluster has turned read-only.
+pub(super) async fn begin(control: &Control, claim: &Claim, looked: &Looked, number: i32, detail: Option<&str>) -> Result<bool> {
+    let mut tx = control.pool.begin().await?;
+    if !observation::may_write(&mut tx, claim).await? {
+        return Ok(false);
+    }
+    if let Some(running) = &looked.setup {
+        operations::step(&mut tx, running.id, number, StepState::Running, detail).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Notes how a step of the setup stands. False when the claim was lost.
