@@ -105,12 +105,9 @@ fn is_server(text: &str) -> bool {
 
 /// Lets the address prove itself: first by its certificate alone, then by knowing Slipway.
 async fn verify(ctx: &Ctx, cluster: &Cluster, wanted: &ClusterConnection) -> Result<()> {
-    let target = match k8s::target(ctx.control(), cluster.id, wanted.clone()).await {
-        Err(error) if matches!(error.kind, Kind::Unreachable) => {
-            return Err(Rejected::field("server", "EKS has not said yet where this cluster is. Enter address and certificate authority, or look again in a moment.").into());
-        }
-        other => other?,
-    };
+    let target = k8s::target(ctx.control(), cluster.id, wanted.clone())
+        .await?
+        .ok_or_else(|| Rejected::field("server", "EKS has not said yet where this cluster is. Enter address and certificate authority, or look again in a moment."))?;
     let field = if wanted.server.is_some() {
         "server"
     } else if wanted.certificate_authority.is_some() {
