@@ -21,6 +21,9 @@ use uuid::Uuid;
 
 use crate::{Ctx, Result};
 
+/// Why something is applied again after an admin has decided.
+pub const OLDER_ACCEPTED: &str = "a database older than the cluster was accepted";
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -11,6 +11,7 @@ use super::{
     diagnosis,
     next::{Intent, Progress},
     reconcile::note,
+    revising::APPLY_AGAIN,
     store,
     subject::Subject,
     write::Left,
@@ -325,6 +326,7 @@ fn action(verb: &str) -> &'static str {
         "deploy" => "deployment.create",
         "roll back" => "deployment.roll_back",
         "delete" => "deployment.delete",
+        verb if verb == APPLY_AGAIN.0 => APPLY_AGAIN.1,
         _ => "deployment.change",
     }
 }

@@ -26,7 +26,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Ctx, Result,
-    audit::{self, Event},
+    audit::{self, Event, OLDER_ACCEPTED},
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
@@ -37,6 +37,9 @@ use crate::{
 const PREPARE: [&str; 3] = ["Look at the namespace", "Set quota, defaults and network policies", "Bind the team's roles"];
 /// The steps of taking one away.
 const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
+
+/// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
+const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
 
 /// Makes a workspace for a team on a cluster.
 ///
@@ -143,7 +146,8 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     tx.commit(Started { operation, object: id.0 }).await
 }
 
-/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again.
+/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again,
+/// on the record as what the actor accepted.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -151,7 +155,9 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i
     let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
     let team = store::Named { id: raised.team, name: raised.team_name };
     if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
-        operations::start(conn, ctx, new_operation("apply again", id, &raised.name, &team, raised.generation, &PREPARE)).await?;
+        operations::start_own(conn, ctx, new_operation(APPLY_AGAIN.0, id, &raised.name, &team, raised.generation, &PREPARE)).await?;
+        let event = event(APPLY_AGAIN.1, id, &raised.name, &team).because(Some(OLDER_ACCEPTED)).change("generation", above, raised.generation);
+        audit::record(conn, ctx, event.accepted()).await?;
     }
     mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(raised.cluster.0), raised.generation).await?;
     live::changed(conn, id.0).await
