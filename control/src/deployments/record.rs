@@ -40,17 +40,7 @@ type Done = Result<(), Halt>;
 /// The claim's transaction, unless somebody wanted something else of the deployment since it was loaded: what they wrote must not be written over.
 async fn begin(control: &Control, claim: &Claim, subject: &Subject) -> Result<Transaction<'static, Postgres>, Halt> {
     let mut tx = reconcile::begin(control, claim).await?;
-    let desired = &subject.desired;
-    let same = sqlx::query_scalar!(
-        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
-        subject.id.0,
-        desired.generation,
-        desired.intent == Intent::Hold,
-        desired.intent == Intent::Delete
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if same == Some(true) { Ok(tx) } else { Err(Halt::Lost) }
+    if store::is_still_wanted(&mut tx, subject).await? { Ok(tx) } else { Err(Halt::Lost) }
 }
 
 async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::{next::Intent, subject::Subject};
 use crate::Result;
 pub(super) use replicas::{Served, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
@@ -126,6 +127,21 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// Whether what is wanted is what it was when the subject was loaded. Inside a claim's transaction its row is locked.
+pub(super) async fn is_still_wanted(conn: &mut PgConnection, subject: &Subject) -> Result<bool> {
+    let desired = &subject.desired;
+    let same = sqlx::query_scalar!(
+        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
+        subject.id.0,
+        desired.generation,
+        desired.intent == Intent::Hold,
+        desired.intent == Intent::Delete
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(same == Some(true))
 }
 
 /// How the reconciler last found it.
