@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Result,
+    access::{WORKER, kubernetes_name},
     aws::AccountAccess,
     live,
     reconcile::{self, Claim, Scope},
@@ -56,11 +57,7 @@ pub(super) struct Running {
 impl Looked {
     /// How to get into the account, in the name of whoever the step is taken for.
     pub fn access(&self) -> AccountAccess {
-        let on_behalf_of = match &self.setup {
-            Some(Running { actor_kind: ActorKind::Token, actor_id: Some(id), .. }) => format!("token-{id}"),
-            Some(Running { actor_id: Some(id), .. }) => id.to_string(),
-            _ => "slipway-worker".into(),
-        };
+        let on_behalf_of = self.setup.as_ref().map_or_else(|| WORKER.to_owned(), |setup| kubernetes_name(setup.actor_kind, setup.actor_id));
         AccountAccess { role_arn: self.role_arn.clone(), external_id: self.external_id.clone(), on_behalf_of }
     }
 }

@@ -5,12 +5,11 @@ use domain::{
     operation::{Failure, ObjectKind, StepState},
     serving::ModelMetadata,
 };
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{
     diagnosis,
     next::{Intent, Progress},
-    reconcile::note,
     revising::APPLY_AGAIN,
     store,
     subject::Subject,
@@ -41,6 +40,14 @@ type Done = Result<(), Halt>;
 async fn begin(control: &Control, claim: &Claim, subject: &Subject) -> Result<Transaction<'static, Postgres>, Halt> {
     let mut tx = reconcile::begin(control, claim).await?;
     if store::is_still_wanted(&mut tx, subject).await? { Ok(tx) } else { Err(Halt::Lost) }
+}
+
+/// Moves a step of the operation, if one runs.
+async fn note(conn: &mut PgConnection, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> crate::Result<()> {
+    match &subject.operation {
+        Some(running) => operations::step(conn, running.id, number, state, detail).await,
+        None => Ok(()),
+    }
 }
 
 async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {

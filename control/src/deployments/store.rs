@@ -17,7 +17,7 @@ use super::{next::Intent, subject::Subject};
 use crate::Result;
 pub(super) use replicas::{Served, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
-pub(super) use room::{Standing, Workspace, cluster_standing, lock_workspace, nodes, placed, used, workspace};
+pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, rooms, used, workspace};
 
 /// A deployment as its operations need it.
 pub(super) struct Found {

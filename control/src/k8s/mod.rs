@@ -21,13 +21,10 @@ use domain::{
     ids::{ClusterId, TeamId},
 };
 
-use crate::{Control, aws::AccountAccess};
+use crate::{Control, access::WORKER, aws::AccountAccess};
 use client::Connection;
 pub use error::{Error, Kind, Result};
 use token::Tokens;
-
-/// The name under which CloudTrail and the cluster see Slipway's own session.
-const SESSION: &str = "slipway-worker";
 
 /// Where an API server is and how to know that it is the right one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +143,7 @@ pub async fn target(control: &Control, cluster: ClusterId, instead: ClusterConne
     .await
     .map_err(Error::fault)?
     .ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
-    let access = AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: SESSION.into() };
+    let access = AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: WORKER.into() };
     Ok(way(row.endpoint, row.certificate_authority, instead).map(|way| Target {
         server: way.server,
         certificate_authority: way.certificate_authority,

@@ -10,7 +10,6 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use super::super::preview::Room;
 use crate::Result;
 
 /// A workspace as deployments need it.
@@ -81,8 +80,28 @@ pub async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<
     Ok(standing.fetch_one(conn).await?)
 }
 
+/// A node, with what Slipway's own pods leave free on it. What others run there is not known here.
+pub struct Room {
+    pub allocatable: Capacity,
+    pub free: Capacity,
+}
+
+/// The nodes that take pods.
+pub async fn rooms(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
+    let mut rooms = nodes(conn, cluster).await?;
+    for (name, size) in placed(conn, cluster).await? {
+        if let Some(room) = rooms.get_mut(&name) {
+            room.free.cpu_millis -= size.cpu_millis();
+            room.free.memory_mib -= size.memory_mib();
+            room.free.gpus -= size.gpus();
+            room.free.pods -= 1;
+        }
+    }
+    Ok(rooms.into_values().collect())
+}
+
 /// The nodes that take pods, by name, each all free.
-pub async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
+async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
     let rows =
         sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
     Ok(rows
@@ -95,7 +114,7 @@ pub async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeM
 }
 
 /// Slipway's own pods on nodes: each one's node and size.
-pub async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
+async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
     let rows = sqlx::query!(
         r#"select p.node as "node!", v.size as "size: Size" from observed_pods p join revisions v on v.deployment_id = p.deployment_id and v.number = p.revision
            where p.cluster_id = $1 and p.node is not null and p.phase in ('Pending', 'Running')"#,
