@@ -2,7 +2,6 @@
 
 pub mod diagnosis;
 mod examine;
-mod list;
 mod logs;
 pub mod manifests;
 mod metadata;
@@ -58,7 +57,7 @@ pub use revising::raise;
 use revising::{revise, wanted};
 pub use sizes::{SizeRoom, sizes};
 use spec::{Side, Spec};
-use store::{Because, Found};
+use store::{Because, Found, list};
 
 /// The steps of a rollout; [`reconcile`](self) moves them by number.
 pub(crate) const ROLL_OUT: [&str; 5] = ["Check rights and workspace", "Apply as the team's deployer", "Start replicas", "Let earlier replicas go", "Ask the model about itself"];

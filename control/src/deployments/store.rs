@@ -1,5 +1,6 @@
 //! The SQL that operations on deployments need.
 
+pub(super) mod list;
 mod replicas;
 mod revisions;
 mod room;
@@ -17,7 +18,7 @@ use super::{next::Intent, subject::Subject};
 use crate::Result;
 pub(super) use replicas::{Served, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
-pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, rooms, used, workspace};
+pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, place, rooms, used, workspace};
 
 /// A deployment as its operations need it.
 pub(super) struct Found {

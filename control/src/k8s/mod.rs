@@ -7,6 +7,7 @@ pub mod forward;
 pub mod impersonate;
 pub mod labels;
 pub mod logs;
+mod store;
 pub mod token;
 pub mod watch;
 
@@ -123,7 +124,7 @@ pub fn way(endpoint: Option<String>, certificate_authority: Option<String>, inst
 
 /// The cluster's target, as it is stored; none while nothing is known of its API server.
 async fn stored(control: &Control, cluster: ClusterId) -> Result<Option<Target>> {
-    let row = sqlx::query_scalar!("select connection from clusters where id = $1", cluster.0).fetch_optional(&control.pool).await.map_err(Error::fault)?;
+    let row = store::connection(&control.pool, cluster).await.map_err(Error::fault)?;
     let instead = row.ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
     // A proxy, or anything else it may hold one day, is refused until it is understood here.
     target(control, cluster, serde_json::from_value(instead).map_err(Error::fault)?).await
@@ -134,15 +135,7 @@ async fn stored(control: &Control, cluster: ClusterId) -> Result<Option<Target>>
 /// # Errors
 /// `NotFound` when there is no such cluster here; a fault.
 pub async fn target(control: &Control, cluster: ClusterId, instead: ClusterConnection) -> Result<Option<Target>> {
-    let row = sqlx::query!(
-        "select c.region, c.eks_name, c.endpoint, c.certificate_authority, a.role_arn, a.external_id
-         from clusters c join accounts a on a.id = c.account_id where c.id = $1",
-        cluster.0
-    )
-    .fetch_optional(&control.pool)
-    .await
-    .map_err(Error::fault)?
-    .ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
+    let row = store::known(&control.pool, cluster).await.map_err(Error::fault)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
     let access = AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: WORKER.into() };
     Ok(way(row.endpoint, row.certificate_authority, instead).map(|way| Target {
         server: way.server,

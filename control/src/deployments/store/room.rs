@@ -10,6 +10,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
+use super::super::place::PlaceNode;
 use crate::Result;
 
 /// A workspace as deployments need it.
@@ -123,4 +124,37 @@ async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(Stri
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.node, row.size)).collect())
+}
+
+/// The nodes of the deployment's cluster, those with its replicas first, and how many there are in all.
+pub async fn place(conn: &mut PgConnection, id: DeploymentId, most: i64) -> Result<(Vec<PlaceNode>, i64)> {
+    let rows = sqlx::query!(
+        r#"select n.name, n.zone, n.instance_type, n.ready and n.schedulable as "open!", n.cpu_millis, n.memory_mib, n.gpus, n.pods,
+                  count(p.uid) filter (where p.deployment_id <> $1) as "others!", count(p.uid) filter (where p.deployment_id = $1) as "ours!", count(*) over () as "all!"
+           from deployments d
+           join workspaces w on w.id = d.workspace_id
+           join observed_nodes n on n.cluster_id = w.cluster_id
+           left join observed_pods p on p.cluster_id = n.cluster_id and p.node = n.name and p.phase in ('Pending', 'Running')
+           where d.id = $1
+           group by n.cluster_id, n.name
+           order by count(p.uid) filter (where p.deployment_id = $1) > 0 desc, count(p.uid), n.name
+           limit $2"#,
+        id.0,
+        most
+    )
+    .fetch_all(conn)
+    .await?;
+    let all = rows.first().map_or(0, |row| row.all);
+    let nodes = rows
+        .into_iter()
+        .map(|row| PlaceNode {
+            name: row.name,
+            zone: row.zone,
+            instance_type: row.instance_type,
+            open: row.open,
+            allocatable: Capacity { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
+            others: row.others,
+        })
+        .collect();
+    Ok((nodes, all))
 }

@@ -95,7 +95,7 @@ macro_rules! rows {
 }
 
 /// A page of deployments: by change, newest first, or by name; one statement either way.
-pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQuery, paging: &Paging) -> Result<Vec<DeploymentSummary>> {
+pub async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQuery, paging: &Paging) -> Result<Vec<DeploymentSummary>> {
     let id = paging.after_id;
     let rows = if paging.sort == "name" {
         let name = paging.after_key.as_deref();
@@ -119,7 +119,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Depl
 }
 
 /// One row, if it is visible.
-pub(super) async fn one(conn: &mut PgConnection, visible: Visible, id: DeploymentId) -> Result<Option<DeploymentSummary>> {
+pub async fn one(conn: &mut PgConnection, visible: Visible, id: DeploymentId) -> Result<Option<DeploymentSummary>> {
     let (query, paging) = (DeploymentQuery::default(), One::default());
     let rows = rows!(conn, visible, query, paging, id.0, None::<Uuid>, "d.id = $9::uuid and $10::uuid is null", "d.id");
     Ok(rows.into_iter().next().map(DeploymentSummary::from))
@@ -141,7 +141,7 @@ impl Default for One {
 const END: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
 
 /// The sort key of a row, as its page token holds it.
-pub(super) fn key(sort: &str, row: &DeploymentSummary) -> String {
+pub fn key(sort: &str, row: &DeploymentSummary) -> String {
     match sort {
         "name" => row.name.clone(),
         _ => row.changed_at.to_string(),
