@@ -26,7 +26,7 @@ async fn with(world: &World, credential: Credential) -> Ctx {
 
 async fn session(ada: &Ctx) -> Credential {
     let user = ada.actor().user_id().unwrap();
-    Credential::Session(sessions::open(&mut *ada.read().await.unwrap(), ada, user, "a browser").await.unwrap())
+    Credential::Session(sessions::open(&mut ada.read().await.unwrap(), ada, user, "a browser").await.unwrap())
 }
 
 async fn token(ada: &Ctx) -> (TokenId, Credential) {
