@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::{Code, Rejected, audit::Source, operation::ObjectKind};
+use domain::{Code, Rejected, audit::Source, names::is_deceptive, operation::ObjectKind};
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
@@ -65,7 +65,12 @@ pub struct Attempt {
     pub action: &'static str,
     pub object_kind: ObjectKind,
     pub object_id: Option<Uuid>,
+    /// What it was called in the request, where there is no thing yet to ask.
+    pub object_name: Option<String>,
 }
+
+/// As much of a name as is recorded.
+const MAX_NAMED: usize = 254;
 
 impl Ctx {
     #[must_use]
@@ -113,7 +118,15 @@ impl Ctx {
 
     /// Says what is being tried, for the record, before anything is checked.
     pub fn attempt(&self, action: &'static str, object_kind: ObjectKind, object_id: Option<Uuid>) {
-        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id });
+        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id, object_name: None });
+    }
+
+    /// Says what the thing was called in the request: anybody's text, so only so much of it, and nothing that hides.
+    pub fn naming(&self, name: &str) {
+        if let Some(attempt) = &mut *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) {
+            let name: String = name.trim().chars().filter(|c| !is_deceptive(*c)).take(MAX_NAMED).collect();
+            attempt.object_name = Some(name).filter(|name| !name.is_empty());
+        }
     }
 
     /// What was tried last.

@@ -53,6 +53,7 @@ pub async fn access(conn: &mut PgConnection, actor: &Actor, id: AccountId) -> Re
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewAccount) -> Result<Account> {
     ctx.attempt("account.create", ObjectKind::Account, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", AccountName::parse(&new.name));

@@ -84,6 +84,7 @@ async fn look(place: Place, until: Instant) -> (Place, Result<Vec<String>, Rejec
 /// `not_found`, `forbidden`; `invalid_input` naming the field, also when EKS has no such cluster; `already_exists`; `aws_denied`, `aws_unavailable`.
 pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
     ctx.attempt("cluster.attach", ObjectKind::Cluster, None);
+    ctx.naming(&new.eks_name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     ctx.check_new().await?;
     let mut checks = Checks::new();

@@ -71,6 +71,7 @@ pub(crate) const DELETE: [&str; 3] = ["Check rights", "Delete its objects", "Wai
 /// `already_exists`; `conflict` while the workspace is on its way out; `quota_exceeded`.
 pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.attempt("deployment.create", ObjectKind::Deployment, None);
+    ctx.naming(new.name.as_deref().unwrap_or_default());
     let mut tx = ctx.begin().await?;
     store::lock_workspace(&mut tx, new.workspace).await?;
     let (release, workspace) = authorize_new(&mut tx, ctx, new).await?;

@@ -63,6 +63,7 @@ pub async fn ensure_first_admin(control: &Control) -> Result<Option<Url>> {
 /// `not_found` or `forbidden` for whoever is not an admin; `invalid_input` naming each field; `already_exists` for somebody who is here.
 pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     ctx.attempt("invitation.create", ObjectKind::Invitation, None);
+    ctx.naming(&new.email);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let email = checks.take("email", EmailAddress::parse(&new.email));

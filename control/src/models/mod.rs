@@ -32,6 +32,7 @@ const MAX_DESCRIPTION: usize = 2000;
 /// `not_found` for a team that the actor may not see; `forbidden`; `invalid_input` naming the field; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     ctx.attempt("model.create", ObjectKind::Model, None);
+    ctx.naming(&new.name);
     ctx.actor().check_signed_in()?;
     if new.team.trim().is_empty() {
         return Err(Rejected::field("team", "Choose a team.").into());

@@ -48,6 +48,7 @@ pub async fn sign_in(ctx: &Ctx, email: &str, password: &str, browser: Browser<'_
 
     let known = store::known(&mut *ctx.read().await?, email.as_str()).await?;
     ctx.attempt("session.open", ObjectKind::User, known.as_ref().map(|known| known.id.0));
+    ctx.naming(email.as_str());
     let fits = control.passwords.verify(password.to_owned(), known.as_ref().map(|known| known.password_hash.clone())).await?;
     let Some(known) = known.filter(|_| fits) else { return Err(refused(ctx).await?) };
 

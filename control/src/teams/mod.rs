@@ -32,6 +32,7 @@ const MAX_DESCRIPTION: usize = 500;
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
     ctx.attempt("team.create", ObjectKind::Team, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = domain::error::Checks::new();
     let name = checks.take("name", TeamName::parse(&new.name));

@@ -34,6 +34,7 @@ const SORTS: [(&str, Direction); 3] = [("created_at", Direction::Descending), ("
 /// `unauthenticated`; `forbidden` for a token, or a team's token without the role owner; `invalid_input` naming each field.
 pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     ctx.attempt("token.create", ObjectKind::Token, None);
+    ctx.naming(&new.name);
     let user = ctx.actor().check_person()?;
     let mut checks = Checks::new();
     let name = checks.take("name", DisplayName::parse(&new.name));

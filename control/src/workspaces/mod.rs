@@ -47,6 +47,7 @@ const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     ctx.attempt("workspace.create", ObjectKind::Workspace, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", WorkspaceName::parse(&new.name));
