@@ -45,6 +45,8 @@ pub struct Release {
     pub tag: String,
     /// What the tag pointed at when the release was registered; this is what runs.
     pub digest: String,
+    /// The number of the model's first release with the very same image, when that is another one.
+    pub same_as: Option<i32>,
     /// Where a node pulls it from: `123456789012.dkr.ecr.us-east-1.amazonaws.com/forecasting/iris`.
     pub repository_uri: String,
     pub port: u16,

@@ -44,7 +44,8 @@ struct Wanted {
 ///
 /// # Errors
 /// `not_found` for a model that the actor may not see; `forbidden`; `invalid_input` naming the field;
-/// `repository_not_granted` at `repository`; `image_not_found` at `repository` or `tag`; `aws_denied`, `aws_unavailable`.
+/// `repository_not_granted` at `repository`; `image_not_found` at `repository` or `tag`; `already_exists` at `tag` for a release
+/// that is there with the same image and settings; `aws_denied`, `aws_unavailable`.
 pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
     ctx.attempt("release.create", ObjectKind::Model, Some(new.model.0));
     ctx.check_new().await?;
@@ -93,6 +94,10 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
         notes: new.notes.trim(),
         created_by: ctx.actor().name(),
     };
+    if let Some(twin) = store::twin(&mut tx, &row).await? {
+        let message = format!("{} {twin} is this already: the same image with the same port, health path, protocol and size. Use it, or change one of them.", model.name);
+        return Err(Rejected::new(Code::AlreadyExists, message).at("tag").into());
+    }
     store::insert(&mut tx, &row).await?;
     let event = Event::new("release.create", ObjectKind::Release, row.id.0, &format!("{} {number}", model.name))
         .of_team(model.team, &model.team_name)
