@@ -95,6 +95,8 @@ codes! {
     ClusterUnreachable = "cluster_unreachable", 502, "The cluster could not be reached";
     /// The model could not be reached or did not answer usefully.
     ModelUnavailable = "model_unavailable", 502, "The model did not answer";
+    /// The model answered, but with an error of its own; `answer` has it.
+    ModelError = "model_error", 502, "The model answered with an error";
     /// Ours: logged, with the request id to ask about.
     Internal = "internal", 500, "Something went wrong on our side";
     /// It took too long.

@@ -83,8 +83,9 @@ pub async fn roll_back(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(rollb
 
 /// Sends a request to a ready replica and gives the model's answer.
 #[utoipa::path(post, path = "/deployments/{id}/predict", operation_id = "predict", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = PredictRequest, responses((status = 200, body = Prediction), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Json<Prediction>> {
-    Ok(Json(deployments::predict(&ctx, id, &request).await?))
+pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Response> {
+    let answer = deployments::predict(&ctx, id, &request).await?;
+    Ok(if (200..300).contains(&answer.status) { Json(answer).into_response() } else { Problem::of_model(answer).into_response() })
 }
 
 /// Streams what the replicas write: lines of text, or events for whoever accepts `text/event-stream`.

@@ -2,8 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 use control::Error;
-use domain::{Code, FieldError, Rejected, error::Blocker};
-use http::{HeaderValue, StatusCode, header};
+use domain::{Code, FieldError, Rejected, error::Blocker, serving::Prediction};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
 /// An operation's error on its way out.
@@ -42,6 +42,18 @@ pub struct Problem {
 
 impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
+    /// The model's own answer, at most 1 MiB of it, when that is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Prediction>,
+}
+
+impl Problem {
+    /// A model's error: whoever asks for a prediction and gets none must not take it for one.
+    #[must_use]
+    pub fn of_model(answer: Prediction) -> Self {
+        let rejected = Rejected::new(Code::ModelError, format!("The model answered with status {}; `answer` has what it said.", answer.status));
+        Self { answer: Some(answer), ..Self::from(rejected) }
+    }
         Self {
             kind: format!("/api/v1/problems/{}", rejected.code.as_str()),
             title: rejected.code.title().into(),
@@ -55,6 +67,7 @@ impl From<Rejected> for Problem {
     }
 }
 
+            answer: None,
 /// The rejection that stands for an error outside; a fault is logged and becomes opaque.
 #[must_use]
 pub fn outside(error: Error) -> Rejected {
@@ -87,5 +100,23 @@ impl IntoResponse for RestError {
         }
         response.extensions_mut().insert(rejected);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_models_error_is_no_success() {
+        let answer = Prediction { status: 400, body: json!({ "error": "wrong shape" }), latency_ms: 1.5, pod: "iris-1".into(), revision: 2 };
+        let response = Problem::of_model(answer).into_response();
+        assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (StatusCode::BAD_GATEWAY, "application/problem+json"));
+        let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+        assert_eq!(problem["code"], "model_error");
+        assert_eq!(problem["answer"], json!({ "status": 400, "body": { "error": "wrong shape" }, "latency_ms": 1.5, "pod": "iris-1", "revision": 2 }));
     }
 }
