@@ -88,6 +88,7 @@ pub struct DeploymentSummary {
     pub team_name: String,
     pub workspace: WorkspaceId,
     pub workspace_name: String,
+    pub cluster: ClusterId,
     pub cluster_name: String,
     pub model_name: String,
     pub release_number: i32,
@@ -107,9 +108,6 @@ pub struct DeploymentSummary {
 pub struct Deployment {
     #[serde(flatten)]
     pub summary: DeploymentSummary,
-    pub cluster: ClusterId,
-    pub model: ModelId,
-    pub release: ReleaseId,
     pub protocol: Protocol,
     pub image: String,
     pub environment: Vec<Variable>,
@@ -212,10 +210,10 @@ pub struct DeploymentQuery {
     /// Only deployments in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeploymentState>,
-    /// Only deployments of this team, by name.
+    /// Only deployments of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// Only deployments on this cluster, by name.
+    /// Only deployments on this cluster, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// Only deployments of this model.

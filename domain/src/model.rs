@@ -67,7 +67,7 @@ pub struct ModelQuery {
     #[serde(flatten)]
     #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
-    /// Only models of this team, by name.
+    /// Only models of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
 }
@@ -90,7 +90,7 @@ pub struct ReleaseQuery {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct NewModel {
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
     pub name: String,
     #[serde(default)]
@@ -112,7 +112,7 @@ pub struct ModelChange {
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct NewRelease {
     pub model: ModelId,
-    /// The AWS account's name; may be left out when the team has repositories in one only.
+    /// The AWS account, by its id or name; may be left out when the team has repositories in one only.
     #[serde(default)]
     pub account: Option<String>,
     /// May be left out when the account has one region only.

@@ -79,6 +79,8 @@ parsed! {
     /// A path on the model's server, for health checks.
     HttpPath(http_path);
 }
+    /// A team, an account or a cluster as requests name it: by its id or by its name.
+    IdOrName(id_or_name);
 
 const MAX_LABEL: usize = 40;
 
@@ -132,6 +134,14 @@ fn object_label(text: &str) -> Result<String, String> {
 }
 
 /// Namespaces that Kubernetes, EKS or Slipway keep for themselves are refused.
+/// Requests may name things by their id wherever they may by their name: what looks like an id is one.
+fn id_or_name(text: &str) -> Result<String, String> {
+    match Uuid::parse_str(text.trim()) {
+        Ok(id) => Ok(id.to_string()),
+        Err(_) => label(text),
+    }
+}
+
 fn namespace(text: &str) -> Result<String, String> {
     let text = label(text)?;
     if text == "default" || text.starts_with("kube-") || text.starts_with("amazon-") || text.starts_with("aws-") || text == "slipway-access" {
@@ -315,6 +325,15 @@ mod tests {
         #[test]
         fn suggestions_are_acceptable(text in ".{0,80}") {
             if let Some(better) = suggestion(&text) {
+    #[test]
+    fn what_looks_like_an_id_is_one() {
+        let id = "AB61E6E5-0000-4000-8000-000000000001";
+        assert_eq!(IdOrName::parse(id).unwrap().as_str(), id.to_lowercase());
+        assert_eq!(IdOrName::parse(" iris ").unwrap().as_str(), "iris");
+        assert!(ModelName::parse(&id.to_lowercase()).unwrap_err().contains("an id"));
+        assert!(IdOrName::parse("Two words").is_err());
+    }
+
                 prop_assert!(ModelName::parse(&better).is_ok(), "{better}");
             }
         }

@@ -41,9 +41,9 @@ use crate::{
 pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
     let deployment = deployments::get(ctx, id).await?;
     let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
-    let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many, model: Some(deployment.model) }).await?.items;
-    if !releases.iter().any(|release| release.id == deployment.release) {
-        releases.push(releases::get(ctx, deployment.release).await?);
+    let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many, model: Some(deployment.summary.model) }).await?.items;
+    if !releases.iter().any(|release| release.id == deployment.summary.release) {
+        releases.push(releases::get(ctx, deployment.summary.release).await?);
     }
     let replicas = typed.filled("replicas").and_then(|text| text.parse().ok()).unwrap_or(deployment.summary.replicas);
     let sizes = match deployments::sizes(ctx, deployment.summary.workspace, replicas, Some(id)).await {
@@ -112,7 +112,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
             <Once/><Seen version=deployment.version/>
             <div class="stack">
                 <section class="card"><div class="in">
-                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.release.to_string() hint="Releases of the same model."/>
+                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.summary.release.to_string() hint="Releases of the same model."/>
                     <SizeChoice typed=typed.clone() value=summary.size sizes/>
                     <div class="narrow"><Field name="replicas" label="Replicas" kind="number" typed=typed.clone() value=summary.replicas.to_string() autocomplete="off"/></div>
                     <TextField name="environment" label="Environment variables" typed=typed.clone() value=variables::write(&deployment.environment) rows=5 code=true hint="One NAME=value a line. Not for secrets: whoever sees the team sees them."/>

@@ -187,9 +187,6 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         pod.revision = alike.get(&pod.revision).copied().unwrap_or(pod.revision);
     }
     Ok(Deployment {
-        cluster: detail.cluster,
-        model: detail.model,
-        release: detail.release,
         protocol: detail.protocol,
         image: format!("{}@{}", detail.repository_uri, detail.digest),
         environment: serde_json::from_value(detail.environment)?,

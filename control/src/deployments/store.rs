@@ -7,7 +7,7 @@ mod room;
 
 use domain::{
     deployment::DeploymentState,
-    ids::{ClusterId, DeploymentId, ModelId, OperationId, ReleaseId, TeamId, WorkspaceId},
+    ids::{ClusterId, DeploymentId, OperationId, TeamId, WorkspaceId},
     serving::Protocol,
 };
 use serde_json::Value;
@@ -95,9 +95,6 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: DeploymentId) -> 
 
 /// What a deployment's page shows besides its row in the list.
 pub(super) struct Detail {
-    pub cluster: ClusterId,
-    pub model: ModelId,
-    pub release: ReleaseId,
     pub protocol: Protocol,
     pub repository_uri: String,
     pub digest: String,
@@ -114,7 +111,7 @@ pub(super) struct Detail {
 pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<Option<Detail>> {
     Ok(sqlx::query_as!(
         Detail,
-        r#"select w.cluster_id as "cluster: ClusterId", r.model_id as "model: ModelId", r.id as "release: ReleaseId", r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
+        r#"select r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
                   v.environment, d.metadata, d.created_at, d.version, d.live_revision,
                   (select c.name from clusters c where c.id = w.cluster_id and c.read_only_since is not null) as read_only_cluster,
                   (select min(s.synced_at) from observed_sync s where s.cluster_id = w.cluster_id and s.kind in ('pods', 'deployments')) as synced_at,

@@ -37,7 +37,7 @@ pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     if new.team.trim().is_empty() {
         return Err(Rejected::field("team", "Choose a team.").into());
     }
-    let team = teams::get_by_name(ctx, new.team.trim()).await?;
+    let team = teams::get_named(ctx, new.team.trim()).await?;
     ctx.actor().check_team(team.id, team.your_role, TeamAction::Deploy, "team")?;
     let mut checks = Checks::new();
     let name = checks.take("name", ModelName::parse(&new.name));

@@ -8,7 +8,7 @@ use domain::{
     Rejected,
     access::{PlatformAction, TeamAction, TeamRole},
     ids::{TeamId, UserId},
-    names::{EmailAddress, TeamName},
+    names::{EmailAddress, IdOrName, TeamName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
     team::{Member, MemberChange, NewTeam, Team, TeamChange},
@@ -88,14 +88,14 @@ pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
     Ok(team)
 }
 
-/// A team by its name.
+/// A team by its id or its name.
 ///
 /// # Errors
 /// `not_found` if the actor may not see it.
-pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
+pub async fn get_named(ctx: &Ctx, named: &str) -> Result<Team> {
     ctx.actor().check_signed_in()?;
     let mut conn = ctx.read().await?;
-    let id = store::id_by_name(&mut conn, name).await?.ok_or_else(|| Rejected::not_found("team"))?;
+    let id = store::id_of(&mut conn, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
     drop(conn);
     get(ctx, id).await
 }
@@ -104,8 +104,8 @@ pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn hold(conn: &mut PgConnection, name: &TeamName) -> Result<Option<TeamId>> {
-    match store::id_by_name(conn, name.as_str()).await? {
+pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<(TeamId, String)>> {
+    match store::id_of(conn, named.as_str()).await? {
         Some(id) => store::hold(conn, id).await,
         None => Ok(None),
     }

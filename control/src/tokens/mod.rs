@@ -10,7 +10,7 @@ use domain::{
     access::TeamAction,
     error::Checks,
     ids::{TeamId, TokenId, UserId},
-    names::{DisplayName, TeamName},
+    names::{DisplayName, IdOrName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
     token::{CreatedToken, NewToken, Token, TokenKind},
@@ -39,7 +39,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let mut checks = Checks::new();
     let name = checks.take("name", DisplayName::parse(&new.name));
     let team = match new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()) {
-        Some(team) => checks.take("team", TeamName::parse(team)),
+        Some(team) => checks.take("team", IdOrName::parse(team)),
         None => None,
     };
     let team_given = new.team.as_deref().is_some_and(|team| !team.trim().is_empty());
@@ -51,7 +51,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let name = name.expect("a clean check has a name");
 
     let team = match team {
-        Some(team) => Some(teams::get_by_name(ctx, team.as_str()).await.map_err(|error| match error.rejected() {
+        Some(team) => Some(teams::get_named(ctx, team.as_str()).await.map_err(|error| match error.rejected() {
             Some(_) => Rejected::field("team", format!("There is no team {team}, or you cannot see it.")).into(),
             None => error,
         })?),

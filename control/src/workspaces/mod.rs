@@ -56,8 +56,8 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     let name = name.expect("a clean check has a name");
 
     let mut tx = ctx.begin().await?;
-    let team = store::team_by_name(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
-    let cluster = store::cluster_by_name(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
+    let team = store::team_named(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
+    let cluster = store::cluster_named(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
     let id = WorkspaceId::generate();
     store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")

@@ -4,7 +4,7 @@
 use domain::{
     Rejected, Timestamp,
     deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
-    ids::{DeploymentId, TeamId, WorkspaceId},
+    ids::{ClusterId, DeploymentId, ModelId, ReleaseId, TeamId, WorkspaceId},
     size::Size,
 };
 use sqlx::PgConnection;
@@ -20,6 +20,7 @@ struct Row {
     team_name: String,
     workspace: WorkspaceId,
     workspace_name: String,
+    cluster: ClusterId,
     cluster_name: String,
     model_name: String,
     release_number: i32,
@@ -61,7 +62,9 @@ macro_rules! rows {
         sqlx::query_as!(
             Row,
             r#"select d.id as "id: DeploymentId", d.name, d.team_id as "team!: TeamId", d.team_name as "team_name!", d.workspace_id as "workspace: WorkspaceId",
-                      d.workspace_name as "workspace_name!", d.cluster_name as "cluster_name!", d.model_name as "model_name!", d.release_number as "release_number!",
+                      d.workspace_name as "workspace_name!", d.cluster_name as "cluster_name!", d.model_id as "model!: ModelId", d.model_name as "model_name!", d.release_number as "release_number!",
+                      (select w.cluster_id from workspaces w where w.id = d.workspace_id) as "cluster!: ClusterId",
+                      (select v.release_id from revisions v where v.deployment_id = d.id and v.number = d.revision) as "release!: ReleaseId",
                       d.state as "state: DeploymentState", d.state_message, d.replicas as "replicas!", d.ready_replicas, d.size as "size!: Size", d.revision, d.changed_at
                from deployments d
                where d.team_id is not null
@@ -69,8 +72,8 @@ macro_rules! rows {
                  and ($3::uuid is null or d.team_id = $3)
                  and ($4::text is null or d.name ilike $4 or d.model_name ilike $4 or d.workspace_name ilike $4)
                  and ($5::deployment_state is null or d.state = $5)
-                 and ($6::text is null or d.team_name = $6)
-                 and ($7::text is null or d.cluster_name = $7)
+                 and ($6::text is null or d.team_name = $6 or d.team_id::text = lower($6))
+                 and ($7::text is null or d.cluster_name = $7 or d.cluster_name = (select c.name from clusters c where c.id::text = lower($7)))
                  and ($8::uuid is null or d.model_id = $8)
                  and "#
                 + $after
