@@ -31,7 +31,7 @@ impl Typed {
         self.rejected.as_ref()
     }
 
-    /// The HTTP status to draw the form again with.
+    /// How to answer with the form drawn again.
     #[must_use]
     pub fn status(&self) -> Standing {
         let status = self.rejected.as_ref().map_or(200, |rejected| match rejected.code.status() {

@@ -69,7 +69,7 @@ impl Page {
         Self { title: title.into(), standing: 200.into(), nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
     }
 
-    /// Answers with this HTTP status.
+    /// Answers with this HTTP status, or as what was typed stands.
     #[must_use]
     pub fn status(mut self, standing: impl Into<Standing>) -> Self {
         self.standing = standing.into();

@@ -122,10 +122,10 @@ pub async fn record_refusal(ctx: &Ctx, rejected: &Rejected) -> Result<()> {
         reason: Some(rejected.message.clone()),
         changes: Vec::new(),
     };
-    let mut conn = ctx.read().await?;
     record(&mut conn, ctx, event).await?;
     Ok(())
 }
+
 /// What a thing is called, as events of what was done with it call it.
 async fn called(conn: &mut PgConnection, kind: ObjectKind, id: Uuid) -> Result<Option<String>> {
     let name = sqlx::query_scalar!(
@@ -147,7 +147,6 @@ async fn called(conn: &mut PgConnection, kind: ObjectKind, id: Uuid) -> Result<O
     );
     Ok(name.fetch_one(conn).await?)
 }
-
 
 async fn insert(
     conn: &mut PgConnection,

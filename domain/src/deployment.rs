@@ -90,7 +90,9 @@ pub struct DeploymentSummary {
     pub workspace_name: String,
     pub cluster: ClusterId,
     pub cluster_name: String,
+    pub model: ModelId,
     pub model_name: String,
+    pub release: ReleaseId,
     pub release_number: i32,
     pub state: DeploymentState,
     /// What is the matter, in a few words, when it is not simply live.

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// A check looks into every region at once.
-const MAX_REGIONS: usize = 20;
+const MAX_REGIONS: usize = domain::limits::REGIONS;
 
 /// How to get into an account, on behalf of `actor`. Whether they may is for the caller to have checked.
 ///

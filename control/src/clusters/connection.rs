@@ -24,8 +24,8 @@ use crate::{
     secrets,
 };
 
-const MAX_SERVER: usize = 300;
-const MAX_AUTHORITY: usize = 64 << 10;
+const MAX_SERVER: usize = domain::limits::SERVER;
+const MAX_AUTHORITY: usize = domain::limits::AUTHORITY;
 
 /// The override that is in force.
 ///

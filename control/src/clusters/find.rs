@@ -106,6 +106,7 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
     }
     checks.finish()?;
     let (account, region) = (account.expect("a clean check has an account"), region.expect("a clean check has a region"));
+    let account_name = &account.name;
     let (eks_name, name) = (eks_name.expect("a clean check has the name in EKS"), name.expect("a clean check has a name"));
 
     let config = ctx.control().aws.config(&account.access, region.as_str());

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const TAIL: i64 = 200;
-const MAX_TAIL: i64 = 5000;
+const MAX_TAIL: i64 = *domain::limits::LOG_TAIL.end();
 /// So many replicas at most are read at once.
 const MAX_REPLICAS: usize = 20;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.

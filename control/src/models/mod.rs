@@ -24,7 +24,7 @@ use crate::{
     teams,
 };
 
-const MAX_DESCRIPTION: usize = 2000;
+const MAX_DESCRIPTION: usize = domain::limits::MODEL_DESCRIPTION;
 
 /// Creates a model. It is a name at first; releases make it something that runs.
 ///

@@ -29,7 +29,7 @@ use crate::{
     paging::Paging,
 };
 
-const MAX_NOTES: usize = 2000;
+const MAX_NOTES: usize = domain::limits::NOTES;
 const DEFAULT_PORT: u16 = 8080;
 
 /// What a request says, parsed.
@@ -116,7 +116,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let health_path = checks.take("health_path", HttpPath::parse(path));
     let port = new.port.unwrap_or(DEFAULT_PORT);
     // Models run without the right to bind lower ports.
-    checks.ensure(port >= 1024, "port", "Choose a port from 1024 to 65535: models do not run as root.");
+    checks.ensure(domain::limits::PORT.contains(&port), "port", "Choose a port from 1024 to 65535: models do not run as root.");
     checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", format!("Use at most {MAX_NOTES} characters."));
     checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
     checks.finish()?;

@@ -24,7 +24,7 @@ use crate::{
     users,
 };
 
-const MAX_DESCRIPTION: usize = 500;
+const MAX_DESCRIPTION: usize = domain::limits::TEAM_DESCRIPTION;
 
 /// Creates a team with its first owner.
 ///
@@ -100,7 +100,7 @@ pub async fn get_named(ctx: &Ctx, named: &str) -> Result<Team> {
     get(ctx, id).await
 }
 
-/// The team of this name, whoever asks. It cannot be deleted until the transaction ends.
+/// The team that is meant, with its name, whoever asks. It cannot be deleted until the transaction ends.
 ///
 /// # Errors
 /// A fault when the database fails.

@@ -46,7 +46,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     checks.ensure(team_given || new.kind == TokenKind::Personal, "team", "Name the team that the token is for.");
     checks.ensure(new.role.is_none() || team_given, "team", "Name the team in which it may do this.");
     checks.ensure(new.role.is_some() || !team_given, "role", "Choose the most it may do in this team.");
-    checks.ensure((1..=365).contains(&new.days), "days", "Let it end after 1 to 365 days.");
+    checks.ensure(domain::limits::TOKEN_DAYS.contains(&new.days), "days", "Let it end after 1 to 365 days.");
     checks.finish()?;
     let name = name.expect("a clean check has a name");
 

@@ -207,10 +207,10 @@ fn refuse_deleting(workspace: &Workspace) -> Result<(), Rejected> {
 }
 
 fn check_quota(checks: &mut Checks, quota: &Quota) {
-    checks.ensure((1..=10_000_000).contains(&quota.cpu_millis), "quota.cpu_millis", "Enter how many CPU all pods together may ask for, more than none.");
-    checks.ensure((1..=100_000_000).contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
-    checks.ensure((0..=10_000).contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
-    checks.ensure((1..=100_000).contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
+    checks.ensure(domain::limits::QUOTA_CPU_MILLIS.contains(&quota.cpu_millis), "quota.cpu_millis", "Enter how many CPU all pods together may ask for, more than none.");
+    checks.ensure(domain::limits::QUOTA_MEMORY_MIB.contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
+    checks.ensure(domain::limits::QUOTA_GPUS.contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
+    checks.ensure(domain::limits::QUOTA_PODS.contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
 }
 
 fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a store::Named<domain::ids::TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {

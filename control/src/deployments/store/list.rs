@@ -1,5 +1,5 @@
 //! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page; what it
-//! shows is kept beside the deployment, so that nothing is joined.
+//! shows is kept beside the deployment, so that nothing is joined; two ids are looked up for the page's rows alone.
 
 use domain::{
     Rejected, Timestamp,
@@ -22,7 +22,9 @@ struct Row {
     workspace_name: String,
     cluster: ClusterId,
     cluster_name: String,
+    model: ModelId,
     model_name: String,
+    release: ReleaseId,
     release_number: i32,
     state: DeploymentState,
     state_message: Option<String>,
@@ -42,8 +44,11 @@ impl From<Row> for DeploymentSummary {
             team_name: row.team_name,
             workspace: row.workspace,
             workspace_name: row.workspace_name,
+            cluster: row.cluster,
             cluster_name: row.cluster_name,
+            model: row.model,
             model_name: row.model_name,
+            release: row.release,
             release_number: row.release_number,
             state: row.state,
             state_message: row.state_message,
