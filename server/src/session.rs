@@ -74,7 +74,7 @@ async fn context(state: &AppState, request: &mut Request<Body>, is_api: bool) ->
         (None, _) => Actor::anonymous(),
     };
     let idempotency = if is_api && request.method() != Method::GET { precondition::idempotency(request).await? } else { None };
-    let if_match = precondition::if_match(request.method(), request.headers(), is_api)?;
+    let if_match = precondition::if_match(request.headers())?;
     let source = if is_api { Source::Api } else { Source::Page };
     Ok(Ctx::new(state.control.clone(), actor, source, control::Request { id, address, idempotency, if_match, credential }))
 }

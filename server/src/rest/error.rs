@@ -1,6 +1,10 @@
 //! Every rejection leaves as RFC 9457 `application/problem+json` with a stable code; faults are logged here, once, and opaque outside.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use control::Error;
 use domain::{Code, FieldError, Rejected, error::Blocker, serving::Prediction};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -38,10 +42,6 @@ pub struct Problem {
     /// What AWS, Kubernetes or the model said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
-}
-
-impl From<Rejected> for Problem {
-    fn from(rejected: Rejected) -> Self {
     /// The model's own answer, at most 1 MiB of it, when that is an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Prediction>,
@@ -54,6 +54,10 @@ impl Problem {
         let rejected = Rejected::new(Code::ModelError, format!("The model answered with status {}; `answer` has what it said.", answer.status));
         Self { answer: Some(answer), ..Self::from(rejected) }
     }
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
         Self {
             kind: format!("/api/v1/problems/{}", rejected.code.as_str()),
             title: rejected.code.title().into(),
@@ -63,11 +67,11 @@ impl Problem {
             errors: rejected.errors,
             blockers: rejected.blockers,
             raw: rejected.raw,
+            answer: None,
         }
     }
 }
 
-            answer: None,
 /// The rejection that stands for an error outside; a fault is logged and becomes opaque.
 #[must_use]
 pub fn outside(error: Error) -> Rejected {
@@ -83,15 +87,42 @@ fn fault(error: &anyhow::Error) -> Rejected {
     Rejected::new(Code::Internal, "Something went wrong on our side. Nothing was changed. The x-request-id of this answer says where to look.")
 }
 
-impl IntoResponse for RestError {
+/// Names the fields of a body as bodies have them, and calls what a query says wrong what it is: a request that cannot be read.
+/// Operations name fields as forms do, and do not know where a request came from.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let has_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    let response = next.run(request).await;
+    let Some(rejected) = response.extensions().get::<Rejected>().filter(|rejected| !rejected.errors.is_empty()).cloned() else { return response };
+    if !has_body {
+        let code = if rejected.code == Code::InvalidInput { Code::MalformedRequest } else { rejected.code };
+        return RestError::from(Rejected { code, ..rejected }).into_response();
+    }
+    let pointed = |error: FieldError| match error.field.as_str() {
+        "" => error,
+        field if field.starts_with('/') => error,
+        field => FieldError { field: format!("/{}", field.replace('.', "/")), ..error },
+    };
+    let errors = rejected.errors.into_iter().map(pointed).collect();
+    RestError::from(Rejected { errors, ..rejected }).into_response()
+}
+
+impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let rejected = outside(self.0);
-        let status = StatusCode::from_u16(rejected.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = (rejected.code == Code::RateLimited).then_some(60);
-        let mut response = (status, axum::Json(Problem::from(rejected.clone()))).into_response();
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl IntoResponse for RestError {
+    fn into_response(self) -> Response {
+        let rejected = outside(self.0);
+        let retry = (rejected.code == Code::RateLimited).then_some(60);
+        let mut response = Problem::from(rejected.clone()).into_response();
+        let headers = response.headers_mut();
         if rejected.code == Code::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -12,21 +12,21 @@ use uuid::Uuid;
 
 use crate::common::{Person, World};
 
-const CLUSTER: Uuid = Uuid::from_u128(0x30);
-const WORKSPACE: Uuid = Uuid::from_u128(0x40);
-const RELEASES: [Uuid; 2] = [Uuid::from_u128(0x61), Uuid::from_u128(0x62)];
+pub const CLUSTER: Uuid = Uuid::from_u128(0x30);
+pub const WORKSPACE: Uuid = Uuid::from_u128(0x40);
+pub const RELEASES: [Uuid; 2] = [Uuid::from_u128(0x61), Uuid::from_u128(0x62)];
 
-struct Place {
-    world: World,
-    admin: Person,
-    deployer: Person,
-    viewer: Person,
-    team: Uuid,
+pub struct Place {
+    pub world: World,
+    pub admin: Person,
+    pub deployer: Person,
+    pub viewer: Person,
+    pub team: Uuid,
 }
 
 impl Place {
     /// The team forecasting with 4 CPU on the cluster lab, and the releases iris 1 and 2.
-    async fn new(pool: PgPool) -> Self {
+    pub async fn new(pool: PgPool) -> Self {
         let world = World::new(pool.clone()).await;
         let admin = world.person("admin", Some(PlatformRole::Admin)).await;
         let (owner, deployer, viewer) = (world.person("owner", None).await, world.person("dee", None).await, world.person("vi", None).await);
@@ -49,7 +49,7 @@ impl Place {
         Self { world, admin, deployer, viewer, team }
     }
 
-    async fn deployed(&self, replicas: i32) -> DeploymentId {
+    pub async fn deployed(&self, replicas: i32) -> DeploymentId {
         let new = NewDeployment {
             release: ReleaseId(RELEASES[0]),
             workspace: WorkspaceId(WORKSPACE),

@@ -6,6 +6,7 @@
 mod accounts;
 mod admin;
 mod common;
+mod contract;
 mod deployments;
 mod identity;
 mod links;
