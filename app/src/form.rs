@@ -2,6 +2,8 @@
 
 use domain::Rejected;
 
+use crate::page::Standing;
+
 /// The fields of a form as they came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
@@ -37,14 +39,15 @@ impl Typed {
         self
     }
 
-    /// The HTTP status to draw the form again with.
+    /// How to answer with the form drawn again.
     #[must_use]
-    pub fn status(&self) -> u16 {
-        self.rejected.as_ref().map_or(200, |rejected| match rejected.code.status() {
+    pub fn status(&self) -> Standing {
+        let status = self.rejected.as_ref().map_or(200, |rejected| match rejected.code.status() {
             // A browser would ask for credentials or retry; the page says it better.
             401 | 403 | 409 | 412 | 429 => rejected.code.status(),
             _ => 422,
-        })
+        });
+        Standing { status, rejected: self.rejected.clone() }
     }
 
     /// A field's text; empty when it was not sent.

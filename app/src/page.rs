@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use control::Actor;
+use domain::Rejected;
 use hydration_context::SsrSharedContext;
 use leptos::{
     config::LeptosOptions,
@@ -34,10 +35,25 @@ pub enum Nav {
 /// A loaded page, ready to be drawn.
 pub struct Page {
     title: String,
-    status: u16,
+    standing: Standing,
     nav: Nav,
     islands: Islands,
     body: Box<dyn FnOnce() -> AnyView + Send>,
+}
+
+/// What a page's answer says besides the page.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The HTTP status.
+    pub status: u16,
+    /// Why the form on it is drawn again.
+    pub rejected: Option<Rejected>,
+}
+
+impl From<u16> for Standing {
+    fn from(status: u16) -> Self {
+        Self { status, rejected: None }
+    }
 }
 
 /// Whether the page has anything to wake in the browser.
@@ -50,13 +66,13 @@ pub enum Islands {
 impl Page {
     /// `body` is drawn later, when everything is loaded.
     pub fn new<V: IntoView + 'static>(title: impl Into<String>, nav: Nav, body: impl FnOnce() -> V + Send + 'static) -> Self {
-        Self { title: title.into(), status: 200, nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
+        Self { title: title.into(), standing: 200.into(), nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
     }
 
-    /// Answers with this HTTP status.
+    /// Answers with this HTTP status, or as what was typed stands.
     #[must_use]
-    pub fn status(mut self, status: u16) -> Self {
-        self.status = status;
+    pub fn status(mut self, standing: impl Into<Standing>) -> Self {
+        self.standing = standing.into();
         self
     }
 
@@ -81,6 +97,8 @@ pub struct Chrome {
 pub struct Drawn {
     pub html: String,
     pub status: u16,
+    /// Why the form on it is drawn again.
+    pub rejected: Option<Rejected>,
     /// The only scripts that may run are those that carry it.
     pub nonce: String,
 }
@@ -92,7 +110,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
     owner.with(|| {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
-        let Page { title, status, nav, islands, body } = page;
+        let Page { title, standing: Standing { status, rejected }, nav, islands, body } = page;
         let Chrome { actor, options, style_sheet } = chrome;
         let view = view! {
             <!DOCTYPE html>
@@ -111,7 +129,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
                 </body>
             </html>
         };
-        Drawn { html: view.to_html(), status, nonce }
+        Drawn { html: view.to_html(), status, rejected, nonce }
     })
 }
 

@@ -21,6 +21,9 @@ use uuid::Uuid;
 
 use crate::{Ctx, Result};
 
+/// Why something is applied again after an admin has decided.
+pub const OLDER_ACCEPTED: &str = "a database older than the cluster was accepted";
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -104,19 +107,45 @@ pub async fn record_later(conn: &mut PgConnection, actor: (ActorKind, Option<Uui
 /// A fault when the database fails.
 pub async fn record_refusal(ctx: &Ctx, rejected: &Rejected) -> Result<()> {
     let Some(attempt) = ctx.attempted() else { return Ok(()) };
+    let mut conn = ctx.read().await?;
+    let called = match attempt.object_id {
+        Some(id) => called(&mut conn, attempt.object_kind, id).await?,
+        None => None,
+    };
     let event = Event {
         action: attempt.action,
         outcome: Outcome::Refused,
         object_kind: attempt.object_kind,
         object_id: attempt.object_id,
-        object_name: None,
+        object_name: called.or(attempt.object_name),
         team: None,
         reason: Some(rejected.message.clone()),
         changes: Vec::new(),
     };
-    let mut conn = ctx.read().await?;
     record(&mut conn, ctx, event).await?;
     Ok(())
+}
+
+/// What a thing is called, as events of what was done with it call it.
+async fn called(conn: &mut PgConnection, kind: ObjectKind, id: Uuid) -> Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        "select case $1::object_kind
+             when 'user' then (select email from users where id = $2)
+             when 'team' then (select name from teams where id = $2)
+             when 'token' then (select name from tokens where id = $2)
+             when 'invitation' then (select email from one_time_links where id = $2)
+             when 'account' then (select name from accounts where id = $2)
+             when 'cluster' then (select name from clusters where id = $2)
+             when 'workspace' then (select name from workspaces where id = $2)
+             when 'model' then (select name from models where id = $2)
+             when 'release' then (select o.name || ' ' || r.number from releases r join models o on o.id = r.model_id where r.id = $2)
+             when 'deployment' then (select name from deployments where id = $2)
+             when 'operation' then (select verb || ' ' || object_name from operations where id = $2)
+         end",
+        kind as ObjectKind,
+        id
+    );
+    Ok(name.fetch_one(conn).await?)
 }
 
 async fn insert(

@@ -1,16 +1,38 @@
 //! The context that every operation takes first: who asks, through which door, over what.
 
 use std::{
+    fmt,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::{Code, Rejected, audit::Source, operation::ObjectKind};
+use domain::{Code, Rejected, audit::Source, names::is_deceptive, operation::ObjectKind};
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{Actor, Control, Result, idempotency};
+
+/// What the caller showed, to make sure of them again while a stream goes on.
+#[derive(Clone, Default)]
+pub enum Credential {
+    #[default]
+    None,
+    /// The secret in the cookie.
+    Session(String),
+    /// An API token.
+    Token(String),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Session(_) => "Session(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
+}
 
 /// What came with the request.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +45,7 @@ pub struct Request {
     pub idempotency: Option<idempotency::Key>,
     /// The version that the caller last saw (`If-Match`).
     pub if_match: Option<i64>,
+    pub credential: Credential,
 }
 
 /// Who asks, through which door, over what.
@@ -42,7 +65,12 @@ pub struct Attempt {
     pub action: &'static str,
     pub object_kind: ObjectKind,
     pub object_id: Option<Uuid>,
+    /// What it was called in the request, where there is no thing yet to ask.
+    pub object_name: Option<String>,
 }
+
+/// As much of a name as is recorded.
+const MAX_NAMED: usize = 254;
 
 impl Ctx {
     #[must_use]
@@ -90,7 +118,15 @@ impl Ctx {
 
     /// Says what is being tried, for the record, before anything is checked.
     pub fn attempt(&self, action: &'static str, object_kind: ObjectKind, object_id: Option<Uuid>) {
-        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id });
+        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id, object_name: None });
+    }
+
+    /// Says what the thing was called in the request: anybody's text, so only so much of it, and nothing that hides.
+    pub fn naming(&self, name: &str) {
+        if let Some(attempt) = &mut *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) {
+            let name: String = name.trim().chars().filter(|c| !is_deceptive(*c)).take(MAX_NAMED).collect();
+            attempt.object_name = Some(name).filter(|name| !name.is_empty());
+        }
     }
 
     /// What was tried last.
@@ -122,6 +158,18 @@ impl Ctx {
             None => None,
         };
         Ok(Tx { inner, key })
+    }
+
+    /// Answers a repetition of a request from what was kept. An operation that asks somebody outside does so first of all: [`Ctx::begin`] comes only after.
+    ///
+    /// # Errors
+    /// Those of [`Ctx::begin`].
+    pub async fn check_new(&self) -> Result<()> {
+        self.actor.check_signed_in()?;
+        match &self.request.idempotency {
+            Some(key) => idempotency::check_new(&mut *self.read().await?, &self.actor.principal(), key).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins a transaction for whoever has not signed in: sign-in itself and one-time links.

@@ -63,3 +63,43 @@ pub(crate) async fn installation(pool: &PgPool) -> anyhow::Result<(Uuid, [u8; 32
     let key = row.cursor_key.try_into().map_err(|_| anyhow::anyhow!("the cursor key is not 32 bytes long"))?;
     Ok((row.id, key))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// The machinery's modules, each over tables of its own.
+    const MACHINERY: [&str; 9] = ["access", "attempts", "audit", "db", "idempotency", "inventory", "leases", "live", "reconcile"];
+    /// What a reconciler reads, and writes under its claim.
+    const RECONCILERS: [&str; 4] = ["subject.rs", "observe.rs", "observation.rs", "record.rs"];
+
+    fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { files(&path, found) } else { found.push(path) }
+        }
+    }
+
+    #[test]
+    fn sql_is_where_it_is_looked_for() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = Vec::new();
+        files(&source, &mut found);
+        let mut seen = 0;
+        for path in found {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            if !product.contains(concat!("sqlx::", "query")) {
+                continue;
+            }
+            seen += 1;
+            let inside = path.strip_prefix(&source).unwrap();
+            let parts: Vec<&str> = inside.iter().map(|part| part.to_str().unwrap()).collect();
+            let (first, name) = (parts[0].trim_end_matches(".rs"), parts[parts.len() - 1]);
+            let of_tests = name.ends_with("tests.rs") || ["fixture.rs", "testing.rs"].contains(&name);
+            let fits = name == "store.rs" || parts.contains(&"store") || RECONCILERS.contains(&name) || MACHINERY.contains(&first) || of_tests;
+            assert!(fits, "{} holds SQL: move it into a store.rs", inside.display());
+        }
+        assert!(seen > 30, "{seen} files with SQL were found");
+    }
+}

@@ -28,7 +28,16 @@ pub async fn claim(conn: &mut PgConnection, principal: &str, key: &Key) -> Resul
     if claimed.rows_affected() == 1 {
         return Ok(());
     }
-    let kept = sqlx::query!("select request_hash, answer from idempotency_keys where principal = $1 and key = $2", principal, key.key).fetch_one(conn).await?;
+    check_new(conn, principal, key).await
+}
+
+/// Answers a repetition from what was kept, without claiming the key: for operations that ask somebody outside before their transaction.
+///
+/// # Errors
+/// Those of [`claim`] but `idempotency_in_progress`: what is still under way has kept nothing yet.
+pub async fn check_new(conn: &mut PgConnection, principal: &str, key: &Key) -> Result<()> {
+    let kept = sqlx::query!("select request_hash, answer from idempotency_keys where principal = $1 and key = $2", principal, key.key).fetch_optional(conn).await?;
+    let Some(kept) = kept else { return Ok(()) };
     if kept.request_hash != key.request_hash {
         return Err(Rejected::new(Code::IdempotencyMismatch, "This idempotency key was used for a different request. Use a new key.").into());
     }
@@ -65,3 +74,6 @@ fn in_progress(error: sqlx::Error) -> Error {
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use access::Actor;
-pub use ctx::{Ctx, Request, Tx};
+pub use ctx::{Credential, Ctx, Request, Tx};
 pub use error::{Error, OrReplay, Result};
 
 /// Everything operations lean on. Cheap to clone.

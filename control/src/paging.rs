@@ -11,7 +11,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    Code, Rejected,
+    Code, Rejected, limits,
     page::{DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageQuery},
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,8 +63,8 @@ impl Paging {
         };
         let descending = query.direction.unwrap_or(*direction) == Direction::Descending;
         let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        if text.is_some_and(|text| text.chars().count() > 100 || text.contains('\0')) {
-            return Err(Rejected::field("search", "Search for at most 100 characters."));
+        if text.is_some_and(|text| text.chars().count() > limits::SEARCH || text.contains('\0')) {
+            return Err(Rejected::field("search", format!("Search for at most {} characters.", limits::SEARCH)));
         }
         let question = question(list, sort, descending, text, filters)?;
         let key = control.cursor_key;

@@ -126,7 +126,7 @@ pub struct AccountChange {
 pub struct NewPrefix {
     /// `forecasting/`
     pub prefix: String,
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
 }
 
@@ -148,9 +148,9 @@ pub struct RepositoryQuery {
     #[serde(flatten)]
     #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
-    /// Only repositories of this AWS account, by its name here.
+    /// Only repositories of this AWS account, by its id or its name here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Only repositories of this region.
@@ -166,9 +166,9 @@ pub struct ImageQuery {
     #[serde(flatten)]
     #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
-    /// The AWS account's name; may be left out when the team's prefixes name one only.
+    /// The AWS account, by its id or name; may be left out when the team's prefixes name one only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// May be left out when the account has one region only.

@@ -230,7 +230,7 @@ pub struct UnseenRegion {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct NewCluster {
-    /// The account's name.
+    /// The account, by its id or name.
     pub account: String,
     pub region: String,
     pub eks_name: String,

@@ -88,8 +88,11 @@ pub struct DeploymentSummary {
     pub team_name: String,
     pub workspace: WorkspaceId,
     pub workspace_name: String,
+    pub cluster: ClusterId,
     pub cluster_name: String,
+    pub model: ModelId,
     pub model_name: String,
+    pub release: ReleaseId,
     pub release_number: i32,
     pub state: DeploymentState,
     /// What is the matter, in a few words, when it is not simply live.
@@ -123,9 +126,6 @@ impl DeploymentSummary {
 pub struct Deployment {
     #[serde(flatten)]
     pub summary: DeploymentSummary,
-    pub cluster: ClusterId,
-    pub model: ModelId,
-    pub release: ReleaseId,
     pub protocol: Protocol,
     pub image: String,
     pub environment: Vec<Variable>,
@@ -226,10 +226,10 @@ pub struct DeploymentQuery {
     /// Only deployments in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeploymentState>,
-    /// Only deployments of this team, by name.
+    /// Only deployments of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// Only deployments on this cluster, by name.
+    /// Only deployments on this cluster, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// Only deployments of this model.

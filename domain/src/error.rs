@@ -95,6 +95,8 @@ codes! {
     ClusterUnreachable = "cluster_unreachable", 502, "The cluster could not be reached";
     /// The model could not be reached or did not answer usefully.
     ModelUnavailable = "model_unavailable", 502, "The model did not answer";
+    /// The model answered, but with an error of its own; `answer` has it.
+    ModelError = "model_error", 502, "The model answered with an error";
     /// Ours: logged, with the request id to ask about.
     Internal = "internal", 500, "Something went wrong on our side";
     /// It took too long.
@@ -105,7 +107,7 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct FieldError {
-    /// The field's name in the request; nested ones are joined by dots.
+    /// The field's name in a form, with nested ones joined by dots; in REST its JSON pointer into the body, or the name of the query parameter.
     pub field: String,
     /// What is wrong and what to do.
     pub message: String,
@@ -152,6 +154,19 @@ impl Rejected {
         let mut rejected = Self::new(Code::InvalidInput, message.clone());
         rejected.errors.push(FieldError { field, message });
         rejected
+    }
+
+    /// All fields that are wrong; none is fine.
+    ///
+    /// # Errors
+    /// A rejection with `code` that names each of them. `sentence` makes the whole of a single one.
+    pub fn of_fields(code: Code, errors: Vec<FieldError>, sentence: impl FnOnce(&FieldError) -> String) -> Result<(), Self> {
+        let message = match errors.as_slice() {
+            [] => return Ok(()),
+            [one] => sentence(one),
+            many => format!("{} fields need a change.", many.len()),
+        };
+        Err(Self { errors, ..Self::new(code, message) })
     }
 
     /// There is no `what`, or the caller may not see it: the two look the same.
@@ -240,13 +255,6 @@ impl Checks {
     /// # Errors
     /// `invalid_input` naming every field found wrong.
     pub fn finish(self) -> Result<(), Rejected> {
-        match self.errors.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Rejected::field(one.field.clone(), one.message.clone())),
-            many => {
-                let message = format!("{} fields need a change.", many.len());
-                Err(Rejected { errors: self.errors, ..Rejected::new(Code::InvalidInput, message) })
-            }
-        }
+        Rejected::of_fields(Code::InvalidInput, self.errors, |one| one.message.clone())
     }
 }

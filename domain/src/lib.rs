@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod deployment;
 pub mod error;
 pub mod ids;
+pub mod limits;
 pub mod model;
 pub mod names;
 pub mod operation;

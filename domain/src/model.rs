@@ -45,6 +45,8 @@ pub struct Release {
     pub tag: String,
     /// What the tag pointed at when the release was registered; this is what runs.
     pub digest: String,
+    /// The number of the model's first release with the very same image, when that is another one.
+    pub same_as: Option<i32>,
     /// Where a node pulls it from: `123456789012.dkr.ecr.us-east-1.amazonaws.com/forecasting/iris`.
     pub repository_uri: String,
     pub port: u16,
@@ -65,7 +67,7 @@ pub struct ModelQuery {
     #[serde(flatten)]
     #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
-    /// Only models of this team, by name.
+    /// Only models of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
 }
@@ -88,7 +90,7 @@ pub struct ReleaseQuery {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct NewModel {
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
     pub name: String,
     #[serde(default)]
@@ -110,7 +112,7 @@ pub struct ModelChange {
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct NewRelease {
     pub model: ModelId,
-    /// The AWS account's name; may be left out when the team has repositories in one only.
+    /// The AWS account, by its id or name; may be left out when the team has repositories in one only.
     #[serde(default)]
     pub account: Option<String>,
     /// May be left out when the account has one region only.

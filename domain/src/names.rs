@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 macro_rules! parsed {
     ($($(#[$doc:meta])* $name:ident($parse:path);)+) => {$(
@@ -78,9 +79,34 @@ parsed! {
     VariableName(variable);
     /// A path on the model's server, for health checks.
     HttpPath(http_path);
+    /// A team, an account or a cluster as requests name it: by its id or by its name.
+    IdOrName(id_or_name);
 }
 
-const MAX_LABEL: usize = 40;
+/// Characters of a label.
+pub const MAX_LABEL: usize = 40;
+/// What labels are, as a regular expression.
+pub const LABEL: &str = "^[a-z](?:[a-z0-9-]*[a-z0-9])?$";
+/// Bytes of an e-mail address.
+pub const MAX_EMAIL: usize = 254;
+/// Characters of a person's or thing's name as people write it.
+pub const MAX_DISPLAY_NAME: usize = 80;
+/// Bytes of a repository's name.
+pub const MAX_REPOSITORY: usize = 256;
+/// Bytes of an image tag.
+pub const MAX_TAG: usize = 128;
+/// What image tags are, as a regular expression.
+pub const TAG: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
+/// Bytes of a region's name.
+pub const MAX_REGION: usize = 25;
+/// Bytes of a role's ARN.
+pub const MAX_ROLE_ARN: usize = 600;
+/// Bytes of an environment variable's name.
+pub const MAX_VARIABLE: usize = 128;
+/// What names of environment variables are, as a regular expression.
+pub const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+/// Bytes of a path on the model's server.
+pub const MAX_PATH: usize = 200;
 
 /// A DNS label (RFC 1123), short enough to leave room for suffixes.
 fn label(text: &str) -> Result<String, String> {
@@ -90,6 +116,9 @@ fn label(text: &str) -> Result<String, String> {
     }
     if text.len() > MAX_LABEL {
         return Err(format!("Use at most {MAX_LABEL} characters; this has {}.", text.chars().count()));
+    }
+    if Uuid::parse_str(text).is_ok() {
+        return Err("This is what an id looks like: choose a name.".into());
     }
     let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let starts = text.as_bytes()[0].is_ascii_lowercase();
@@ -103,6 +132,14 @@ fn label(text: &str) -> Result<String, String> {
         None => message.push('.'),
     }
     Err(message)
+}
+
+/// Requests may name things by their id wherever they may by their name: what looks like an id is one.
+fn id_or_name(text: &str) -> Result<String, String> {
+    match Uuid::parse_str(text.trim()) {
+        Ok(id) => Ok(id.to_string()),
+        Err(_) => label(text),
+    }
 }
 
 /// The nearest acceptable label, if anything of the text can be kept.
@@ -150,7 +187,7 @@ fn email(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("Enter an e-mail address.".into());
     }
-    if text.len() > 254 || shape().is_none() {
+    if text.len() > MAX_EMAIL || shape().is_none() {
         return Err("Enter an e-mail address like ada@example.com.".into());
     }
     Ok(text)
@@ -162,8 +199,8 @@ fn display_name(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("Enter a name.".into());
     }
-    if text.chars().count() > 80 {
-        return Err("Use at most 80 characters.".into());
+    if text.chars().count() > MAX_DISPLAY_NAME {
+        return Err(format!("Use at most {MAX_DISPLAY_NAME} characters."));
     }
     if text.chars().any(is_deceptive) {
         return Err("Leave out control characters and invisible characters.".into());
@@ -185,7 +222,7 @@ fn repository(text: &str) -> Result<String, String> {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         !part.is_empty() && part.bytes().all(|b| inner(b) || b"._-".contains(&b)) && part.bytes().next().is_some_and(inner) && part.bytes().last().is_some_and(inner)
     };
-    if (2..=256).contains(&text.len()) && text.split('/').all(part) {
+    if (2..=MAX_REPOSITORY).contains(&text.len()) && text.split('/').all(part) {
         return Ok(text.into());
     }
     Err("Enter the repository as ECR names it, without the registry: forecasting/iris.".into())
@@ -200,7 +237,7 @@ fn repository_prefix(text: &str) -> Result<String, String> {
 fn tag(text: &str) -> Result<String, String> {
     let text = text.trim();
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if (1..=128).contains(&text.len()) && word(text.as_bytes()[0]) && text.bytes().all(|b| word(b) || b == b'.' || b == b'-') {
+    if (1..=MAX_TAG).contains(&text.len()) && word(text.as_bytes()[0]) && text.bytes().all(|b| word(b) || b == b'.' || b == b'-') {
         return Ok(text.into());
     }
     Err("Enter an image tag: letters, digits, dots, dashes and underscores.".into())
@@ -218,7 +255,7 @@ fn region(text: &str) -> Result<String, String> {
     let text = text.trim();
     let parts: Vec<&str> = text.split('-').collect();
     let words = parts.len() >= 3 && parts[..parts.len() - 1].iter().all(|p| (2..=9).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase()));
-    if text.len() <= 25 && words && parts.last().is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit()) {
+    if text.len() <= MAX_REGION && words && parts.last().is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit()) {
         return Ok(text.into());
     }
     Err("Enter an AWS region like us-east-1.".into())
@@ -235,7 +272,7 @@ fn role_arn(text: &str) -> Result<String, String> {
         let fine = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b)) && !name.is_empty() && !name.ends_with('/');
         (partition.starts_with("aws") && service == "iam" && region.is_empty() && is_aws_account(account) && fine).then_some(())
     };
-    if text.len() <= 600 && shape().is_some() {
+    if text.len() <= MAX_ROLE_ARN && shape().is_some() {
         return Ok(text.into());
     }
     Err("Enter a role's ARN like arn:aws:iam::123456789012:role/slipway.".into())
@@ -250,7 +287,7 @@ pub fn is_aws_account(text: &str) -> bool {
 fn variable(text: &str) -> Result<String, String> {
     let text = text.trim();
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if first && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if first && text.len() <= MAX_VARIABLE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(text.into());
     }
     Err("Use letters, digits and underscores, not starting with a digit: LOG_LEVEL.".into())
@@ -258,7 +295,7 @@ fn variable(text: &str) -> Result<String, String> {
 
 fn http_path(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.starts_with('/') && text.len() <= 200 && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b)) {
+    if text.starts_with('/') && text.len() <= MAX_PATH && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b)) {
         return Ok(text.into());
     }
     Err("Enter a path like /v2/health/ready.".into())
@@ -286,6 +323,15 @@ mod tests {
         }
         assert!(DisplayName::parse("Ada\u{202e}adA").is_err());
         assert!(EmailAddress::parse("ada@example.com<script>").is_err());
+    }
+
+    #[test]
+    fn what_looks_like_an_id_is_one() {
+        let id = "AB61E6E5-0000-4000-8000-000000000001";
+        assert_eq!(IdOrName::parse(id).unwrap().as_str(), id.to_lowercase());
+        assert_eq!(IdOrName::parse(" iris ").unwrap().as_str(), "iris");
+        assert!(ModelName::parse(&id.to_lowercase()).unwrap_err().contains("an id"));
+        assert!(IdOrName::parse("Two words").is_err());
     }
 
     #[test]

@@ -60,6 +60,6 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Er
     }
     match Size::deserialize(deserializer)? {
         Size::Number(number) => Ok(Some(number)),
-        Size::Text(text) => text.parse().map(Some).map_err(|_| D::Error::custom("page_size is not a number")),
+        Size::Text(text) => text.parse().map(Some).map_err(|_| D::Error::custom(format!("page_size has to be a whole number from 1 to {MAX_PAGE_SIZE}"))),
     }
 }

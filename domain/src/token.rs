@@ -47,7 +47,7 @@ pub struct NewToken {
     pub name: String,
     #[serde(default)]
     pub kind: TokenKind,
-    /// The only team it is good for, by name. A team token needs one; a personal one without is as wide as its maker.
+    /// The only team it is good for, by its id or name. A team token needs one; a personal one without is as wide as its maker.
     #[serde(default)]
     pub team: Option<String>,
     /// The most it may do in that team.

@@ -92,7 +92,7 @@ pub struct NewInvitation {
     pub email: String,
     #[serde(default)]
     pub platform_role: Option<PlatformRole>,
-    /// The team they join, by name.
+    /// The team they join, by its id or name.
     #[serde(default)]
     pub team: Option<String>,
     /// Their role in that team; viewer when left out.
@@ -118,7 +118,8 @@ pub struct OpenInvitation {
     pub id: LinkId,
     pub email: String,
     pub platform_role: Option<PlatformRole>,
-    pub team: Option<String>,
+    pub team: Option<TeamId>,
+    pub team_name: Option<String>,
     pub team_role: Option<TeamRole>,
     pub invited_by: String,
     pub expires_at: Timestamp,

@@ -145,10 +145,10 @@ pub struct WorkspaceQuery {
     #[serde(flatten)]
     #[cfg_attr(feature = "native", param(inline, required = false))]
     pub page: PageQuery,
-    /// Only workspaces of this team, by name.
+    /// Only workspaces of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// Only workspaces on this cluster, by name.
+    /// Only workspaces on this cluster, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
 }
@@ -160,9 +160,9 @@ pub struct WorkspaceQuery {
 pub struct NewWorkspace {
     /// The name of its namespace.
     pub name: String,
-    /// The team's name.
+    /// The team, by its id or name.
     pub team: String,
-    /// The cluster's name.
+    /// The cluster, by its id or name.
     pub cluster: String,
     pub quota: Quota,
     /// Whether a namespace that exists already may be taken over.

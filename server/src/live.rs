@@ -12,17 +12,13 @@ use axum::response::{
     Sse,
     sse::{Event, KeepAlive},
 };
-use control::{Ctx, live::Change};
+use control::{Ctx, live::Change, sessions};
 use domain::{Code, Rejected};
 use futures::{Stream, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use uuid::Uuid;
 
-use crate::{
-    rest::error::RestError,
-    session::{self, Credential, Watcher},
-    state::AppState,
-};
+use crate::{rest::error::RestError, session::Caller, state::AppState};
 
 /// Changes come in bursts; one drawing shows them all.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -34,7 +30,7 @@ const STREAMS_PER_ACTOR: usize = 24;
 ///
 /// # Errors
 /// When the part cannot be seen at all, or too many streams are open.
-pub async fn stream<P, R>(state: AppState, Watcher { ctx, credential }: Watcher, object: Uuid, part: P) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, RestError>
+pub async fn stream<P, R>(state: AppState, Caller(ctx): Caller, object: Uuid, part: P) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, RestError>
 where
     P: Fn(Ctx) -> R + Send + Sync + 'static,
     R: Future<Output = control::Result<String>> + Send + 'static,
@@ -43,7 +39,7 @@ where
     // Listen first, draw then: nothing falls between.
     let changes = state.control.live.subscribe();
     let first = part(ctx.clone()).await?;
-    let follow = Follow { state, ctx, credential, object, part, changes, shown: None, next: Some(first), _place: place };
+    let follow = Follow { ctx, object, part, changes, shown: None, next: Some(first), _place: place };
     let events = stream::unfold(follow, |mut follow| async move {
         let html = follow.next().await?;
         Some((Ok(Event::default().data(html)), follow))
@@ -52,9 +48,7 @@ where
 }
 
 struct Follow<P> {
-    state: AppState,
     ctx: Ctx,
-    credential: Credential,
     object: Uuid,
     part: P,
     changes: Receiver<Change>,
@@ -74,8 +68,7 @@ where
                 Some(html) => html,
                 None => {
                     self.wait().await?;
-                    let actor = session::again(&self.state, &self.credential).await.ok()??;
-                    self.ctx = Ctx::new(self.state.control.clone(), actor, self.ctx.source(), self.ctx.request().clone());
+                    self.ctx = sessions::again(&self.ctx).await.ok()?;
                     (self.part)(self.ctx.clone()).await.ok()?
                 }
             };

@@ -3,7 +3,7 @@
 // Views are types, and the pages that are drawn here are deep ones.
 #![recursion_limit = "512"]
 
-use std::str::FromStr as _;
+use std::{process::ExitCode, str::FromStr as _};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -25,7 +25,18 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // In words: what went wrong here is for whoever started it, and is rarely a matter of the code.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
     let cli = Cli::parse();
     cli.settings.check()?;

@@ -123,7 +123,9 @@ pub fn router(state: AppState) -> Router {
     let api = Router::new()
         .nest(
             "/api/v1",
-            api.layer(from_fn(session::signed_in_only))
+            api.layer(from_fn(rest::error::layer))
+                .layer(from_fn(rest::query::layer))
+                .layer(from_fn(session::signed_in_only))
                 .route("/openapi.json", get(rest::document::json))
                 .route("/problems/{code}", get(rest::document::problem))
                 .route("/docs", get(rest::document::browse))

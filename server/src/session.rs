@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use control::{Actor, Ctx, sessions, tokens};
+use control::{Actor, Credential, Ctx, sessions};
 use domain::{Code, Rejected, audit::Source};
 use http::{Method, header, request::Parts};
 use std::net::SocketAddr;
@@ -30,42 +30,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RestError> {
         let ctx = parts.extensions.get::<Ctx>().cloned();
         ctx.map(Self).ok_or_else(|| RestError(anyhow::anyhow!("the session layer is missing from this route").into()))
-    }
-}
-
-/// What the caller showed, to ask again while a stream goes on.
-#[derive(Clone)]
-pub enum Credential {
-    None,
-    Session(String),
-    Token(String),
-}
-
-/// Whoever opens a stream: the context, and how to make sure of it again.
-pub struct Watcher {
-    pub ctx: Ctx,
-    pub credential: Credential,
-}
-
-impl<S: Sync> FromRequestParts<S> for Watcher {
-    type Rejection = RestError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RestError> {
-        let Caller(ctx) = Caller::from_request_parts(parts, state).await?;
-        let credential = parts.extensions.get::<Credential>().cloned().unwrap_or(Credential::None);
-        Ok(Self { ctx, credential })
-    }
-}
-
-/// Whose credential it is at this moment; nobody's when it was taken back.
-///
-/// # Errors
-/// A fault when the database fails.
-pub async fn again(state: &AppState, credential: &Credential) -> control::Result<Option<Actor>> {
-    match credential {
-        Credential::None => Ok(None),
-        Credential::Session(secret) => sessions::authenticate(&state.control, secret).await,
-        Credential::Token(secret) => tokens::authenticate(&state.control, secret).await,
     }
 }
 
@@ -104,16 +68,15 @@ async fn context(state: &AppState, request: &mut Request<Body>, is_api: bool) ->
         (_, Some(secret)) => Credential::Session(secret),
         _ => Credential::None,
     };
-    let actor = match (again(state, &credential).await?, &credential) {
+    let actor = match (sessions::holder(&state.control, &credential).await?, &credential) {
         (Some(actor), _) => actor,
         (None, Credential::Token(_)) => return Err(Rejected::new(Code::Unauthenticated, "This token is not valid: it is unknown, expired or revoked.").into()),
         (None, _) => Actor::anonymous(),
     };
-    request.extensions_mut().insert(credential);
     let idempotency = if is_api && request.method() != Method::GET { precondition::idempotency(request).await? } else { None };
-    let if_match = precondition::if_match(request.method(), request.headers(), is_api)?;
+    let if_match = precondition::if_match(request.headers())?;
     let source = if is_api { Source::Api } else { Source::Page };
-    Ok(Ctx::new(state.control.clone(), actor, source, control::Request { id, address, idempotency, if_match }))
+    Ok(Ctx::new(state.control.clone(), actor, source, control::Request { id, address, idempotency, if_match, credential }))
 }
 
 fn bearer(request: &Request<Body>) -> Option<String> {

@@ -41,9 +41,9 @@ use crate::{
 pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
     let deployment = deployments::get(ctx, id).await?;
     let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
-    let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many, model: Some(deployment.model) }).await?.items;
-    if !releases.iter().any(|release| release.id == deployment.release) {
-        releases.push(releases::get(ctx, deployment.release).await?);
+    let mut releases: Vec<Release> = releases::list(ctx, &ReleaseQuery { page: many, model: Some(deployment.summary.model) }).await?.items;
+    if !releases.iter().any(|release| release.id == deployment.summary.release) {
+        releases.push(releases::get(ctx, deployment.summary.release).await?);
     }
     // While the number of replicas cannot be read, nothing is said of sizes.
     let sizes = match replica_count(&typed.text_or("replicas", &deployment.summary.replicas.to_string())) {
@@ -97,7 +97,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
     let here = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let options = releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
-    let release = typed.text_or("release", &deployment.release.to_string());
+    let release = typed.text_or("release", &deployment.summary.release.to_string());
     let hint = releases.iter().find(|known| known.id.to_string() == release).map_or_else(|| "Releases of the same model.".to_owned(), told_apart);
     view! {
         <div class="head"><div>
@@ -110,7 +110,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
             <Once/><Seen version=deployment.version/>
             <div class="stack">
                 <section class="card"><div class="in">
-                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.release.to_string() hint/>
+                    <Choice name="release" label="Release" typed=typed.clone() options value=deployment.summary.release.to_string() hint/>
                     <SizeChoice typed=typed.clone() value=summary.size sizes/>
                     <div class="narrow"><Field name="replicas" label="Replicas" kind="number" typed=typed.clone() value=summary.replicas.to_string() autocomplete="off"/></div>
                     <TextField name="environment" label="Environment variables" typed=typed.clone() value=variables::write(&deployment.environment) rows=5 code=true hint="One NAME=value a line. Not for secrets: whoever sees the team sees them."/>

@@ -96,7 +96,7 @@ async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
         None => None,
     };
     let unfit = operation.as_ref().and_then(|operation| operation.failure.as_ref()).is_some_and(|failure| ["wrong_port", "wrong_health_path"].contains(&failure.code.as_str()));
-    let register = if unfit { Some(releases::get(ctx, deployment.release).await?) } else { None };
+    let register = if unfit { Some(releases::get(ctx, deployment.summary.release).await?) } else { None };
     let team = deployment.summary.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let mut may = May::of(ctx.actor().rights(team, membership));

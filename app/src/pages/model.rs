@@ -116,6 +116,7 @@ pub(super) fn short(digest: &str) -> String {
 #[component]
 fn Row(release: Release, may_deploy: bool) -> impl IntoView {
     let to = format!("/releases/{}", release.id);
+    let same = release.same_as.map(|first| view! { <br/>"the same image as "<a href=format!("#release-{first}")>{format!("{} {first}", release.model_name)}</a> });
     let deploy = may_deploy.then(|| {
         let label = format!("Deploy {} {}", release.model_name, release.number);
         view! { <a class="button small" href=format!("/deployments/new?release={}", release.id) aria-label=label>"Deploy"</a> }
@@ -123,7 +124,7 @@ fn Row(release: Release, may_deploy: bool) -> impl IntoView {
     view! {
         <tr id=format!("release-{}", release.number)>
             <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a><span class="instead small muted"><Ago at=release.created_at/>" by "{release.created_by.clone()}</span></td>
-            <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code></span></td>
+            <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code>{same}</span></td>
             <td class="extra">{release.protocol.title()}<br/><span class="small muted">{format!("port {} · {}", release.port, release.size.as_str())}</span></td>
             <td class="extra"><Ago at=release.created_at/><br/><span class="small muted">{release.created_by}</span></td>
             <td class="act">{deploy}</td>

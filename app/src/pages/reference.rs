@@ -1,6 +1,7 @@
 //! `/reference`: what the REST API does, from its own document.
 
 mod document;
+mod sample;
 
 use control::{Ctx, Result};
 use leptos::prelude::*;
@@ -18,7 +19,7 @@ use document::{Endpoint, Field, Kind, Reference, Shape};
 /// `unauthenticated`.
 pub fn show(ctx: &Ctx, document: &Value) -> Result<Page> {
     ctx.actor().check_signed_in()?;
-    let reference = Reference::read(document);
+    let reference = Reference::read(document, ctx.control().settings.public_url.as_str());
     let example = format!("curl -H \"authorization: Bearer $SLIPWAY_TOKEN\" \\\n  {}api/v1/deployments", ctx.control().settings.public_url);
     let page = Page::new("API reference", Nav::Reference, move || {
         let Reference { about, groups, shapes } = reference;
@@ -28,7 +29,6 @@ pub fn show(ctx: &Ctx, document: &Value) -> Result<Page> {
         view! {
             <div class="head">
                 <div><h1>"API reference"</h1><p class="muted">"Whatever a page does, a program can do over REST."</p></div>
-                <a class="button" href="/api/v1/docs">"Try it in Swagger UI"</a>
                 <a class="button" href="/api/v1/openapi.json">"OpenAPI document"</a>
             </div>
             <section class="card"><header><h2>"How to ask"</h2></header><div class="in">
@@ -53,9 +53,11 @@ fn Group(name: String, endpoints: Vec<Endpoint>) -> impl IntoView {
 
 #[component]
 fn OneEndpoint(endpoint: Endpoint) -> impl IntoView {
-    let Endpoint { id, method, path, summary, takes, body, answers } = endpoint;
+    let Endpoint { id, method, path, summary, takes, body, sample, curl, answers } = endpoint;
     let fields = (!takes.is_empty()).then(|| view! { <Fields label=format!("What {id} takes in its address and headers") fields=takes placed=true/> });
-    let body = body.map(|kind| view! { <p>"Takes "<OneKind kind/>" as JSON."</p> });
+    let body = body.map(|kind| view! { <p>"Takes "<OneKind kind/>" as JSON, for instance"</p> });
+    let sample = sample.map(|sample| view! { <CopyBlock id=format!("{id}-body") label=format!("a body for {id}") text=sample/> });
+    let curl = view! { <CopyBlock id=format!("{id}-curl") label=format!("the curl command for {id}") text=curl/> };
     let answers = answers
         .into_iter()
         .map(|(status, kind)| {
@@ -70,7 +72,7 @@ fn OneEndpoint(endpoint: Endpoint) -> impl IntoView {
     view! {
         <details class="in">
             <summary class="endpoint"><span class="tag">{method}</span><code>{path}</code><span class="muted">{words(&summary)}</span></summary>
-            <div class="stack tight" id=id>{fields}{body}<p>"Answers"</p><ul>{answers}</ul></div>
+            <div class="stack tight" id=id>{fields}{body}{sample}<p>"In a shell"</p>{curl}<p>"Answers"</p><ul>{answers}</ul></div>
         </details>
     }
 }

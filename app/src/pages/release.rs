@@ -61,9 +61,11 @@ pub fn name(release: &Release) -> String {
 
 #[component]
 fn About(release: Release) -> impl IntoView {
+    let same = release.same_as;
     view! {
         <section class="card"><header><h2>"What runs"</h2></header><div class="in">
             <CopyBlock id="image" label="the image" text=format!("{}@{}", release.repository_uri, release.digest)/>
+            {same.map(|first| view! { <p>"The image is that of "<a href=format!("/models/{}#release-{first}", release.model)>{format!("{} {first}", release.model_name)}</a>"; what differs is how it is run."</p> })}
             <p class="small muted">{format!("The tag {} pointed at this when the release was registered. Wherever the tag goes, this stays.", release.tag)}</p>
             <Facts>
                 <Fact term="Team"><a href=format!("/teams/{}", release.team)>{release.team_name}</a></Fact>

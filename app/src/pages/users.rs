@@ -116,7 +116,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
         let rows = open
             .into_iter()
             .map(|invitation| {
-                let gives = match (invitation.team, invitation.team_role, invitation.platform_role) {
+                let gives = match (invitation.team_name, invitation.team_role, invitation.platform_role) {
                     (Some(team), Some(role), None) => format!("{} in {team}", role.as_str()),
                     (Some(team), Some(role), Some(platform)) => format!("{}, {} in {team}", platform_word(Some(platform)), role.as_str()),
                     (.., Some(platform)) => platform_word(Some(platform)).to_owned(),

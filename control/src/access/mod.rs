@@ -192,7 +192,7 @@ impl Actor {
     }
 }
 
-/// The teams whose records an actor may read; none when that is all of them, and what belongs to no team.
+/// The teams whose records an actor may read, for `may_read(team_id, $teams)` in SQL; none when that is all of them, and what belongs to no team.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -207,7 +207,7 @@ pub async fn readable(conn: &mut PgConnection, actor: &Actor) -> Result<Option<V
     }
 }
 
-/// The name that Kubernetes' audit log gets for what nobody in particular started: heals and schedules.
+/// The name that CloudTrail and Kubernetes' audit log get for what nobody in particular started: looks, heals and schedules.
 pub const WORKER: &str = "slipway-worker";
 
 /// The name that Kubernetes' audit log gets for an actor in the extra `slipway-user`.

@@ -47,6 +47,7 @@ struct Found {
 pub async fn check(ctx: &Ctx, id: AccountId) -> Result<Account> {
     ctx.attempt("account.check", ObjectKind::Account, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "account")?;
+    ctx.check_new().await?;
     let account = store::find(&mut *ctx.read().await?, id).await?;
     let found = bounded("check the account", look(ctx, &account)).await;
 

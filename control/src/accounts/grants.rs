@@ -24,6 +24,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether a request means this account, by its id or its name.
+    #[must_use]
+    pub fn is(&self, named: &str) -> bool {
+        self.account_name == named || self.account.to_string().eq_ignore_ascii_case(named)
+    }
+
     /// Whether the repository is the team's.
     #[must_use]
     pub fn covers(&self, repository: &str) -> bool {
@@ -53,12 +59,12 @@ pub fn place<'a>(grants: &'a [Grant], account: Option<&str>, region: Option<&str
     let account = account.map(str::trim).filter(|account| !account.is_empty());
     let region = region.map(str::trim).filter(|region| !region.is_empty());
     if let Some(account) = account
-        && !grants.iter().any(|grant| grant.account_name == account)
+        && !grants.iter().any(|grant| grant.is(account))
     {
         let names: Vec<&str> = grants.iter().map(|grant| grant.account_name.as_str()).collect();
         return Err(Rejected::field("account", format!("Your team has no repositories in an account {account}.{}", one_of(&names))));
     }
-    let named: Vec<&Grant> = grants.iter().filter(|grant| account.is_none_or(|account| grant.account_name == account)).collect();
+    let named: Vec<&Grant> = grants.iter().filter(|grant| account.is_none_or(|account| grant.is(account))).collect();
     let fitting: Vec<&Grant> = named.iter().copied().filter(|grant| grant.covers(repository.as_str())).collect();
     let grant = match fitting.as_slice() {
         [one] => *one,

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// A check looks into every region at once.
-const MAX_REGIONS: usize = 20;
+const MAX_REGIONS: usize = domain::limits::REGIONS;
 
 /// How to get into an account, on behalf of `actor`. Whether they may is for the caller to have checked.
 ///
@@ -53,6 +53,7 @@ pub async fn access(conn: &mut PgConnection, actor: &Actor, id: AccountId) -> Re
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewAccount) -> Result<Account> {
     ctx.attempt("account.create", ObjectKind::Account, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", AccountName::parse(&new.name));

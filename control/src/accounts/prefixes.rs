@@ -40,7 +40,7 @@ pub async fn add_prefix(ctx: &Ctx, id: AccountId, new: &NewPrefix) -> Result<Acc
     checks.ensure(!new.team.trim().is_empty(), "team", "Choose a team.");
     checks.finish()?;
     let prefix = prefix.expect("a clean check has a prefix");
-    let team = match teams::get_by_name(ctx, new.team.trim()).await {
+    let team = match teams::get_named(ctx, new.team.trim()).await {
         Err(error) if error.is(Code::NotFound) => return Err(Rejected::field("team", format!("There is no team {}.", new.team.trim())).into()),
         other => other?,
     };

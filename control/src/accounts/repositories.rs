@@ -24,15 +24,13 @@ use crate::{
 /// # Errors
 /// `not_found` if the actor may not see the team; `aws_denied` and `aws_unavailable` name the account and region that do not answer.
 pub async fn list(ctx: &Ctx, query: &RepositoryQuery) -> Result<Page<Repository>> {
-    let team = teams::get_by_name(ctx, query.team.trim()).await?;
+    let team = teams::get_named(ctx, query.team.trim()).await?;
     let filters = (&query.team, &query.account, &query.region);
     let paging = Paging::read(ctx.control(), "repositories", &query.page, &filters, &[("name", Direction::Ascending)])?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
-    let wanted = |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter.trim() == value);
-    let places = grants
-        .iter()
-        .filter(|grant| wanted(&query.account, &grant.account_name))
-        .flat_map(|grant| grant.regions.iter().filter(|region| wanted(&query.region, region)).map(move |region| (grant, region.as_str())));
+    let of_account = |grant: &&Grant| query.account.as_deref().is_none_or(|account| grant.is(account.trim()));
+    let in_region_wanted = |region: &&String| query.region.as_deref().is_none_or(|wanted| wanted.trim() == *region);
+    let places = grants.iter().filter(of_account).flat_map(|grant| grant.regions.iter().filter(in_region_wanted).map(move |region| (grant, region.as_str())));
     let found = try_join_all(places.map(|(grant, region)| in_region(ctx, grant, region))).await?;
     let rows = found.into_iter().flatten().map(|row| (format!("{} {} {}", row.name, row.account_name, row.region), row));
     slice(&paging, query.page.search.as_deref(), rows.collect(), |row| row.name.clone())
@@ -50,7 +48,7 @@ async fn in_region(ctx: &Ctx, grant: &Grant, region: &str) -> Result<Vec<Reposit
 /// # Errors
 /// `not_found` if the actor may not see the team; `invalid_input` and `repository_not_granted` at the field; `aws_denied`, `aws_unavailable`.
 pub async fn images(ctx: &Ctx, query: &ImageQuery) -> Result<Page<Image>> {
-    let team = teams::get_by_name(ctx, query.team.trim()).await?;
+    let team = teams::get_named(ctx, query.team.trim()).await?;
     let filters = (&query.team, &query.account, &query.region, &query.repository);
     let paging = Paging::read(ctx.control(), "images", &query.page, &filters, &[("pushed_at", Direction::Descending)])?;
     let repository = RepositoryName::parse(&query.repository).map_err(|message| Rejected::field("repository", message))?;

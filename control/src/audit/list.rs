@@ -29,7 +29,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         r#"select id as "id: EventId", at as "at: OffsetDateTime", actor_kind as "actor_kind: ActorKind", actor_id, actor_name, source as "source: Source", address, request_id,
                   action, outcome as "outcome: Outcome", object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, reason, changes, sequence, hash
            from audit_events
-           where ($1::uuid[] is null or team_id = any($1))
+           where may_read(team_id, $1)
              and ($2::event_outcome is null or outcome = $2)
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)

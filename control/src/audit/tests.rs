@@ -50,3 +50,15 @@ async fn only_what_changed_is_recorded(pool: PgPool) {
     let changes: serde_json::Value = sqlx::query_scalar("select changes from audit_events").fetch_one(&pool).await.unwrap();
     assert_eq!(changes, serde_json::json!([{"field": "description", "before": "a", "after": "</textarea><script>"}]));
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_rule_of_who_may_read_costs_no_index(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::query("set enable_seqscan = off").execute(&mut *conn).await.unwrap();
+    for table in ["audit_events", "operations"] {
+        let explain = format!("explain select id from {table} where may_read(team_id, '{{{}}}')", Uuid::nil());
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *conn).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains(&format!("{table}_team")) && plan.contains("Index Cond: (team_id = ANY") && !plan.contains("may_read"), "{plan}");
+    }
+}

@@ -24,8 +24,8 @@ use crate::{
     secrets,
 };
 
-const MAX_SERVER: usize = 300;
-const MAX_AUTHORITY: usize = 64 << 10;
+const MAX_SERVER: usize = domain::limits::SERVER;
+const MAX_AUTHORITY: usize = domain::limits::AUTHORITY;
 
 /// The override that is in force.
 ///
@@ -44,6 +44,7 @@ pub async fn connection(ctx: &Ctx, id: ClusterId) -> Result<ClusterConnection> {
 pub async fn set_connection(ctx: &Ctx, id: ClusterId, new: &ClusterConnection) -> Result<Cluster> {
     ctx.attempt("cluster.set_connection", ObjectKind::Cluster, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "cluster")?;
+    ctx.check_new().await?;
     let cluster = get(ctx, id).await?;
     // Nothing goes out for a form that is out of date.
     ctx.check_version(cluster.version)?;
@@ -104,12 +105,9 @@ fn is_server(text: &str) -> bool {
 
 /// Lets the address prove itself: first by its certificate alone, then by knowing Slipway.
 async fn verify(ctx: &Ctx, cluster: &Cluster, wanted: &ClusterConnection) -> Result<()> {
-    let target = match k8s::target(ctx.control(), cluster.id, wanted.clone()).await {
-        Err(error) if matches!(error.kind, Kind::Unreachable) => {
-            return Err(Rejected::field("server", "EKS has not said yet where this cluster is. Enter address and certificate authority, or look again in a moment.").into());
-        }
-        other => other?,
-    };
+    let target = k8s::target(ctx.control(), cluster.id, wanted.clone())
+        .await?
+        .ok_or_else(|| Rejected::field("server", "EKS has not said yet where this cluster is. Enter address and certificate authority, or look again in a moment."))?;
     let field = if wanted.server.is_some() {
         "server"
     } else if wanted.certificate_authority.is_some() {

@@ -84,7 +84,9 @@ async fn look(place: Place, until: Instant) -> (Place, Result<Vec<String>, Rejec
 /// `not_found`, `forbidden`; `invalid_input` naming the field, also when EKS has no such cluster; `already_exists`; `aws_denied`, `aws_unavailable`.
 pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
     ctx.attempt("cluster.attach", ObjectKind::Cluster, None);
+    ctx.naming(&new.eks_name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
+    ctx.check_new().await?;
     let mut checks = Checks::new();
     let region = checks.take("region", Region::parse(&new.region));
     let eks_name = checks.take("eks_name", eks_name(&new.eks_name));
@@ -94,16 +96,17 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
         (None, Some(eks_name)) => checks.take("name", ClusterName::parse(eks_name).map_err(|message| format!("The name in EKS does not fit as a name here. {message}"))),
         (None, None) => None,
     };
-    let account_name = new.account.trim();
+    let named = new.account.trim();
     let accounts = store::accounts(&mut *ctx.read().await?, &ctx.actor().kubernetes_name()).await?;
-    let account = accounts.iter().find(|account| account.name == account_name);
-    checks.ensure(account.is_some(), "account", "There is no account of this name. Choose one of the accounts added here.");
+    let account = accounts.iter().find(|account| account.name == named || account.id.to_string().eq_ignore_ascii_case(named));
+    checks.ensure(account.is_some(), "account", "There is no such account. Choose one of the accounts added here.");
     if let (Some(account), Some(region)) = (account, &region) {
         let looked_at = account.regions.iter().any(|known| known == region.as_str());
         checks.ensure(looked_at, "region", format!("Slipway works in {} for this account. Add the region on the account's page first.", account.regions.join(", ")));
     }
     checks.finish()?;
     let (account, region) = (account.expect("a clean check has an account"), region.expect("a clean check has a region"));
+    let account_name = &account.name;
     let (eks_name, name) = (eks_name.expect("a clean check has the name in EKS"), name.expect("a clean check has a name"));
 
     let config = ctx.control().aws.config(&account.access, region.as_str());

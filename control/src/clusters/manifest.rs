@@ -1,8 +1,9 @@
 //! What an admin, or the one click, applies to a cluster once: Slipway's own role, the three team roles, and the namespace of the accounts that teams act through.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use domain::access::TeamRole;
+use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::{
     api::{
         core::v1::Namespace,
@@ -10,7 +11,8 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::rights::{GROUP, NEEDS, Need};
@@ -71,20 +73,22 @@ impl Manifest {
         Ok(documents.map_err(anyhow::Error::new)?.join("---\n"))
     }
 
-    /// Applies the objects; those that are right already stay as they are.
-    ///
-    /// # Errors
-    /// Whatever the cluster says, at the first object it refuses.
-    pub async fn apply(&self, client: &Client) -> k8s::Result<()> {
-        apply(&Api::all(client.clone()), &self.namespace).await?;
-        for role in &self.cluster_roles {
-            apply(&Api::all(client.clone()), role).await?;
-        }
-        apply(&Api::all(client.clone()), &self.cluster_binding).await?;
-        apply(&Api::namespaced(client.clone(), ACCESS_NAMESPACE), &self.role).await?;
-        apply(&Api::namespaced(client.clone(), ACCESS_NAMESPACE), &self.binding).await?;
-        Ok(())
+    /// Applying each object, in order; those that are right already stay as they are. Nothing is sent before it is awaited.
+    pub fn writes(&self, client: &Client) -> Vec<BoxFuture<'_, k8s::Result<()>>> {
+        let mut writes = vec![put(Api::all(client.clone()), &self.namespace)];
+        writes.extend(self.cluster_roles.iter().map(|role| put(Api::all(client.clone()), role)));
+        writes.push(put(Api::all(client.clone()), &self.cluster_binding));
+        writes.push(put(Api::namespaced(client.clone(), ACCESS_NAMESPACE), &self.role));
+        writes.push(put(Api::namespaced(client.clone(), ACCESS_NAMESPACE), &self.binding));
+        writes
     }
+}
+
+fn put<K>(api: Api<K>, object: &K) -> BoxFuture<'_, k8s::Result<()>>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
+{
+    async move { apply(&api, object).await.map(drop) }.boxed()
 }
 
 /// What a team may do in its workspaces through Slipway. Each role includes the ones before it.

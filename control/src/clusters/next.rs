@@ -22,6 +22,8 @@ pub(super) const SETUP_LIMIT: Duration = Duration::from_secs(300);
 pub(super) struct Desired {
     /// The setup that runs, if one does.
     pub setup: Option<Setup>,
+    /// The cluster is ahead of the database: nothing is changed there until an admin has decided.
+    pub read_only: bool,
 }
 
 /// A setup of Slipway's access.
@@ -85,14 +87,25 @@ pub(super) enum Step {
     Wait {
         detail: &'static str,
     },
+    /// The cluster is read-only: this step waits until an admin has decided.
+    Stand(Box<Step>),
     /// The setup is over.
     Finish(Result<(), Failure>),
     /// Nothing to do: look again then.
     Rest(Duration),
 }
 
-/// The next step.
+/// The next step. On a read-only cluster one thing only is still done: a borrowed policy is given back, since an admin may take days to decide.
 pub(super) fn next(desired: &Desired, observed: &Observed) -> Step {
+    match wanted(desired, observed) {
+        Step::CreateEntry | Step::AddGroup(_) | Step::Borrow | Step::ApplyManifest if desired.read_only && observed.borrowed => Step::GiveBack,
+        step @ (Step::CreateEntry | Step::AddGroup(_) | Step::Borrow | Step::ApplyManifest) if desired.read_only => Step::Stand(Box::new(step)),
+        step => step,
+    }
+}
+
+/// The next step where everything may be changed.
+fn wanted(desired: &Desired, observed: &Observed) -> Step {
     let Some(setup) = &desired.setup else {
         // What was borrowed is given back before anything else, however the setup ended.
         return match (observed.borrowed, &observed.eks) {

@@ -28,7 +28,7 @@ fn entry(groups: &[&str], is_admin: bool) -> EntrySeen {
 }
 
 fn running(applied: bool) -> Desired {
-    Desired { setup: Some(Setup { allowed: true, applied, refused: None, age: Duration::from_secs(1) }) }
+    Desired { setup: Some(Setup { allowed: true, applied, refused: None, age: Duration::from_secs(1) }), read_only: false }
 }
 
 fn seen(probe: Probe, borrowed: bool, entry: EntrySeen) -> Observed {
@@ -67,7 +67,7 @@ fn a_policy_that_was_there_before_is_used_and_stays() {
 
 #[test]
 fn a_setup_that_gets_nowhere_gives_back_first_and_then_fails() {
-    let late = Desired { setup: Some(Setup { allowed: true, applied: false, refused: None, age: SETUP_LIMIT }) };
+    let late = Desired { setup: Some(Setup { allowed: true, applied: false, refused: None, age: SETUP_LIMIT }), read_only: false };
     assert_eq!(next(&late, &seen(unknown(), true, entry(&["slipway"], true))), Step::GiveBack);
     let Step::Finish(Err(failure)) = next(&late, &seen(unknown(), false, entry(&["slipway"], false))) else { panic!("it has to fail") };
     assert_eq!(failure.code, "cluster_denied");
@@ -75,15 +75,34 @@ fn a_setup_that_gets_nowhere_gives_back_first_and_then_fails() {
 
 #[test]
 fn a_setup_whose_admin_lost_the_role_gives_back_and_stops() {
-    let lost = Desired { setup: Some(Setup { allowed: false, applied: false, refused: None, age: Duration::ZERO }) };
+    let lost = Desired { setup: Some(Setup { allowed: false, applied: false, refused: None, age: Duration::ZERO }), read_only: false };
     assert_eq!(next(&lost, &seen(unknown(), true, entry(&["slipway"], true))), Step::GiveBack);
     let Step::Finish(Err(failure)) = next(&lost, &seen(unknown(), false, entry(&["slipway"], false))) else { panic!("it has to fail") };
     assert_eq!(failure.code, "not_allowed_any_more");
 }
 
 #[test]
+fn on_a_read_only_cluster_a_setup_stands_before_its_next_write() {
+    let standing = |applied| Desired { read_only: true, ..running(applied) };
+    let writes = [
+        (Step::CreateEntry, seen(unknown(), false, EntrySeen::Missing)),
+        (Step::AddGroup(vec!["ops".into(), "slipway".into()]), seen(unknown(), false, entry(&["ops"], false))),
+        (Step::Borrow, seen(reached(false), false, entry(&["slipway"], false))),
+        (Step::ApplyManifest, seen(reached(true), false, entry(&["slipway"], true))),
+    ];
+    for (step, observed) in writes {
+        assert_eq!(next(&standing(false), &observed), Step::Stand(Box::new(step)));
+    }
+    let borrowed = seen(reached(true), true, entry(&["slipway"], true));
+    assert_eq!(next(&standing(false), &borrowed), Step::GiveBack, "nobody is an admin while an admin thinks it over");
+    assert_eq!(next(&standing(true), &borrowed), Step::GiveBack);
+    assert_eq!(next(&standing(true), &seen(reached(true), false, entry(&["slipway"], false))), Step::Finish(Ok(())), "nothing is left to be written");
+}
+
+#[test]
 fn a_manifest_that_is_refused_gives_back_and_says_why() {
-    let refused = Desired { setup: Some(Setup { allowed: true, applied: false, refused: Some("Others manage some of these fields.".into()), age: Duration::ZERO }) };
+    let refused =
+        Desired { setup: Some(Setup { allowed: true, applied: false, refused: Some("Others manage some of these fields.".into()), age: Duration::ZERO }), read_only: false };
     assert_eq!(next(&refused, &seen(reached(true), true, entry(&["slipway"], true))), Step::GiveBack);
     let Step::Finish(Err(failure)) = next(&refused, &seen(reached(false), false, entry(&["slipway"], false))) else { panic!("it has to fail") };
     assert_eq!(failure.cause, "Others manage some of these fields.");
@@ -126,7 +145,7 @@ fn any_entry() -> impl Strategy<Value = EntrySeen> {
 proptest! {
     #[test]
     fn a_setup_never_ends_while_the_policy_is_borrowed(probe in any_probe(), entry in any_entry(), applied: bool, age in 0u64..600, config_map: bool) {
-        let desired = Desired { setup: Some(Setup { allowed: true, applied, refused: None, age: Duration::from_secs(age) }) };
+        let desired = Desired { setup: Some(Setup { allowed: true, applied, refused: None, age: Duration::from_secs(age) }), read_only: false };
         let eks = described(if config_map { "CONFIG_MAP" } else { "API" });
         let observed = Observed { eks, probe, borrowed: true, entry };
         let step = next(&desired, &observed);
@@ -136,13 +155,13 @@ proptest! {
     #[test]
     fn without_a_setup_what_was_borrowed_is_given_back_whatever_was_seen(probe in any_probe(), entry in any_entry()) {
         let observed = Observed { eks: described("API"), probe, borrowed: true, entry };
-        prop_assert_eq!(next(&Desired { setup: None }, &observed), Step::GiveBack);
+        prop_assert_eq!(next(&Desired { setup: None, read_only: false }, &observed), Step::GiveBack);
     }
 
     #[test]
     fn without_a_setup_nothing_is_ever_changed_in_aws(probe in any_probe(), entry in any_entry()) {
         let observed = Observed { eks: described("API"), probe, borrowed: false, entry };
-        let step = next(&Desired { setup: None }, &observed);
+        let step = next(&Desired { setup: None, read_only: false }, &observed);
         prop_assert!(matches!(step, Step::Rest(_)), "{step:?}");
     }
 }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Result,
+    access::{WORKER, kubernetes_name},
     aws::AccountAccess,
     live,
     reconcile::{self, Claim, Scope},
@@ -35,6 +36,8 @@ pub(super) struct Looked {
     pub external_id: String,
     pub principal: Option<String>,
     pub borrowed: bool,
+    /// The cluster is ahead of the database: nothing is changed there.
+    pub read_only: bool,
     pub setup: Option<Running>,
 }
 
@@ -45,6 +48,7 @@ pub(super) struct Running {
     pub actor_id: Option<Uuid>,
     pub actor_name: String,
     pub generation: i64,
+    /// For how long it ran without waiting for an admin's decision.
     pub age: Duration,
     pub applied: bool,
     pub refused: Option<String>,
@@ -53,11 +57,7 @@ pub(super) struct Running {
 impl Looked {
     /// How to get into the account, in the name of whoever the step is taken for.
     pub fn access(&self) -> AccountAccess {
-        let on_behalf_of = match &self.setup {
-            Some(Running { actor_kind: ActorKind::Token, actor_id: Some(id), .. }) => format!("token-{id}"),
-            Some(Running { actor_id: Some(id), .. }) => id.to_string(),
-            _ => "slipway-worker".into(),
-        };
+        let on_behalf_of = self.setup.as_ref().map_or_else(|| WORKER.to_owned(), |setup| kubernetes_name(setup.actor_kind, setup.actor_id));
         AccountAccess { role_arn: self.role_arn.clone(), external_id: self.external_id.clone(), on_behalf_of }
     }
 }
@@ -66,7 +66,7 @@ impl Looked {
 pub(super) async fn look(conn: &mut PgConnection, id: ClusterId, apply_step: i32) -> Result<Option<Looked>> {
     let Some(row) = sqlx::query!(
         r#"select c.name, c.region, c.eks_name, c.arn, c.generation, c.state as "state: ClusterState", a.role_arn, a.external_id, c.principal_arn,
-                  c.admin_policy_borrowed_at is not null as "borrowed!"
+                  c.admin_policy_borrowed_at is not null as "borrowed!", c.read_only_since is not null as "read_only!"
            from clusters c join accounts a on a.id = c.account_id where c.id = $1"#,
         id.0
     )
@@ -77,8 +77,8 @@ pub(super) async fn look(conn: &mut PgConnection, id: ClusterId, apply_step: i32
     };
     let setup = sqlx::query!(
         r#"select o.id as "id: OperationId", o.actor_kind as "actor_kind: ActorKind", o.actor_id, o.actor_name, o.generation,
-                  extract(epoch from now() - o.created_at)::float8 as "age!", s.state as "state: StepState", s.detail
-           from operations o join operation_steps s on s.operation_id = o.id and s.number = $2
+                  extract(epoch from coalesce(c.read_only_since, now()) - greatest(o.created_at, c.writable_since))::float8 as "age!", s.state as "state: StepState", s.detail
+           from operations o join operation_steps s on s.operation_id = o.id and s.number = $2 join clusters c on c.id = o.object_id
            where o.object_id = $1 and o.state = 'running'"#,
         id.0,
         apply_step
@@ -107,6 +107,7 @@ pub(super) async fn look(conn: &mut PgConnection, id: ClusterId, apply_step: i32
         external_id: row.external_id,
         principal: row.principal_arn,
         borrowed: row.borrowed,
+        read_only: row.read_only,
         setup,
     }))
 }
@@ -192,9 +193,16 @@ pub(super) async fn write(conn: &mut PgConnection, claim: &Claim, observed: &Obs
     Ok(true)
 }
 
-/// Notes that the cluster-admin policy has to be given back, before it is borrowed. False when the claim was lost.
+/// Whether something may be changed in the cluster now: the claim is held, and the cluster is not ahead of the database.
+pub(super) async fn may_write(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
+    let held = reconcile::holds(conn, claim).await?;
+    let writable = sqlx::query_scalar!(r#"select read_only_since is null as "writable!" from clusters where id = $1"#, claim.object_id).fetch_optional(conn).await?;
+    Ok(held && writable == Some(true))
+}
+
+/// Notes that the cluster-admin policy has to be given back, before it is borrowed. False when it must not be.
 pub(super) async fn note_borrowed(conn: &mut PgConnection, claim: &Claim) -> Result<bool> {
-    if !reconcile::holds(conn, claim).await? {
+    if !may_write(conn, claim).await? {
         return Ok(false);
     }
     sqlx::query!("update clusters set admin_policy_borrowed_at = coalesce(admin_policy_borrowed_at, now()) where id = $1", claim.object_id).execute(conn).await?;

@@ -84,10 +84,10 @@ fn settle(desired: &Desired, observed: &Observed, step: &Step, again: Duration) 
 }
 
 async fn desired(conn: &mut PgConnection, looked: &Looked) -> Result<Desired> {
-    let Some(setup) = &looked.setup else { return Ok(Desired { setup: None }) };
+    let Some(setup) = &looked.setup else { return Ok(Desired { setup: None, read_only: looked.read_only }) };
     let actor = access::current(conn, setup.actor_kind, setup.actor_id).await?;
     let allowed = actor.is_some_and(|actor| actor.check_platform(PlatformAction::Manage, "cluster").is_ok());
-    Ok(Desired { setup: Some(Setup { allowed, applied: setup.applied, refused: setup.refused.clone(), age: setup.age }) })
+    Ok(Desired { setup: Some(Setup { allowed, applied: setup.applied, refused: setup.refused.clone(), age: setup.age }), read_only: looked.read_only })
 }
 
 async fn describe(config: &SdkConfig, looked: &Looked) -> Eks {
@@ -129,15 +129,14 @@ async fn entry(config: &SdkConfig, looked: &Looked, principal: Option<&Principal
 }
 
 async fn probe(control: &Control, looked: &Looked, eks: &Eks) -> Result<Probe> {
-    match eks {
-        Eks::Absent => return Ok(Probe::NoEndpoint),
-        Eks::Described(described) if described.endpoint.is_none() || described.certificate_authority.is_none() => return Ok(Probe::NoEndpoint),
-        // What AWS does not say now was said before: the cluster itself may well be up.
-        Eks::Described(_) | Eks::Silent { .. } => {}
+    // What AWS does not say now was said before, or by an admin: the cluster itself may well be up.
+    if *eks == Eks::Absent {
+        return Ok(Probe::NoEndpoint);
     }
     let client = match control.k8s.own(control, looked.id).await {
         Ok(client) => client,
-        Err(error) if matches!(error.kind, Kind::NotFound) => return Ok(Probe::NoEndpoint),
+        // There is no way in yet, or no cluster any more.
+        Err(error) if matches!(error.kind, Kind::Unreachable | Kind::NotFound) => return Ok(Probe::NoEndpoint),
         Err(error) => return Ok(Probe::Unreachable { message: "What EKS says of the cluster's API server cannot be used.".into(), raw: error.raw() }),
     };
     match tokio::time::timeout(PROBE_LIMIT, probe::probe(&client)).await {
@@ -168,6 +167,19 @@ pub(super) async fn finish(control: &Control, claim: &Claim, looked: &Looked, ou
     Ok(())
 }
 
+/// Notes that a step of the setup is going to change something. False when it must not: the claim was lost, or the cluster has turned read-only.
+pub(super) async fn begin(control: &Control, claim: &Claim, looked: &Looked, number: i32, detail: Option<&str>) -> Result<bool> {
+    let mut tx = control.pool.begin().await?;
+    if !observation::may_write(&mut tx, claim).await? {
+        return Ok(false);
+    }
+    if let Some(running) = &looked.setup {
+        operations::step(&mut tx, running.id, number, StepState::Running, detail).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
 /// Notes how a step of the setup stands. False when the claim was lost.
 pub(super) async fn note(control: &Control, claim: &Claim, looked: &Looked, number: i32, state: StepState, detail: Option<&str>) -> Result<bool> {
     let Some(running) = &looked.setup else { return Ok(true) };
@@ -187,4 +199,38 @@ pub(super) fn refused_by_aws(rejected: &domain::Rejected) -> Failure {
         _ => "Try again in a moment.",
     };
     Failure { code: rejected.code.as_str().into(), cause: rejected.message.clone(), next: next.into(), raw: rejected.raw.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{aws::eks::Described, testing::World, workspaces::fixture::Place};
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn an_override_is_a_way_in_where_eks_gave_none(pool: PgPool) {
+        let world = World::new(pool.clone()).await;
+        let place = Place::new(&world).await;
+        let described = Eks::Described(Described {
+            arn: "arn:aws:eks:us-east-1:123456789012:cluster/forecasting-lab".into(),
+            status: "ACTIVE".into(),
+            version: None,
+            authentication_mode: "API".into(),
+            endpoint: None,
+            certificate_authority: None,
+        });
+        let looked = observation::look(&mut pool.acquire().await.unwrap(), place.cluster, setup::APPLY).await.unwrap().unwrap();
+        let connection_is = async |connection: serde_json::Value| {
+            sqlx::query("update clusters set connection = $1").bind(connection).execute(&pool).await.unwrap();
+        };
+        assert_eq!(probe(&world.control, &looked, &described).await.unwrap(), Probe::NoEndpoint);
+        connection_is(serde_json::json!({"server": "https://127.0.0.1:9"})).await;
+        assert_eq!(probe(&world.control, &looked, &described).await.unwrap(), Probe::NoEndpoint, "it would not be known who answers");
+
+        let authority = include_str!("test_ca.pem");
+        connection_is(serde_json::json!({"server": "https://127.0.0.1:9", "certificate_authority": authority})).await;
+        let seen = probe(&world.control, &looked, &described).await.unwrap();
+        assert!(matches!(seen, Probe::Unreachable { .. }), "it was tried: {seen:?}");
+    }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{get, store};
 use crate::{
-    Actor, Control, Ctx, Result,
+    Control, Ctx, Result,
     audit::{self, Event},
     deployments, live,
     reconcile::{Scope, rouse},
@@ -73,12 +73,10 @@ pub async fn accept_database(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
         return Err(Rejected::conflict(format!("{} holds nothing newer than the database: there is nothing to decide.", cluster.name)).into());
     }
     let newer = store::newer(&mut tx, id).await?;
-    // Slipway applies what teams wanted before; the admin is on the record.
-    let slipway = ctx.acting_as(Actor::system("slipway"));
     for thing in &newer {
         match thing.kind {
-            ObjectKind::Workspace => workspaces::raise(&mut tx, &slipway, WorkspaceId(thing.id), thing.there).await?,
-            _ => deployments::raise(&mut tx, &slipway, DeploymentId(thing.id), thing.there).await?,
+            ObjectKind::Workspace => workspaces::raise(&mut tx, ctx, WorkspaceId(thing.id), thing.there).await?,
+            _ => deployments::raise(&mut tx, ctx, DeploymentId(thing.id), thing.there).await?,
         }
     }
     store::set_writable(&mut tx, id).await?;

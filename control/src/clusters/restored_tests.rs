@@ -124,6 +124,16 @@ async fn what_was_whole_is_applied_again_and_what_was_not_is_left(pool: PgPool) 
         .unwrap();
     let running: Vec<(&str, &str, i64, &str)> = running.iter().map(|row| (row.object_name.as_str(), row.verb.as_str(), row.generation, row.actor_name.as_str())).collect();
     assert_eq!(running, [("forecasting", "apply again", 6, "slipway"), ("live", "apply again", 6, "slipway")]);
+    // Each of them is on the record as begun, by whoever accepted.
+    let begun: Vec<(String, String, String, Option<String>)> =
+        sqlx::query_as("select object_name, action, actor_name, reason from audit_events where outcome = 'accepted' and action like '%apply_again' order by object_name")
+            .fetch_all(&world.control.pool)
+            .await
+            .unwrap();
+    let begun: Vec<(&str, &str, &str, Option<&str>)> =
+        begun.iter().map(|(name, action, actor, reason)| (name.as_str(), action.as_str(), actor.as_str(), reason.as_deref())).collect();
+    let why = Some("a database older than the cluster was accepted");
+    assert_eq!(begun, [("forecasting", "workspace.apply_again", "admin", why), ("live", "deployment.apply_again", "admin", why)]);
     assert_eq!(generation(&world, failed).await, 6);
     assert_eq!(deployments::get(&ada, failed).await.unwrap().summary.state, DeploymentState::Failed);
     // A look from before the decision decides nothing any more.

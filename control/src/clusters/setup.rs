@@ -4,6 +4,8 @@
 //! policy back. That it has to be given back is noted in the database *before* it is borrowed and forgotten only after EKS was seen
 //! without it, so a process killed at any point leaves a note that the next look at the cluster acts on first.
 //! A policy that was associated before is used as it is and stays.
+//!
+//! A cluster that turns read-only stops it before its next write, other than giving the policy back; it goes on once an admin has decided.
 
 use std::time::Duration;
 
@@ -14,13 +16,14 @@ use super::{
     manifest::Manifest,
     next::{EntrySeen, Step},
     observation::{self, Looked},
-    reconcile::{finish, note, refused_by_aws},
+    reconcile::{begin, finish, note, refused_by_aws},
+    restored::why_read_only,
     rights::GROUP,
 };
 use crate::{
     Control, Result,
     aws::{self, eks, iam},
-    k8s::Kind,
+    k8s::{self, Kind},
     reconcile::{self, Claim},
     work::points,
 };
@@ -46,6 +49,8 @@ pub(super) struct Scene<'a> {
 /// Something outside was not ready: how long to leave it alone.
 const SOON: Duration = Duration::from_secs(2);
 const NOW: Duration = Duration::ZERO;
+/// An admin has to decide first, and wakes it then.
+const STANDING: Duration = Duration::from_secs(30);
 
 /// Takes a step that changes something; gives when to look again.
 ///
@@ -54,7 +59,7 @@ const NOW: Duration = Duration::ZERO;
 pub(super) async fn take(control: &Control, claim: &Claim, scene: &Scene<'_>, step: &Step) -> Result<Duration> {
     match step {
         Step::CreateEntry => {
-            if !note(control, claim, scene.looked, ENTRY, StepState::Running, None).await? {
+            if !begin(control, claim, scene.looked, ENTRY, None).await? {
                 return Ok(NOW);
             }
             let made = aws::bounded("create its own access entry", eks::create_entry(scene.config, &scene.looked.eks_name, scene.principal, GROUP, &token(scene, "entry"))).await;
@@ -62,7 +67,7 @@ pub(super) async fn take(control: &Control, claim: &Claim, scene: &Scene<'_>, st
             settle_entry(control, claim, scene, made).await
         }
         Step::AddGroup(groups) => {
-            if !note(control, claim, scene.looked, ENTRY, StepState::Running, Some("It has an entry already: adding the group slipway to it")).await? {
+            if !begin(control, claim, scene.looked, ENTRY, Some("It has an entry already: adding the group slipway to it")).await? {
                 return Ok(NOW);
             }
             let token = token(scene, &format!("groups-{}", groups.len()));
@@ -76,7 +81,22 @@ pub(super) async fn take(control: &Control, claim: &Claim, scene: &Scene<'_>, st
             note(control, claim, scene.looked, VERIFY, StepState::Running, Some(detail)).await?;
             Ok(SOON)
         }
+        Step::Stand(step) => {
+            note(control, claim, scene.looked, number(step), StepState::Running, Some(&why_read_only(&scene.looked.name))).await?;
+            Ok(STANDING)
+        }
         Step::Finish(_) | Step::Rest(_) => Ok(NOW),
+    }
+}
+
+/// Where the operation shows a step.
+fn number(step: &Step) -> i32 {
+    match step {
+        Step::CreateEntry | Step::AddGroup(_) => ENTRY,
+        Step::Borrow => BORROW,
+        Step::ApplyManifest => APPLY,
+        Step::GiveBack => GIVE_BACK,
+        Step::Wait { .. } | Step::Stand(_) | Step::Finish(_) | Step::Rest(_) => VERIFY,
     }
 }
 
@@ -97,7 +117,7 @@ async fn borrow(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<D
     }
     tx.commit().await?;
     note(control, claim, scene.looked, ENTRY, StepState::Done, Some(scene.principal)).await?;
-    if !note(control, claim, scene.looked, BORROW, StepState::Running, None).await? {
+    if !begin(control, claim, scene.looked, BORROW, None).await? {
         return Ok(NOW);
     }
     points::reached("cluster.borrowing").await;
@@ -131,14 +151,16 @@ async fn apply(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<Du
     note(control, claim, scene.looked, ENTRY, StepState::Done, Some(scene.principal)).await?;
     let borrowed = if scene.looked.borrowed { (StepState::Done, "For as long as applying the roles takes") } else { (StepState::Skipped, "Slipway has it already; it stays") };
     note(control, claim, scene.looked, BORROW, borrowed.0, Some(borrowed.1)).await?;
-    if !note(control, claim, scene.looked, APPLY, StepState::Running, None).await? {
+    if !begin(control, claim, scene.looked, APPLY, None).await? {
         return Ok(NOW);
     }
     let client = control.k8s.own(control, scene.looked.id).await?;
-    let applied = Manifest::new().apply(&client).await;
+    let applied = write_manifest(control, claim, &client).await;
     points::reached("cluster.applied").await;
     let (state, detail) = match applied {
-        Ok(()) => (StepState::Done, None),
+        Ok(true) => (StepState::Done, None),
+        // It turned read-only, or another worker's, meanwhile: the next look says which.
+        Ok(false) => return Ok(NOW),
         Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => (StepState::Failed, Some(format!("{} ({})", error.sentence(), error.raw()))),
         // EKS needs some seconds until a policy has an effect.
         Err(error) if matches!(error.kind, Kind::Unauthorized | Kind::Forbidden) => (StepState::Running, Some(format!("Waiting until the policy has an effect: {}", error.raw()))),
@@ -146,6 +168,20 @@ async fn apply(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<Du
     };
     note(control, claim, scene.looked, APPLY, state, detail.as_deref()).await?;
     Ok(if state == StepState::Running { SOON } else { NOW })
+}
+
+/// Asks before each object whether it may still be written; false when it stopped half way.
+async fn write_manifest(control: &Control, claim: &Claim, client: &kube::Client) -> k8s::Result<bool> {
+    let manifest = Manifest::new();
+    for write in manifest.writes(client) {
+        let mut conn = control.pool.acquire().await.map_err(k8s::Error::fault)?;
+        if !observation::may_write(&mut conn, claim).await.map_err(k8s::Error::fault)? {
+            return Ok(false);
+        }
+        drop(conn);
+        write.await?;
+    }
+    Ok(true)
 }
 
 async fn give_back(control: &Control, claim: &Claim, scene: &Scene<'_>) -> Result<Duration> {

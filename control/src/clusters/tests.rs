@@ -7,7 +7,7 @@ use domain::{
 };
 use sqlx::PgPool;
 
-use super::reconcile;
+use super::{next, observation, reconcile, setup};
 use crate::{Ctx, clusters, reconcile::Claim, testing::World};
 
 async fn account(world: &World) -> AccountId {
@@ -242,6 +242,34 @@ async fn a_setup_and_a_look_at_the_same_time_do_not_wait_for_each_other(pool: Pg
         looked.unwrap();
         started.unwrap();
     }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_step_that_was_decided_before_a_cluster_turned_read_only_is_not_taken(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let id = cluster(&world, account(&world).await, "lab", Some("API")).await;
+    let admin = admin(&world).await;
+    let started = clusters::set_up_access(&admin, id).await.unwrap();
+    let [claim] = <[Claim; 1]>::try_from(crate::reconcile::claim(&pool, "worker", 1, crate::reconcile::Times::default()).await.unwrap()).unwrap();
+    let mut conn = admin.read().await.unwrap();
+    let looked = observation::look(&mut conn, id, setup::APPLY).await.unwrap().unwrap();
+    assert!(reconcile::begin(&world.control, &claim, &looked, setup::APPLY, None).await.unwrap());
+
+    sqlx::query("update clusters set read_only_since = now()").execute(&pool).await.unwrap();
+    assert!(!reconcile::begin(&world.control, &claim, &looked, setup::APPLY, Some("too late")).await.unwrap());
+    assert!(!observation::note_borrowed(&mut conn, &claim).await.unwrap());
+    assert_eq!(sqlx::query_scalar::<_, i64>("select count(*) from clusters where admin_policy_borrowed_at is not null").fetch_one(&pool).await.unwrap(), 0);
+    let operation = crate::operations::get(&admin, started.operation).await.unwrap();
+    assert!(operation.steps.iter().all(|step| step.detail.is_none()), "{operation:?}");
+
+    // What an admin's decision takes is not the setup's time.
+    sqlx::query("update clusters set read_only_since = now() - interval '1 hour'").execute(&pool).await.unwrap();
+    sqlx::query("update operations set created_at = now() - interval '1 hour'").execute(&pool).await.unwrap();
+    let age = async |conn: &mut sqlx::PgConnection| observation::look(conn, id, setup::APPLY).await.unwrap().unwrap().setup.unwrap().age;
+    assert!(age(&mut conn).await < next::SETUP_LIMIT);
+    clusters::accept_database(&admin, id).await.unwrap();
+    assert!(age(&mut conn).await < next::SETUP_LIMIT);
+    assert!(reconcile::begin(&world.control, &claim, &looked, setup::APPLY, None).await.unwrap());
 }
 
 #[test]

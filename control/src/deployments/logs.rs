@@ -21,21 +21,21 @@ use crate::{
         Kind, labels,
         logs::{Lines, Then},
     },
+    sessions,
 };
 
 const TAIL: i64 = 200;
-const MAX_TAIL: i64 = 5000;
+const MAX_TAIL: i64 = *domain::limits::LOG_TAIL.end();
 const MAX_SEARCH: usize = 100;
 /// So many replicas at most are read at once.
 const MAX_REPLICAS: usize = 20;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.
-const RECHECK: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(3);
 /// Lines that wait for a slow reader.
 const BACKLOG: usize = 256;
 
-/// Streams what the replicas write, each line with the pod it is from. While following, replicas that come are joined in, and the
-/// right to read is checked every half minute: the stream ends when it is lost.
+/// Streams what the replicas write, each line with the pod it is from. While following, replicas that come are joined in, and
+/// sign-in and the right to read are checked every few seconds: the stream ends when the session or token it was opened with does, or the right is lost.
 ///
 /// # Errors
 /// `not_found` if the actor may not see the deployment, or there is no such replica; `invalid_input`; what the cluster says.
@@ -101,16 +101,13 @@ impl Reader {
             while reading.join_next().await.is_some() {}
             return;
         }
-        let mut checked = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
             while reading.try_join_next().is_some() {}
             let seen = async {
+                let now = sessions::again(&self.ctx).await?;
                 let mut conn = self.ctx.read().await?;
-                if checked.elapsed() >= RECHECK {
-                    checked = tokio::time::Instant::now();
-                    authorize_again(&mut conn, &self.ctx, self.id).await?;
-                }
+                authorize(&mut conn, &now, self.id, TeamAction::See).await?;
                 store::replica_names(&mut conn, self.id).await
             };
             match seen.await {
@@ -124,14 +121,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// The actor as they are now, not as they were when the stream began.
-async fn authorize_again(conn: &mut sqlx::PgConnection, ctx: &Ctx, id: DeploymentId) -> Result<()> {
-    let actor = crate::access::current(conn, ctx.actor().kind(), ctx.actor().id()).await?.ok_or_else(|| Rejected::not_found("deployment"))?;
-    let now = Ctx::new(ctx.control().clone(), actor, ctx.source(), ctx.request().clone());
-    authorize(conn, &now, id, TeamAction::See).await?;
-    Ok(())
 }
 
 /// One replica's lines. Before its container has started there are none, so it is tried again while lines are followed.
@@ -181,22 +170,4 @@ fn parse(pod: &str, line: &str) -> LogLine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_taken_apart() {
-        let line = parse("iris-1", "2026-11-24T10:00:00.123456789Z </textarea><script>\r");
-        assert_eq!((line.pod.as_str(), line.text.as_str()), ("iris-1", "</textarea><script>"));
-        assert!(line.at.is_some());
-        assert_eq!(parse("iris-1", "no time here").text, "no time here");
-        assert_eq!(parse("iris-1", "2026-11-24T10:00:00Z ").text, "");
-    }
-
-    #[test]
-    fn only_lines_with_the_text_are_wanted() {
-        let line = parse("iris-1", "2026-11-24T10:00:00Z POST /v2/models/Iris/infer 200");
-        assert!(wanted(&line, None) && wanted(&line, Some("iris/infer")));
-        assert!(!wanted(&line, Some("500")) && !wanted(&line, Some("2026")), "what the node says of it is not part of the line");
-    }
-}
+mod tests;

@@ -2,7 +2,6 @@
 
 pub mod diagnosis;
 mod examine;
-mod list;
 mod logs;
 pub mod manifests;
 mod metadata;
@@ -56,7 +55,7 @@ pub use revising::raise;
 use revising::{revise, wanted};
 pub use sizes::{SizeRoom, sizes};
 use spec::{Side, Spec};
-use store::{Because, Found};
+use store::{Because, Found, list};
 
 /// The steps of a rollout; [`reconcile`](self) moves them by number.
 pub(crate) const ROLL_OUT: [&str; 5] = ["Check rights and workspace", "Apply as the team's deployer", "Start replicas", "Let earlier replicas go", "Ask the model about itself"];
@@ -70,6 +69,7 @@ pub(crate) const DELETE: [&str; 3] = ["Check rights", "Delete its objects", "Wai
 /// `already_exists`; `conflict` while the workspace is on its way out; `quota_exceeded`.
 pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.attempt("deployment.create", ObjectKind::Deployment, None);
+    ctx.naming(new.name.as_deref().unwrap_or_default());
     let mut tx = ctx.begin().await?;
     store::lock_workspace(&mut tx, new.workspace).await?;
     let (release, workspace) = authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
@@ -184,9 +184,6 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         pod.revision = alike.get(&pod.revision).copied().unwrap_or(pod.revision);
     }
     Ok(Deployment {
-        cluster: detail.cluster,
-        model: detail.model,
-        release: detail.release,
         protocol: detail.protocol,
         image: format!("{}@{}", detail.repository_uri, detail.digest),
         environment: serde_json::from_value(detail.environment)?,

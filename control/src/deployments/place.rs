@@ -2,7 +2,7 @@
 
 use domain::{access::TeamAction, cluster::Capacity, ids::DeploymentId};
 
-use super::authorize;
+use super::{authorize, store};
 use crate::{Ctx, Result};
 
 /// The most nodes anybody looks at; those that hold replicas come first.
@@ -36,34 +36,7 @@ pub struct Place {
 pub async fn place(ctx: &Ctx, id: DeploymentId) -> Result<Place> {
     let mut conn = ctx.read().await?;
     authorize(&mut conn, ctx, id, TeamAction::See).await?;
-    let rows = sqlx::query!(
-        r#"select n.name, n.zone, n.instance_type, n.ready and n.schedulable as "open!", n.cpu_millis, n.memory_mib, n.gpus, n.pods,
-                  count(p.uid) filter (where p.deployment_id <> $1) as "others!", count(p.uid) filter (where p.deployment_id = $1) as "ours!", count(*) over () as "all!"
-           from deployments d
-           join workspaces w on w.id = d.workspace_id
-           join observed_nodes n on n.cluster_id = w.cluster_id
-           left join observed_pods p on p.cluster_id = n.cluster_id and p.node = n.name and p.phase in ('Pending', 'Running')
-           where d.id = $1
-           group by n.cluster_id, n.name
-           order by count(p.uid) filter (where p.deployment_id = $1) > 0 desc, count(p.uid), n.name
-           limit $2"#,
-        id.0,
-        MOST
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let all = rows.first().map_or(0, |row| row.all);
-    let nodes: Vec<PlaceNode> = rows
-        .into_iter()
-        .map(|row| PlaceNode {
-            name: row.name,
-            zone: row.zone,
-            instance_type: row.instance_type,
-            open: row.open,
-            allocatable: Capacity { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
-            others: row.others,
-        })
-        .collect();
+    let (nodes, all) = store::place(&mut conn, id, MOST).await?;
     let shown = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
     Ok(Place { nodes, more: all - shown })
 }

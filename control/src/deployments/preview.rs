@@ -5,7 +5,7 @@ use domain::{
     cluster::{Capacity, ClusterState},
     deployment::{DeploymentChange, DeploymentPreview, Finding, FindingTone, NewDeployment},
     error::Checks,
-    ids::{ClusterId, DeploymentId},
+    ids::DeploymentId,
     names::DeploymentName,
     size::Size,
     workspace::{WorkspaceState, cpus},
@@ -55,25 +55,10 @@ pub async fn preview(ctx: &Ctx, new: &NewDeployment) -> Result<DeploymentPreview
     let mut findings = vec![good("The image is pinned", format!("{} always runs {}, whatever its tag points at later.", release.title(), short_digest(&release.digest)))];
     findings.push(quota(&mut conn, &workspace, None, &wanted).await?);
     findings.extend(standing(&mut conn, &workspace).await?);
-    findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, wanted.size, i64::from(wanted.replicas)));
+    findings.push(capacity(&store::rooms(&mut conn, workspace.cluster).await?, wanted.size, i64::from(wanted.replicas)));
 
-    let objects = Blueprint {
-        installation: ctx.control().installation,
-        deployment: DeploymentId(uuid::Uuid::nil()),
-        name,
-        namespace: workspace.name.clone(),
-        generation: 1,
-        revision: 1,
-        template_revision: 1,
-        image: release.image(),
-        port: release.port,
-        health_path: release.health_path.clone(),
-        size: wanted.size,
-        replicas: wanted.replicas,
-        environment: wanted.environment,
-    }
-    .objects();
-    Ok(DeploymentPreview { findings, changes: Vec::new(), objects: named(&objects), manifests: objects.yaml()? })
+    let made = Made { deployment: DeploymentId(uuid::Uuid::nil()), name: &name, generation: 1, revision: 1 };
+    shown(ctx, made, &workspace, &release, wanted, findings, Vec::new())
 }
 
 /// What a change would make of a deployment, with everything that was checked. Nothing is changed.
@@ -99,22 +84,44 @@ pub async fn preview_change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChan
     // One replica more comes up before an earlier one goes.
     let new = i64::from((after.replicas - before.spec.replicas).max(0)) + i64::from(replaced);
     if new > 0 {
-        findings.push(capacity(&nodes(&mut conn, workspace.cluster).await?, after.size, new));
+        findings.push(capacity(&store::rooms(&mut conn, workspace.cluster).await?, after.size, new));
     }
+    let made = Made { deployment: id, name: &found.name, generation: found.generation + 1, revision: found.revision + 1 };
+    shown(ctx, made, &workspace, &release, after, findings, changes)
+}
+
+/// What a request would bring about, as far as a preview can know.
+struct Made<'a> {
+    deployment: DeploymentId,
+    name: &'a str,
+    generation: i64,
+    revision: i32,
+}
+
+/// The preview, with the objects as they would be applied.
+fn shown(
+    ctx: &Ctx,
+    made: Made<'_>,
+    workspace: &store::Workspace,
+    release: &store::Release,
+    wanted: Spec,
+    findings: Vec<Finding>,
+    changes: Vec<String>,
+) -> Result<DeploymentPreview> {
     let objects = Blueprint {
         installation: ctx.control().installation,
-        deployment: id,
-        name: found.name.clone(),
+        deployment: made.deployment,
+        name: made.name.to_owned(),
         namespace: workspace.name.clone(),
-        generation: found.generation + 1,
-        revision: found.revision + 1,
-        template_revision: found.revision + 1,
+        generation: made.generation,
+        revision: made.revision,
+        template_revision: made.revision,
         image: release.image(),
         port: release.port,
         health_path: release.health_path.clone(),
-        size: after.size,
-        replicas: after.replicas,
-        environment: after.environment,
+        size: wanted.size,
+        replicas: wanted.replicas,
+        environment: wanted.environment,
     }
     .objects();
     Ok(DeploymentPreview { findings, changes, objects: named(&objects), manifests: objects.yaml()? })
@@ -163,27 +170,8 @@ async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Resu
     Ok(findings)
 }
 
-/// A node, with what Slipway's own pods leave free on it. What others run there is not known here.
-pub(super) struct Room {
-    pub allocatable: Capacity,
-    pub free: Capacity,
-}
-
-pub(super) async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
-    let mut rooms = store::nodes(conn, cluster).await?;
-    for (name, size) in store::placed(conn, cluster).await? {
-        if let Some(room) = rooms.get_mut(&name) {
-            room.free.cpu_millis -= size.cpu_millis();
-            room.free.memory_mib -= size.memory_mib();
-            room.free.gpus -= size.gpus();
-            room.free.pods -= 1;
-        }
-    }
-    Ok(rooms.into_values().collect())
-}
-
 /// Whether replicas of this size find nodes.
-pub(super) fn capacity(rooms: &[Room], size: Size, replicas: i64) -> Finding {
+pub(super) fn capacity(rooms: &[store::Room], size: Size, replicas: i64) -> Finding {
     if rooms.is_empty() {
         return warn("No node was seen yet", "Whether it fits shows when it is scheduled.");
     }
@@ -233,9 +221,9 @@ fn bad(title: impl Into<String>, detail: impl Into<String>) -> Finding {
 mod tests {
     use super::*;
 
-    fn room(cpu_millis: i64, memory_mib: i64, gpus: i64) -> Room {
+    fn room(cpu_millis: i64, memory_mib: i64, gpus: i64) -> store::Room {
         let capacity = Capacity { cpu_millis, memory_mib, gpus, pods: 10 };
-        Room { allocatable: capacity, free: capacity }
+        store::Room { allocatable: capacity, free: capacity }
     }
 
     #[test]

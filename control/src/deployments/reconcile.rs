@@ -7,7 +7,7 @@ use domain::{
     access::TeamAction,
     deployment::DeploymentState,
     ids::DeploymentId,
-    operation::{Failure, ObjectKind, StepState},
+    operation::{Failure, ObjectKind},
 };
 
 use super::{
@@ -238,12 +238,4 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
         Dead::ClusterGone => ("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name)),
     };
     Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None }
-}
-
-/// Kept beside the steps it numbers.
-pub(super) async fn note(conn: &mut sqlx::PgConnection, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
-    match &subject.operation {
-        Some(running) => crate::operations::step(conn, running.id, number, state, detail).await,
-        None => Ok(()),
-    }
 }

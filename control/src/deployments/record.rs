@@ -5,12 +5,12 @@ use domain::{
     operation::{Failure, ObjectKind, StepState},
     serving::ModelMetadata,
 };
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{
     diagnosis,
     next::{Intent, Progress},
-    reconcile::note,
+    revising::APPLY_AGAIN,
     store,
     subject::Subject,
     write::Left,
@@ -39,17 +39,15 @@ type Done = Result<(), Halt>;
 /// The claim's transaction, unless somebody wanted something else of the deployment since it was loaded: what they wrote must not be written over.
 async fn begin(control: &Control, claim: &Claim, subject: &Subject) -> Result<Transaction<'static, Postgres>, Halt> {
     let mut tx = reconcile::begin(control, claim).await?;
-    let desired = &subject.desired;
-    let same = sqlx::query_scalar!(
-        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
-        subject.id.0,
-        desired.generation,
-        desired.intent == Intent::Hold,
-        desired.intent == Intent::Delete
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if same == Some(true) { Ok(tx) } else { Err(Halt::Lost) }
+    if store::is_still_wanted(&mut tx, subject).await? { Ok(tx) } else { Err(Halt::Lost) }
+}
+
+/// Moves a step of the operation, if one runs.
+async fn note(conn: &mut PgConnection, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> crate::Result<()> {
+    match &subject.operation {
+        Some(running) => operations::step(conn, running.id, number, state, detail).await,
+        None => Ok(()),
+    }
 }
 
 async fn state(tx: &mut Transaction<'static, Postgres>, subject: &Subject, state: DeploymentState, message: Option<&str>, ready: i32) -> Done {
@@ -325,6 +323,7 @@ fn action(verb: &str) -> &'static str {
         "deploy" => "deployment.create",
         "roll back" => "deployment.roll_back",
         "delete" => "deployment.delete",
+        verb if verb == APPLY_AGAIN.0 => APPLY_AGAIN.1,
         _ => "deployment.change",
     }
 }

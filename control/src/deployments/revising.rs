@@ -16,9 +16,14 @@ use super::{
     usable_workspace,
 };
 use crate::{
-    Ctx, Result, Tx, live, operations,
+    Ctx, Result, Tx,
+    audit::{self, OLDER_ACCEPTED},
+    live, operations,
     reconcile::{Scope, mark},
 };
+
+/// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
+pub(super) const APPLY_AGAIN: (&str, &str) = ("apply again", "deployment.apply_again");
 
 /// A change that can be read, whether or not there is room for it.
 pub(super) struct Asked {
@@ -80,7 +85,8 @@ pub(super) async fn revise(
     begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
 }
 
-/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what served is applied again.
+/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what served is applied again,
+/// on the record as what the actor accepted.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -90,7 +96,7 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, above: 
     let generation = store::raise(conn, id, above).await?;
     if !operations::carry(conn, id.0, generation).await? && found.settled && !found.deleting {
         let new = operations::New {
-            verb: "apply again",
+            verb: APPLY_AGAIN.0,
             object_kind: ObjectKind::Deployment,
             object_id: id.0,
             object_name: &found.name,
@@ -98,7 +104,9 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, above: 
             generation,
             steps: &ROLL_OUT,
         };
-        operations::start(conn, ctx, new).await?;
+        operations::start_own(conn, ctx, new).await?;
+        let event = event(APPLY_AGAIN.1, &found, Some(OLDER_ACCEPTED)).change("generation", above, generation);
+        audit::record(conn, ctx, event.accepted()).await?;
     }
     mark(conn, id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     live::changed(conn, id.0).await

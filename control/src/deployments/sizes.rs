@@ -26,7 +26,7 @@ pub async fn sizes(ctx: &Ctx, workspace: WorkspaceId, replicas: i32, without: Op
     ctx.actor().check_signed_in()?;
     let mut conn = ctx.read().await?;
     let workspace = usable_workspace(&mut conn, ctx, workspace).await?;
-    let (rooms, used) = (preview::nodes(&mut conn, workspace.cluster).await?, store::used(&mut conn, workspace.id, without).await?);
+    let (rooms, used) = (store::rooms(&mut conn, workspace.cluster).await?, store::used(&mut conn, workspace.id, without).await?);
     let stand = |size: Size| {
         let replicas = replicas.clamp(1, super::spec::MAX_REPLICAS);
         let asks = Spec { release: domain::ids::ReleaseId(uuid::Uuid::nil()), size, replicas, environment: Vec::new() }.asks();

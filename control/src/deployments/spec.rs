@@ -12,10 +12,10 @@ use domain::{
 };
 
 /// The most replicas a deployment can have; the database holds the same rule.
-pub const MAX_REPLICAS: i32 = 50;
-const MAX_VARIABLES: usize = 50;
-const MAX_VALUE: usize = 4096;
-const MAX_REASON: usize = 500;
+pub const MAX_REPLICAS: i32 = *domain::limits::REPLICAS.end();
+const MAX_VARIABLES: usize = domain::limits::VARIABLES;
+const MAX_VALUE: usize = domain::limits::VARIABLE_VALUE;
+const MAX_REASON: usize = domain::limits::REASON;
 
 /// What a revision wants to run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,22 +1,24 @@
 //! The SQL that operations on deployments need.
 
+pub(super) mod list;
 mod replicas;
 mod revisions;
 mod room;
 
 use domain::{
     deployment::DeploymentState,
-    ids::{ClusterId, DeploymentId, ModelId, OperationId, ReleaseId, TeamId, WorkspaceId},
+    ids::{ClusterId, DeploymentId, OperationId, TeamId, WorkspaceId},
     serving::Protocol,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::{next::Intent, subject::Subject};
 use crate::Result;
 pub(super) use replicas::{Served, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
-pub(super) use room::{Standing, Workspace, cluster_standing, lock_workspace, nodes, placed, used, workspace};
+pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, place, rooms, used, workspace};
 
 /// A deployment as its operations need it.
 pub(super) struct Found {
@@ -93,9 +95,6 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: DeploymentId) -> 
 
 /// What a deployment's page shows besides its row in the list.
 pub(super) struct Detail {
-    pub cluster: ClusterId,
-    pub model: ModelId,
-    pub release: ReleaseId,
     pub protocol: Protocol,
     pub repository_uri: String,
     pub digest: String,
@@ -111,7 +110,7 @@ pub(super) struct Detail {
 pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<Option<Detail>> {
     Ok(sqlx::query_as!(
         Detail,
-        r#"select w.cluster_id as "cluster: ClusterId", r.model_id as "model: ModelId", r.id as "release: ReleaseId", r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
+        r#"select r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
                   v.environment, d.metadata, d.created_at, d.version,
                   (select c.name from clusters c where c.id = w.cluster_id and c.read_only_since is not null) as read_only_cluster,
                   (select min(s.synced_at) from observed_sync s where s.cluster_id = w.cluster_id and s.kind in ('pods', 'deployments')) as synced_at,
@@ -125,6 +124,21 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// Whether what is wanted is what it was when the subject was loaded. Inside a claim's transaction its row is locked.
+pub(super) async fn is_still_wanted(conn: &mut PgConnection, subject: &Subject) -> Result<bool> {
+    let desired = &subject.desired;
+    let same = sqlx::query_scalar!(
+        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
+        subject.id.0,
+        desired.generation,
+        desired.intent == Intent::Hold,
+        desired.intent == Intent::Delete
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(same == Some(true))
 }
 
 /// How the reconciler last found it.

@@ -8,13 +8,14 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, Resource as _};
 
-use super::{observe, subject::Subject};
+use super::{observe, store, subject::Subject};
 use crate::{
     Control,
     inventory::{
         Entry,
         cluster::{Put, Refused, When},
     },
+    reconcile::Halt,
     work::points,
 };
 
@@ -24,8 +25,8 @@ pub(super) fn entries(subject: &Subject) -> Vec<Entry> {
     blueprint.objects().names().into_iter().map(|(kind, name)| Entry::new(kind, &blueprint.namespace, &name)).collect()
 }
 
-/// Applies the objects as the team's deployer: the Deployment last, since its pods need the others.
-pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> Result<Vec<Put>, Refused> {
+/// Applies the objects as the team's deployer: the Deployment last, since its pods need the others, and only if it is still wanted then.
+pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> Result<Vec<Put>, Halt> {
     let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Deployer, &subject.person()).await?;
     let namespace = &subject.blueprint.namespace;
     let (owner, objects) = (subject.owner(), subject.blueprint.objects());
@@ -35,6 +36,9 @@ pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> R
     let (account, service, budget) =
         tokio::try_join!(owner.put(&accounts, objects.service_account, when), owner.put(&services, objects.service, when), owner.put(&budgets, objects.disruption_budget, when))?;
     points::reached("deployment.half_applied").await;
+    if !store::is_still_wanted(&mut *control.pool.acquire().await?, subject).await? {
+        return Err(Halt::Lost);
+    }
     let deployment = owner.put(&deployments, objects.deployment, when).await?;
     Ok(vec![account, service, budget, deployment])
 }

@@ -7,6 +7,7 @@ pub mod forward;
 pub mod impersonate;
 pub mod labels;
 pub mod logs;
+mod store;
 pub mod token;
 pub mod watch;
 
@@ -21,13 +22,10 @@ use domain::{
     ids::{ClusterId, TeamId},
 };
 
-use crate::{Control, aws::AccountAccess};
+use crate::{Control, access::WORKER, aws::AccountAccess};
 use client::Connection;
 pub use error::{Error, Kind, Result};
 use token::Tokens;
-
-/// The name under which CloudTrail and the cluster see Slipway's own session.
-const SESSION: &str = "slipway-worker";
 
 /// Where an API server is and how to know that it is the right one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +80,7 @@ impl Clients {
     }
 
     async fn connection(&self, control: &Control, cluster: ClusterId) -> Result<Connection> {
-        let target = stored(control, cluster).await?;
+        let target = stored(control, cluster).await?.ok_or_else(|| Error::new(Kind::Unreachable, "nothing is known of the cluster's API server yet"))?;
         if let Some((known, connection)) = self.lock().get(&cluster)
             && *known == target
         {
@@ -108,39 +106,63 @@ fn connect(control: &Control, target: &Target) -> Result<Connection> {
     Connection::new(target, Tokens::new(config, &target.region, &target.eks_name))
 }
 
-/// The cluster's target, as DescribeCluster said it last or an admin overrode it.
-async fn stored(control: &Control, cluster: ClusterId) -> Result<Target> {
-    let row = sqlx::query_scalar!("select connection from clusters where id = $1", cluster.0).fetch_optional(&control.pool).await.map_err(Error::fault)?;
+/// Where an API server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub server: String,
+    pub certificate_authority: String,
+    pub tls_server_name: Option<String>,
+}
+
+/// The one way into a cluster, for whoever connects, watches or asks whether anybody could: what an admin set goes before what
+/// DescribeCluster said last. None while the two do not say enough.
+#[must_use]
+pub fn way(endpoint: Option<String>, certificate_authority: Option<String>, instead: ClusterConnection) -> Option<Way> {
+    let (server, certificate_authority) = instead.server.or(endpoint).zip(instead.certificate_authority.or(certificate_authority))?;
+    Some(Way { server, certificate_authority, tls_server_name: instead.tls_server_name })
+}
+
+/// The cluster's target, as it is stored; none while nothing is known of its API server.
+async fn stored(control: &Control, cluster: ClusterId) -> Result<Option<Target>> {
+    let row = store::connection(&control.pool, cluster).await.map_err(Error::fault)?;
     let instead = row.ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
     // A proxy, or anything else it may hold one day, is refused until it is understood here.
     target(control, cluster, serde_json::from_value(instead).map_err(Error::fault)?).await
 }
 
-/// The cluster's target with this override of what DescribeCluster said last.
+/// The cluster's target with this override of what DescribeCluster said last; none while nothing is known of its API server.
 ///
 /// # Errors
-/// `NotFound` when there is no such cluster here, `Unreachable` when nothing is known of its API server yet; a fault.
-pub async fn target(control: &Control, cluster: ClusterId, instead: ClusterConnection) -> Result<Target> {
-    let row = sqlx::query!(
-        "select c.region, c.eks_name, c.endpoint, c.certificate_authority, a.role_arn, a.external_id
-         from clusters c join accounts a on a.id = c.account_id where c.id = $1",
-        cluster.0
-    )
-    .fetch_optional(&control.pool)
-    .await
-    .map_err(Error::fault)?
-    .ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
-    let (server, certificate_authority) = instead
-        .server
-        .or(row.endpoint)
-        .zip(instead.certificate_authority.or(row.certificate_authority))
-        .ok_or_else(|| Error::new(Kind::Unreachable, "nothing is known of the cluster's API server yet"))?;
-    Ok(Target {
-        server,
-        certificate_authority,
-        tls_server_name: instead.tls_server_name,
-        access: AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: SESSION.into() },
+/// `NotFound` when there is no such cluster here; a fault.
+pub async fn target(control: &Control, cluster: ClusterId, instead: ClusterConnection) -> Result<Option<Target>> {
+    let row = store::known(&control.pool, cluster).await.map_err(Error::fault)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such cluster"))?;
+    let access = AccountAccess { role_arn: row.role_arn, external_id: row.external_id, on_behalf_of: WORKER.into() };
+    Ok(way(row.endpoint, row.certificate_authority, instead).map(|way| Target {
+        server: way.server,
+        certificate_authority: way.certificate_authority,
+        tls_server_name: way.tls_server_name,
+        access,
         region: row.region,
         eks_name: row.eks_name,
-    })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_admin_set_goes_before_what_eks_says_and_both_together_have_to_say_enough() {
+        let text = |text: &str| Some(text.to_owned());
+        let server = ClusterConnection { server: text("https://around.example"), ..ClusterConnection::default() };
+        let whole = ClusterConnection { certificate_authority: text("their pem"), tls_server_name: text("lab.example"), ..server.clone() };
+        let found = |way: Option<Way>| way.map(|way| (way.server, way.certificate_authority, way.tls_server_name));
+        let said = || (text("https://eks.example"), text("pem"));
+        assert_eq!(found(way(said().0, said().1, ClusterConnection::default())), Some(("https://eks.example".into(), "pem".into(), None)));
+        assert_eq!(found(way(said().0, said().1, server.clone())), Some(("https://around.example".into(), "pem".into(), None)));
+        assert_eq!(found(way(None, None, whole)), Some(("https://around.example".into(), "their pem".into(), text("lab.example"))));
+        for (endpoint, authority, instead) in [(None, None, server), (said().0, None, ClusterConnection::default()), (None, said().1, ClusterConnection::default())] {
+            assert_eq!(way(endpoint, authority, instead), None);
+        }
+    }
 }

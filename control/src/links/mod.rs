@@ -10,7 +10,7 @@ use domain::{
     audit::ActorKind,
     error::Checks,
     ids::{LinkId, UserId},
-    names::{DisplayName, EmailAddress, TeamName},
+    names::{DisplayName, EmailAddress, IdOrName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
     user::{Invitation, LinkInfo, LinkPurpose, NewInvitation, OpenInvitation},
@@ -63,11 +63,12 @@ pub async fn ensure_first_admin(control: &Control) -> Result<Option<Url>> {
 /// `not_found` or `forbidden` for whoever is not an admin; `invalid_input` naming each field; `already_exists` for somebody who is here.
 pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     ctx.attempt("invitation.create", ObjectKind::Invitation, None);
+    ctx.naming(&new.email);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let email = checks.take("email", EmailAddress::parse(&new.email));
     let team = match new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()) {
-        Some(team) => checks.take("team", TeamName::parse(team)),
+        Some(team) => checks.take("team", IdOrName::parse(team)),
         None => None,
     };
     checks.ensure(team.is_some() || new.team_role.is_none() || !checks.is_clean(), "team", "Name the team in which they get this role.");
@@ -79,9 +80,9 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
         return Err(Rejected::new(Code::AlreadyExists, format!("{email} is here already. Change their roles instead.")).at("email").into());
     }
     let team = match team {
-        Some(name) => {
-            let id = teams::hold(&mut tx, &name).await?.ok_or_else(|| Rejected::field("team", format!("There is no team {name}.")))?;
-            Some((id, name.into_string(), new.team_role.unwrap_or(TeamRole::Viewer)))
+        Some(named) => {
+            let (id, name) = teams::hold(&mut tx, &named).await?.ok_or_else(|| Rejected::field("team", format!("There is no team {named}.")))?;
+            Some((id, name, new.team_role.unwrap_or(TeamRole::Viewer)))
         }
         None => None,
     };

@@ -121,7 +121,7 @@ pub(super) async fn take(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<Opt
 
 pub(super) async fn invitations(conn: &mut PgConnection, paging: &Paging) -> Result<Vec<Listed>> {
     let rows = sqlx::query!(
-        r#"select l.id as "id: LinkId", coalesce(l.email, '') as "email!", l.platform_role as "platform_role: PlatformRole", t.name as "team?", l.team_role as "team_role: TeamRole",
+        r#"select l.id as "id: LinkId", coalesce(l.email, '') as "email!", l.platform_role as "platform_role: PlatformRole", t.id as "team?: TeamId", t.name as "team_name?", l.team_role as "team_role: TeamRole",
                   l.created_by_name, l.expires_at, k as "key!"
            from one_time_links l left join teams t on t.id = l.team_id
            cross join lateral (select case $1 when 'email' then l.email else to_char(l.expires_at at time zone 'utc', 'YYYYMMDDHH24MISSUS') end as k) s
@@ -148,6 +148,7 @@ pub(super) async fn invitations(conn: &mut PgConnection, paging: &Paging) -> Res
                 email: row.email,
                 platform_role: row.platform_role,
                 team: row.team,
+                team_name: row.team_name,
                 team_role: row.team_role,
                 invited_by: row.created_by_name,
                 expires_at: Timestamp(row.expires_at),

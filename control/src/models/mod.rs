@@ -24,7 +24,7 @@ use crate::{
     teams,
 };
 
-const MAX_DESCRIPTION: usize = 2000;
+const MAX_DESCRIPTION: usize = domain::limits::MODEL_DESCRIPTION;
 
 /// Creates a model. It is a name at first; releases make it something that runs.
 ///
@@ -32,11 +32,12 @@ const MAX_DESCRIPTION: usize = 2000;
 /// `not_found` for a team that the actor may not see; `forbidden`; `invalid_input` naming the field; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     ctx.attempt("model.create", ObjectKind::Model, None);
+    ctx.naming(&new.name);
     ctx.actor().check_signed_in()?;
     if new.team.trim().is_empty() {
         return Err(Rejected::field("team", "Choose a team.").into());
     }
-    let team = teams::get_by_name(ctx, new.team.trim()).await?;
+    let team = teams::get_named(ctx, new.team.trim()).await?;
     ctx.actor().check_team(team.id, team.your_role, TeamAction::Deploy, "team")?;
     let mut checks = Checks::new();
     let name = checks.take("name", ModelName::parse(&new.name));

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Control, Result,
+    access::WORKER,
     k8s::{
         self,
         labels::{MODEL_CONTAINER, SELECTOR},
@@ -134,7 +135,7 @@ impl Words {
 /// Reads them as the team's viewer: Slipway itself may read nobody's logs.
 async fn fetch(control: &Control, lease: Lease, ended: &Ended<'_>, from: Container) -> Result<()> {
     let Some(team) = store::team_of(&control.pool, ended.deployment).await? else { return Ok(()) };
-    let client = control.k8s.as_team(control, lease.cluster, team, TeamRole::Viewer, "slipway-worker").await?;
+    let client = control.k8s.as_team(control, lease.cluster, team, TeamRole::Viewer, WORKER).await?;
     let pods: Api<Pod> = Api::namespaced(client, ended.namespace);
     if let Some(words) = logs::last_words(&pods, ended.name, MODEL_CONTAINER, from, MAX_WORDS).await? {
         store::write_last_words(&control.pool, lease, ended, &words).await?;

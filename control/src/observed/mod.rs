@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Control, leases};
+use crate::{Control, k8s::Way, leases};
 use store::Lease;
 
 /// The least time between two rounds.
@@ -106,13 +106,13 @@ async fn round(control: &Control, owner: &str, watched: &mut HashMap<ClusterId, 
 /// A cluster that is being watched.
 struct Watching {
     epoch: i64,
-    way: String,
+    way: Way,
     renewed: Instant,
     task: JoinHandle<()>,
 }
 
 impl Watching {
-    fn start(control: Control, lease: Lease, way: String) -> Self {
+    fn start(control: Control, lease: Lease, way: Way) -> Self {
         let task = tokio::spawn(async move {
             if let Err(error) = cluster::watch(&control, lease).await {
                 tracing::warn!(%error, cluster = %lease.cluster, "watching a cluster stopped; it begins again");

@@ -13,7 +13,9 @@ use super::{
     rows::{DeploymentRow, NodeRow, PodRow},
 };
 use crate::{
-    Result, leases, live,
+    Result,
+    k8s::{self, Way},
+    leases, live,
     reconcile::{self, Scope},
 };
 
@@ -89,19 +91,25 @@ pub(super) async fn poke_scope(pool: &PgPool, cluster: ClusterId) -> Result<()> 
 /// A cluster there is to watch.
 pub(super) struct Watched {
     pub id: ClusterId,
-    /// Changes with the way to it.
-    pub way: String,
+    pub way: Way,
 }
 
-/// The clusters there are to watch.
+/// The clusters there are to watch: those that there is a way into.
 pub(super) async fn clusters(pool: &PgPool) -> Result<Vec<Watched>> {
-    Ok(sqlx::query_as!(
-        Watched,
-        r#"select id as "id: ClusterId", md5(jsonb_build_array(endpoint, certificate_authority, connection)::text) as "way!"
-           from clusters where state <> 'gone' and coalesce(endpoint, connection->>'server') is not null order by id"#
+    let rows = sqlx::query!(
+        r#"select id as "id: ClusterId", endpoint, certificate_authority, connection from clusters
+           where state <> 'gone' and (endpoint is not null or connection <> '{}') order by id"#
     )
     .fetch_all(pool)
-    .await?)
+    .await?;
+    let watched = rows.into_iter().filter_map(|row| match serde_json::from_value(row.connection) {
+        Ok(instead) => k8s::way(row.endpoint, row.certificate_authority, instead).map(|way| Watched { id: row.id, way }),
+        Err(error) => {
+            tracing::error!(%error, cluster = %row.id, "a cluster's connection is not understood; it is not watched");
+            None
+        }
+    });
+    Ok(watched.collect())
 }
 
 /// Takes or renews the lease of a cluster.

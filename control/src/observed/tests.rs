@@ -205,3 +205,21 @@ async fn whoever_watches_a_page_is_told(pool: PgPool) {
     stop.cancel();
     listening.await.unwrap();
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_cluster_is_watched_as_soon_as_there_is_a_way_in(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let cluster = a_cluster(&world).await.cluster;
+    let ways = async || store::clusters(&pool).await.unwrap().into_iter().map(|watched| (watched.id, watched.way.server)).collect::<Vec<_>>();
+    assert_eq!(ways().await, [(cluster, "https://127.0.0.1:9".to_owned())]);
+    sqlx::query("update clusters set endpoint = null, certificate_authority = null").execute(&pool).await.unwrap();
+    assert!(ways().await.is_empty());
+    for (connection, expected) in [
+        (json!({"server": "https://around.example"}), None),
+        (json!({"server": "https://around.example", "certificate_authority": "pem"}), Some("https://around.example")),
+        (json!({"server": "https://around.example", "certificate_authority": "pem", "proxy": "http://proxy.example"}), None),
+    ] {
+        sqlx::query("update clusters set connection = $1").bind(&connection).execute(&pool).await.unwrap();
+        assert_eq!(ways().await.iter().map(|(_, server)| server.as_str()).collect::<Vec<_>>(), Vec::from_iter(expected), "{connection}");
+    }
+}

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Ctx, Result, access,
+    Actor, Ctx, Result, access,
     audit::{self, Event},
     live,
     paging::Paging,
@@ -51,6 +51,14 @@ pub struct Running {
 pub async fn start(conn: &mut PgConnection, ctx: &Ctx, new: New<'_>) -> Result<OperationId> {
     store::end_running(conn, new.object_id, OperationState::Superseded).await?;
     store::insert(conn, ctx.actor(), &new).await
+}
+
+/// Starts an operation of Slipway's own: what teams wanted before is applied again, whatever whoever caused it may do there. They are named in its audit event.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn start_own(conn: &mut PgConnection, ctx: &Ctx, new: New<'_>) -> Result<OperationId> {
+    start(conn, &ctx.acting_as(Actor::system("slipway")), new).await
 }
 
 /// The operation that runs for the thing, if any.

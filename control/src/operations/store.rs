@@ -207,7 +207,7 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
            from operations o
-           where ($1::uuid[] is null or o.team_id = any($1))
+           where may_read(o.team_id, $1)
              and ($2::operation_state is null or state = $2)
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)
@@ -237,7 +237,7 @@ pub(super) async fn find(conn: &mut PgConnection, teams: Option<&[Uuid]>, id: Op
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
            from operations o
-           where o.id = $2 and ($1::uuid[] is null or o.team_id = any($1))"#,
+           where o.id = $2 and may_read(o.team_id, $1)"#,
         teams,
         id.0
     )

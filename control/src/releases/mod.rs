@@ -29,7 +29,7 @@ use crate::{
     paging::Paging,
 };
 
-const MAX_NOTES: usize = 2000;
+const MAX_NOTES: usize = domain::limits::NOTES;
 const DEFAULT_PORT: u16 = 8080;
 
 /// What a request says, parsed.
@@ -44,9 +44,11 @@ struct Wanted {
 ///
 /// # Errors
 /// `not_found` for a model that the actor may not see; `forbidden`; `invalid_input` naming the field;
-/// `repository_not_granted` at `repository`; `image_not_found` at `repository` or `tag`; `aws_denied`, `aws_unavailable`.
+/// `repository_not_granted` at `repository`; `image_not_found` at `repository` or `tag`; `already_exists` at `tag` for a release
+/// that is there with the same image and settings; `aws_denied`, `aws_unavailable`.
 pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
     ctx.attempt("release.create", ObjectKind::Model, Some(new.model.0));
+    ctx.check_new().await?;
     let model = models::get(ctx, new.model).await?;
     let grants = {
         let mut conn = ctx.read().await?;
@@ -92,6 +94,10 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
         notes: new.notes.trim(),
         created_by: ctx.actor().name(),
     };
+    if let Some(twin) = store::twin(&mut tx, &row).await? {
+        let message = format!("{} {twin} is this already: the same image with the same port, health path, protocol and size. Use it, or change one of them.", model.name);
+        return Err(Rejected::new(Code::AlreadyExists, message).at("tag").into());
+    }
     store::insert(&mut tx, &row).await?;
     let event = Event::new("release.create", ObjectKind::Release, row.id.0, &format!("{} {number}", model.name))
         .of_team(model.team, &model.team_name)
@@ -110,7 +116,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let health_path = checks.take("health_path", HttpPath::parse(path));
     let port = new.port.unwrap_or(DEFAULT_PORT);
     // Models run without the right to bind lower ports.
-    checks.ensure(port >= 1024, "port", "Choose a port from 1024 to 65535: models do not run as root.");
+    checks.ensure(domain::limits::PORT.contains(&port), "port", "Choose a port from 1024 to 65535: models do not run as root.");
     checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", format!("Use at most {MAX_NOTES} characters."));
     checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
     checks.finish()?;

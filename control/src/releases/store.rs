@@ -31,6 +31,7 @@ struct Row {
     repository: String,
     tag: String,
     digest: String,
+    same_as: Option<i32>,
     repository_uri: String,
     port: i32,
     health_path: String,
@@ -56,6 +57,7 @@ impl From<Row> for Release {
             repository: row.repository,
             tag: row.tag,
             digest: row.digest,
+            same_as: row.same_as,
             repository_uri: row.repository_uri,
             port: u16::try_from(row.port).expect("a constraint keeps ports between 1 and 65535"),
             health_path: row.health_path,
@@ -73,6 +75,7 @@ pub(super) async fn find(conn: &mut PgConnection, id: ReleaseId) -> Result<Relea
     sqlx::query_as!(
         Row,
         r#"select r.id as "id: ReleaseId", o.id as "model: ModelId", o.name as model_name, t.id as "team: TeamId", t.name as team_name, r.number,
+                  (select min(e.number) from releases e where e.model_id = r.model_id and e.digest = r.digest and e.number < r.number) as same_as,
                   r.account_id as "account: AccountId", r.region, r.repository, r.tag, r.digest, r.repository_uri, r.port, r.health_path,
                   r.protocol as "protocol: Protocol", r.size as "size: Size", r.notes, r.created_by_name as created_by, r.created_at, '' as "key!"
            from releases r join models o on o.id = r.model_id join teams t on t.id = o.team_id where r.id = $1"#,
@@ -95,6 +98,7 @@ pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, model: Option<M
     let rows = sqlx::query_as!(
         Row,
         r#"select r.id as "id: ReleaseId", o.id as "model: ModelId", o.name as model_name, t.id as "team: TeamId", t.name as team_name, r.number,
+                  (select min(e.number) from releases e where e.model_id = r.model_id and e.digest = r.digest and e.number < r.number) as same_as,
                   r.account_id as "account: AccountId", r.region, r.repository, r.tag, r.digest, r.repository_uri, r.port, r.health_path,
                   r.protocol as "protocol: Protocol", r.size as "size: Size", r.notes, r.created_by_name as created_by, r.created_at, k as "key!"
            from releases r join models o on o.id = r.model_id join teams t on t.id = o.team_id
@@ -164,6 +168,25 @@ pub(super) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> Result<()>
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The number of the release that is the same in all that decides how it runs, if there is one.
+pub(super) async fn twin(conn: &mut PgConnection, new: &New<'_>) -> Result<Option<i32>> {
+    let number = sqlx::query_scalar!(
+        "select number from releases
+         where model_id = $1 and account_id = $2 and region = $3 and repository = $4 and digest = $5 and port = $6 and health_path = $7 and protocol = $8 and size = $9
+         order by number limit 1",
+        new.model.0,
+        new.account.0,
+        new.region,
+        new.repository,
+        new.digest,
+        i32::from(new.port),
+        new.health_path,
+        new.protocol as Protocol,
+        new.size as Size
+    );
+    Ok(number.fetch_optional(conn).await?)
 }
 
 pub(super) async fn delete(conn: &mut PgConnection, id: ReleaseId) -> Result<()> {

@@ -14,10 +14,10 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Actor, Control, Ctx, Result,
+    Actor, Control, Credential, Ctx, Result,
     attempts::{self, Limit},
     audit::{self, Event},
-    secrets,
+    secrets, tokens,
 };
 
 /// The browser that asks to be signed in.
@@ -48,6 +48,7 @@ pub async fn sign_in(ctx: &Ctx, email: &str, password: &str, browser: Browser<'_
 
     let known = store::known(&mut *ctx.read().await?, email.as_str()).await?;
     ctx.attempt("session.open", ObjectKind::User, known.as_ref().map(|known| known.id.0));
+    ctx.naming(email.as_str());
     let fits = control.passwords.verify(password.to_owned(), known.as_ref().map(|known| known.password_hash.clone())).await?;
     let Some(known) = known.filter(|_| fits) else { return Err(refused(ctx).await?) };
 
@@ -118,6 +119,28 @@ pub async fn revoke(ctx: &Ctx, id: SessionId) -> Result<()> {
 /// A fault when the database fails.
 pub async fn authenticate(control: &Control, secret: &str) -> Result<Option<Actor>> {
     store::authenticate(control, &secrets::hash(secret)).await
+}
+
+/// Whose credential it is, at this moment; nobody's when it was taken back, ended, or there is none.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn holder(control: &Control, credential: &Credential) -> Result<Option<Actor>> {
+    match credential {
+        Credential::None => Ok(None),
+        Credential::Session(secret) => authenticate(control, secret).await,
+        Credential::Token(secret) => tokens::authenticate(control, secret).await,
+    }
+}
+
+/// The context of whoever opened a stream, as they are at this moment: asked again and again while it goes on.
+///
+/// # Errors
+/// `unauthenticated` once the session or token that it was opened with is over.
+pub async fn again(ctx: &Ctx) -> Result<Ctx> {
+    let holder = holder(ctx.control(), &ctx.request().credential).await?;
+    let actor = holder.ok_or_else(|| Rejected::new(Code::Unauthenticated, "You are signed out, or your token is not valid any more."))?;
+    Ok(ctx.acting_as(actor))
 }
 
 /// Opens a session inside another operation's transaction and gives its secret.

@@ -8,7 +8,7 @@ use domain::{
     Rejected,
     access::{PlatformAction, TeamAction, TeamRole},
     ids::{TeamId, UserId},
-    names::{EmailAddress, TeamName},
+    names::{EmailAddress, IdOrName, TeamName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
     team::{Member, MemberChange, NewTeam, Team, TeamChange},
@@ -24,7 +24,7 @@ use crate::{
     users,
 };
 
-const MAX_DESCRIPTION: usize = 500;
+const MAX_DESCRIPTION: usize = domain::limits::TEAM_DESCRIPTION;
 
 /// Creates a team with its first owner.
 ///
@@ -32,6 +32,7 @@ const MAX_DESCRIPTION: usize = 500;
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
     ctx.attempt("team.create", ObjectKind::Team, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = domain::error::Checks::new();
     let name = checks.take("name", TeamName::parse(&new.name));
@@ -87,24 +88,24 @@ pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
     Ok(team)
 }
 
-/// A team by its name.
+/// A team by its id or its name.
 ///
 /// # Errors
 /// `not_found` if the actor may not see it.
-pub async fn get_by_name(ctx: &Ctx, name: &str) -> Result<Team> {
+pub async fn get_named(ctx: &Ctx, named: &str) -> Result<Team> {
     ctx.actor().check_signed_in()?;
     let mut conn = ctx.read().await?;
-    let id = store::id_by_name(&mut conn, name).await?.ok_or_else(|| Rejected::not_found("team"))?;
+    let id = store::id_of(&mut conn, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
     drop(conn);
     get(ctx, id).await
 }
 
-/// The team of this name, whoever asks. It cannot be deleted until the transaction ends.
+/// The team that is meant, with its name, whoever asks. It cannot be deleted until the transaction ends.
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn hold(conn: &mut PgConnection, name: &TeamName) -> Result<Option<TeamId>> {
-    match store::id_by_name(conn, name.as_str()).await? {
+pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<(TeamId, String)>> {
+    match store::id_of(conn, named.as_str()).await? {
         Some(id) => store::hold(conn, id).await,
         None => Ok(None),
     }

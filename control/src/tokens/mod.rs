@@ -10,7 +10,7 @@ use domain::{
     access::TeamAction,
     error::Checks,
     ids::{TeamId, TokenId, UserId},
-    names::{DisplayName, TeamName},
+    names::{DisplayName, IdOrName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
     token::{CreatedToken, NewToken, Token, TokenKind},
@@ -34,23 +34,24 @@ const SORTS: [(&str, Direction); 3] = [("created_at", Direction::Descending), ("
 /// `unauthenticated`; `forbidden` for a token, or a team's token without the role owner; `invalid_input` naming each field.
 pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     ctx.attempt("token.create", ObjectKind::Token, None);
+    ctx.naming(&new.name);
     let user = ctx.actor().check_person()?;
     let mut checks = Checks::new();
     let name = checks.take("name", DisplayName::parse(&new.name));
     let team = match new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()) {
-        Some(team) => checks.take("team", TeamName::parse(team)),
+        Some(team) => checks.take("team", IdOrName::parse(team)),
         None => None,
     };
     let team_given = new.team.as_deref().is_some_and(|team| !team.trim().is_empty());
     checks.ensure(team_given || new.kind == TokenKind::Personal, "team", "Name the team that the token is for.");
     checks.ensure(new.role.is_none() || team_given, "team", "Name the team in which it may do this.");
     checks.ensure(new.role.is_some() || !team_given, "role", "Choose the most it may do in this team.");
-    checks.ensure((1..=365).contains(&new.days), "days", "Let it end after 1 to 365 days.");
+    checks.ensure(domain::limits::TOKEN_DAYS.contains(&new.days), "days", "Let it end after 1 to 365 days.");
     checks.finish()?;
     let name = name.expect("a clean check has a name");
 
     let team = match team {
-        Some(team) => Some(teams::get_by_name(ctx, team.as_str()).await.map_err(|error| match error.rejected() {
+        Some(team) => Some(teams::get_named(ctx, team.as_str()).await.map_err(|error| match error.rejected() {
             Some(_) => Rejected::field("team", format!("There is no team {team}, or you cannot see it.")).into(),
             None => error,
         })?),

@@ -26,7 +26,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Ctx, Result,
-    audit::{self, Event},
+    audit::{self, Event, OLDER_ACCEPTED},
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
@@ -38,12 +38,16 @@ const PREPARE: [&str; 3] = ["Look at the namespace", "Set quota, defaults and ne
 /// The steps of taking one away.
 const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
 
+/// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
+const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
+
 /// Makes a workspace for a team on a cluster.
 ///
 /// # Errors
 /// `not_found` for whoever is not an admin; `invalid_input`; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     ctx.attempt("workspace.create", ObjectKind::Workspace, None);
+    ctx.naming(&new.name);
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", WorkspaceName::parse(&new.name));
@@ -52,8 +56,8 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     let name = name.expect("a clean check has a name");
 
     let mut tx = ctx.begin().await?;
-    let team = store::team_by_name(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
-    let cluster = store::cluster_by_name(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
+    let team = store::team_named(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
+    let cluster = store::cluster_named(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
     let id = WorkspaceId::generate();
     store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
@@ -143,7 +147,8 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     tx.commit(Started { operation, object: id.0 }).await
 }
 
-/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again.
+/// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again,
+/// on the record as what the actor accepted.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -151,7 +156,9 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i
     let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
     let team = store::Named { id: raised.team, name: raised.team_name };
     if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
-        operations::start(conn, ctx, new_operation("apply again", id, &on(&raised.name, &raised.cluster_name), &team, raised.generation, &PREPARE)).await?;
+        operations::start_own(conn, ctx, new_operation(APPLY_AGAIN.0, id, &on(&raised.name, &raised.cluster_name), &team, raised.generation, &PREPARE)).await?;
+        let event = event(APPLY_AGAIN.1, id, &raised.name, &team).because(Some(OLDER_ACCEPTED)).change("generation", above, raised.generation);
+        audit::record(conn, ctx, event.accepted()).await?;
     }
     mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(raised.cluster.0), raised.generation).await?;
     live::changed(conn, id.0).await
@@ -193,10 +200,10 @@ fn refuse_deleting(workspace: &Workspace) -> Result<(), Rejected> {
 }
 
 fn check_quota(checks: &mut Checks, quota: &Quota) {
-    checks.ensure((1..=10_000_000).contains(&quota.cpu_millis), "quota.cpu_millis", "Enter how many CPU all pods together may ask for, more than none.");
-    checks.ensure((1..=100_000_000).contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
-    checks.ensure((0..=10_000).contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
-    checks.ensure((1..=100_000).contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
+    checks.ensure(domain::limits::QUOTA_CPU_MILLIS.contains(&quota.cpu_millis), "quota.cpu_millis", "Enter how many CPU all pods together may ask for, more than none.");
+    checks.ensure(domain::limits::QUOTA_MEMORY_MIB.contains(&quota.memory_mib), "quota.memory_mib", "Enter how much memory all pods together may ask for, in MiB, more than none.");
+    checks.ensure(domain::limits::QUOTA_GPUS.contains(&quota.gpus), "quota.gpus", "Enter how many GPUs all pods together may ask for, 0 or more.");
+    checks.ensure(domain::limits::QUOTA_PODS.contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
 }
 
 /// `forecasting on lab`: a team's workspaces on several clusters often have the same name.

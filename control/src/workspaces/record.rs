@@ -8,6 +8,7 @@ use domain::{
 use sqlx::{Postgres, Transaction};
 
 use super::{
+    APPLY_AGAIN,
     next::Intent,
     reconcile::{PACE, REST},
     subject::Subject,
@@ -169,6 +170,7 @@ fn action(verb: &str) -> &'static str {
     match verb {
         "create" => "workspace.create",
         "delete" => "workspace.delete",
+        verb if verb == APPLY_AGAIN.0 => APPLY_AGAIN.1,
         _ => "workspace.update",
     }
 }

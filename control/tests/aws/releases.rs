@@ -69,7 +69,8 @@ async fn releases_at_once_get_numbers_of_their_own_and_a_repetition_gets_none(po
     let (_, owner, model) = team(&emulator, pool.clone()).await;
     emulator.push("forecasting/iris", "1", "first").await;
     let new = new(model, "forecasting/iris", "1");
-    let at_once = futures::future::join_all((0..5).map(|_| releases::create(&owner, &new))).await;
+    let ports: Vec<NewRelease> = (0..5).map(|n| NewRelease { port: Some(9000 + n), ..new.clone() }).collect();
+    let at_once = futures::future::join_all(ports.iter().map(|new| releases::create(&owner, new))).await;
     let mut numbers: Vec<i32> = at_once.into_iter().map(|release| release.unwrap().number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
@@ -78,6 +79,10 @@ async fn releases_at_once_get_numbers_of_their_own_and_a_repetition_gets_none(po
     let first = releases::create(&once, &new).await.or_replay().unwrap();
     let again = releases::create(&once, &new).await.or_replay().unwrap();
     assert_eq!((first.number, &again), (6, &first));
+    // The image is one; what it is run with makes another release of it.
+    assert_eq!(first.same_as, Some(1));
+    let twin = releases::create(&owner, &new).await.unwrap_err();
+    assert!(twin.is(Code::AlreadyExists) && twin.rejected().unwrap().message_for("tag").unwrap().contains("iris 6 is this already"), "{twin}");
     assert_eq!(sqlx::query_scalar::<_, i64>("select count(*) from releases").fetch_one(&pool).await.unwrap(), 6);
 }
 

@@ -24,11 +24,12 @@ use crate::{
     place::{Place, objects_of, unique, whole},
     process::Worker,
     scene::{Scene, object},
+    stage::Stage,
 };
 
 /// Starts a worker, and kills it where it stands at the point with a claim in its hand.
 async fn dies_at(scene: &Scene, point: &str) {
-    let mut worker = Worker::stopping_at(scene, point);
+    let mut worker = Worker::held_at(scene, point);
     worker.stands().await;
     worker.kill().await;
     let held = scene.count("select count(*) from reconcile where lease_owner is not null and lease_until > now()").await;
@@ -41,21 +42,17 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_rollout_or_deletion_whose_worker_is_killed_anywhere_ends_as_it_would_have(pool: PgPool) {
-    let scene = Scene::deadly(pool).await;
-    let place = Place::new(&scene).await;
-    scene.connect("fleet").await;
-    let admin = scene.sandbox.admin("fleet").await;
-    let worker = Worker::start(&scene);
-    let workspace = place.workspace(&scene, "fleet").await;
+    let (stage, worker) = Stage::new(Scene::deadly(pool).await).await;
     worker.stop().await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
 
     // While the claims of the dead end, others die over what was deployed meanwhile.
     let mut started = Vec::new();
     for point in ["deployment.intended", "deployment.half_applied", "deployment.applied", "deployment.recorded"] {
-        started.push(place.deploy(workspace.id, &format!("iris-{}", started.len())).await);
-        dies_at(&scene, point).await;
+        started.push(stage.deploy(&format!("iris-{}", started.len())).await);
+        dies_at(scene, point).await;
     }
-    let worker = Worker::start(&scene);
+    let worker = Worker::start(scene);
     for deployed in &started {
         scene.succeeds(deployed.operation).await;
     }
@@ -64,7 +61,7 @@ async fn a_rollout_or_deletion_whose_worker_is_killed_anywhere_ends_as_it_would_
         let id = DeploymentId(deployed.object);
         let deployment = deployments::get(&place.deployer, id).await.unwrap();
         assert_eq!((deployment.summary.state, deployment.summary.ready_replicas), (DeploymentState::Live, 2));
-        assert_eq!(objects_of(&admin, &workspace.namespace, id).await, whole(2));
+        assert_eq!(objects_of(admin, &workspace.namespace, id).await, whole(2));
         assert_eq!(deployments::revisions(&place.deployer, id).await.unwrap().len(), 1);
         assert_eq!(scene.operations_of(id.0).await, pairs(&[("deploy", "succeeded")]));
         assert_eq!(scene.recorded(id.0).await, pairs(&[("deployment.create", "accepted"), ("deployment.create", "done")]));
@@ -72,13 +69,13 @@ async fn a_rollout_or_deletion_whose_worker_is_killed_anywhere_ends_as_it_would_
 
     // A change dies between the parts of the first and the second revision.
     let changed = place.renew(DeploymentId(started[0].object)).await;
-    dies_at(&scene, "deployment.half_applied").await;
+    dies_at(scene, "deployment.half_applied").await;
     let mut removed = Vec::new();
     for (deployed, point) in started[1..].iter().zip(["deployment.half_deleted", "deployment.deleted"]) {
         removed.push(deployments::delete(&place.owner, DeploymentId(deployed.object)).await.unwrap());
-        dies_at(&scene, point).await;
+        dies_at(scene, point).await;
     }
-    let worker = Worker::start(&scene);
+    let worker = Worker::start(scene);
     scene.succeeds(changed.operation).await;
     for deletion in &removed {
         scene.succeeds(deletion.operation).await;
@@ -88,11 +85,11 @@ async fn a_rollout_or_deletion_whose_worker_is_killed_anywhere_ends_as_it_would_
     assert_eq!(deployments::get(&place.deployer, id).await.unwrap().summary.revision, 2);
     let mut renewed = whole(2);
     renewed.insert("ReplicaSet".into(), 2);
-    assert_eq!(objects_of(&admin, &workspace.namespace, id).await, renewed, "the first revision's is kept, without pods");
+    assert_eq!(objects_of(admin, &workspace.namespace, id).await, renewed, "the first revision's is kept, without pods");
     assert_eq!(scene.operations_of(id.0).await, pairs(&[("deploy", "succeeded"), ("change", "succeeded")]));
     for deletion in &removed {
         let id = DeploymentId(deletion.object);
-        assert!(objects_of(&admin, &workspace.namespace, id).await.is_empty());
+        assert!(objects_of(admin, &workspace.namespace, id).await.is_empty());
         assert!(deployments::get(&place.deployer, id).await.unwrap_err().is(domain::Code::NotFound));
         assert_eq!(scene.operations_of(id.0).await, pairs(&[("deploy", "succeeded"), ("delete", "succeeded")]));
         assert_eq!(scene.recorded(id.0).await[2..], pairs(&[("deployment.delete", "accepted"), ("deployment.delete", "done")]));

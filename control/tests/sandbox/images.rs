@@ -14,8 +14,8 @@ use sqlx::PgPool;
 use crate::{
     nodes::Closed,
     place::{Place, REPOSITORY, release},
-    process::Worker,
     scene::{Scene, object},
+    stage::Stage,
 };
 
 /// No other test uses this image.
@@ -35,24 +35,20 @@ async fn a_tag_that_is_not_there_is_refused_at_its_field(pool: PgPool) {
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_deployment_whose_image_was_deleted_after_its_release_says_so(pool: PgPool) {
-    let scene = Scene::new(pool).await;
-    let place = Place::new(&scene).await;
-    scene.connect("fleet").await;
-    let admin = scene.sandbox.admin("fleet").await;
-    let worker = Worker::start(&scene);
-    let workspace = place.workspace(&scene, "fleet").await;
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
     let released = release(&place.deployer, place.model, TAG).await.unwrap();
-    let image = Image::delete(&scene, &released.digest).await;
+    let image = Image::delete(scene, &released.digest).await;
     let error = release(&place.deployer, place.model, TAG).await.unwrap_err();
     assert!(error.is(Code::ImageNotFound));
 
-    let closed = Closed::new(&scene, "fleet").await;
+    let closed = Closed::new(scene, "fleet").await;
     let new = NewDeployment { release: released.id, ..place.wanted(workspace.id, "slow") };
     let deployed = deployments::create(&place.deployer, &new).await.unwrap().operation;
     scene.says(deployed, "waits for a node").await;
     // Simulated nodes pull nothing: what a kubelet says of such an image is said for them.
     for pod in Api::<Pod>::namespaced(admin.clone(), &workspace.namespace).list(&ListParams::default()).await.unwrap() {
-        as_kubelet(&admin, &pod, &released.digest).await;
+        as_kubelet(admin, &pod, &released.digest).await;
     }
     // From here on nothing asks the registry; other tests find it as it was.
     image.push_again().await;

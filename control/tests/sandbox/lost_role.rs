@@ -11,6 +11,7 @@ use crate::{
     place::{Place, objects_of},
     process::Worker,
     scene::{Scene, within},
+    stage::Stage,
 };
 
 async fn becomes_a_viewer(scene: &Scene, place: &Place) {
@@ -19,24 +20,18 @@ async fn becomes_a_viewer(scene: &Scene, place: &Place) {
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_deployer_who_loses_the_role_half_way_stops_what_they_started(pool: PgPool) {
-    let scene = Scene::deadly(pool).await;
-    let place = Place::new(&scene).await;
-    scene.connect("fleet").await;
-    let admin = scene.sandbox.admin("fleet").await;
-    let worker = Worker::start(&scene);
-    let workspace = place.workspace(&scene, "fleet").await;
-    let deployed = place.deploy(workspace.id, "iris").await;
-    scene.succeeds(deployed.operation).await;
+    let (stage, worker) = Stage::new(Scene::deadly(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let id = stage.live("iris").await;
     worker.stop().await;
 
     // The Service is of the second revision, the Deployment still of the first.
-    let id = DeploymentId(deployed.object);
     let changed = place.renew(id).await;
-    let mut worker = Worker::stopping_at(&scene, "deployment.half_applied");
+    let mut worker = Worker::held_at(scene, "deployment.half_applied");
     worker.stands().await;
-    becomes_a_viewer(&scene, &place).await;
+    becomes_a_viewer(scene, place).await;
     worker.kill().await;
-    let worker = Worker::start(&scene);
+    let worker = Worker::start(scene);
     let stopped = scene.ends(changed.operation).await;
     worker.stop().await;
     let failure = stopped.failure.expect("a cause");
@@ -50,22 +45,18 @@ async fn a_deployer_who_loses_the_role_half_way_stops_what_they_started(pool: Pg
     assert_eq!(outcomes.last().map(|(action, outcome)| (action.as_str(), outcome.as_str())), Some(("deployment.change", "failed")));
     let shown = deployments::get(&place.owner, id).await.unwrap();
     assert_eq!((shown.summary.state, shown.summary.ready_replicas), (DeploymentState::Failed, 2), "the first revision serves");
-    assert_eq!(objects_of(&admin, &workspace.namespace, id).await["ReplicaSet"], 1);
+    assert_eq!(objects_of(admin, &workspace.namespace, id).await["ReplicaSet"], 1);
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_deployer_who_loses_the_role_while_replicas_start_stops_the_rollout(pool: PgPool) {
-    let scene = Scene::new(pool).await;
-    let place = Place::new(&scene).await;
-    scene.connect("fleet").await;
-    let admin = scene.sandbox.admin("fleet").await;
-    let worker = Worker::start(&scene);
-    let workspace = place.workspace(&scene, "fleet").await;
-    let closed = Closed::new(&scene, "fleet").await;
-    let deployed = place.deploy(workspace.id, "iris").await;
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let closed = Closed::new(scene, "fleet").await;
+    let deployed = stage.deploy("iris").await;
     scene.says(deployed.operation, "waits for a node").await;
     let before = Api::<Deployment>::namespaced(admin.clone(), &workspace.namespace).get("iris").await.unwrap().resource_version();
-    becomes_a_viewer(&scene, &place).await;
+    becomes_a_viewer(scene, place).await;
     let stopped = scene.ends(deployed.operation).await;
     assert_eq!(stopped.failure.map(|failure| failure.code), Some("right_lost".into()));
     let after = Api::<Deployment>::namespaced(admin.clone(), &workspace.namespace).get("iris").await.unwrap().resource_version();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod cancel;
 mod connection;
 mod deaths;
 mod images;
@@ -15,5 +16,6 @@ mod rights;
 mod sandbox;
 mod scene;
 mod setup;
+mod stage;
 mod throttle;
 mod watch;

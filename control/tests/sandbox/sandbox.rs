@@ -47,28 +47,41 @@ impl Sandbox {
     }
 }
 
-/// Faults of the sandbox; they end with this.
-pub struct Fault<'a>(&'a Sandbox);
+/// A fault of the sandbox; it ends with this.
+pub struct Fault<'a> {
+    sandbox: &'a Sandbox,
+    id: u64,
+}
 
 impl Drop for Fault<'_> {
     fn drop(&mut self) {
-        self.0.control("DELETE", "");
+        let (status, answer) = self.sandbox.control("DELETE", &format!("/{}", self.id), "");
+        // It may have struck as often as it was to, or been in force for long enough.
+        assert!(std::thread::panicking() || matches!(status, 200 | 404), "{status}: {answer}");
     }
 }
 
 impl Sandbox {
     pub fn strike(&self, fault: serde_json::Value) -> Fault<'_> {
-        self.control("POST", &fault.to_string());
-        Fault(self)
+        let (status, answer) = self.control("POST", "", &fault.to_string());
+        let id = answer["id"].as_u64().unwrap_or_else(|| panic!("{status}: {answer}"));
+        Fault { sandbox: self, id }
     }
 
-    pub fn control(&self, method: &str, body: &str) {
+    /// The faults in force.
+    pub fn faults(&self) -> serde_json::Value {
+        self.control("GET", "", "").1
+    }
+
+    fn control(&self, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
         use std::io::{Read as _, Write as _};
         let address = self.get("AWS_ENDPOINT_URL").trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).expect("the sandbox");
-        write!(stream, "{method} /_sandbox/faults HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(stream, "{method} /_sandbox/faults{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no status: {answer}"));
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
     }
 }

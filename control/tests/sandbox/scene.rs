@@ -67,7 +67,7 @@ impl Scene {
         let access = AccountAccess {
             role_arn: Some(sandbox.get("SLIPWAY_AWS_ROLE_ARN").into()),
             external_id: sandbox.get("SLIPWAY_AWS_EXTERNAL_ID").into(),
-            on_behalf_of: "slipway-worker".into(),
+            on_behalf_of: control::access::WORKER.into(),
         };
         let account = AccountId::generate();
         sqlx::query("insert into accounts (id, name, role_arn, external_id, regions) values ($1, 'main', $2, $3, $4)")

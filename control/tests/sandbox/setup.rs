@@ -100,3 +100,37 @@ async fn an_aws_that_throttles_or_loses_answers_delays_a_setup_only(pool: PgPool
     assert!(!scene.is_admin("fleet").await, "the policy was left behind");
     drop((lost, lost_too, throttled));
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_cluster_that_turns_read_only_stops_its_setup_until_an_admin_has_decided(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let cluster = scene.stranger("fleet").await;
+    let started = clusters::set_up_access(&scene.admin, cluster.id).await.unwrap();
+    for _ in 0..20 {
+        scene.look(None).await;
+        if scene.is_admin("fleet").await {
+            break;
+        }
+    }
+    assert!(scene.is_admin("fleet").await);
+    // As an hour later: thinking it over takes longer than a setup may.
+    sqlx::query("update clusters set read_only_since = now() - interval '1 hour'").execute(&scene.control.pool).await.unwrap();
+    sqlx::query("update operations set created_at = created_at - interval '1 hour'").execute(&scene.control.pool).await.unwrap();
+    for _ in 0..10 {
+        scene.look(None).await;
+    }
+    let standing = scene.operation(started.operation).await;
+    assert_eq!(standing.state, OperationState::Running, "{standing:#?}");
+    assert!(standing.steps.iter().any(|step| step.detail.as_deref().is_some_and(|said| said.contains("until a platform admin has decided"))), "{standing:#?}");
+    assert!(!scene.is_admin("fleet").await, "nobody is an admin while an admin thinks it over");
+    let roles = Api::<ClusterRole>::all(scene.sandbox.admin("fleet").await);
+    assert!(roles.get_opt("slipway").await.unwrap().is_none(), "nothing was written there");
+
+    clusters::accept_database(&scene.admin, cluster.id).await.unwrap();
+    scene.over(started.operation).await;
+    let done = scene.operation(started.operation).await;
+    assert_eq!(done.state, OperationState::Succeeded, "{done:#?}");
+    assert!(done.steps.iter().all(|step| step.state == StepState::Done && !step.detail.as_deref().unwrap_or_default().contains("decided")), "{done:#?}");
+    assert_eq!(clusters::get(&scene.admin, cluster.id).await.unwrap().state, ClusterState::Connected);
+    assert!(!scene.is_admin("fleet").await, "the policy was left behind");
+}

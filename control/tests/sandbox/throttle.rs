@@ -75,3 +75,15 @@ async fn what_eks_says_only_later_of_a_cluster_is_kept(pool: PgPool) {
     scene.look(None).await;
     assert_eq!(scene.count("select count(*) from clusters where endpoint is not null and certificate_authority is not null and eks_status = 'ACTIVE'").await, 1);
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_fault_that_ends_leaves_the_others(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let fault = |action: &str| json!({"kind": "aws-throttle", "service": "eks", "action": action});
+    let (first, second) = (scene.sandbox.strike(fault("ListClusters")), scene.sandbox.strike(fault("DescribeCluster")));
+    drop(first);
+    let left = scene.sandbox.faults().to_string();
+    assert!(left.contains("DescribeCluster") && !left.contains("ListClusters"), "{left}");
+    drop(second);
+    assert!(!scene.sandbox.faults().to_string().contains("DescribeCluster"));
+}

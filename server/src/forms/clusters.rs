@@ -26,7 +26,7 @@ use crate::{
         error::RestError,
         extract::{Id, Query},
     },
-    session::{Caller, Watcher},
+    session::Caller,
     state::AppState,
 };
 
@@ -100,10 +100,10 @@ async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<Stri
 }
 
 /// What an open page of the cluster shows, whenever that changes.
-pub async fn follow(State(state): State<AppState>, Id(id): Id<ClusterId>, Query(query): Query<PageQuery>, watcher: Watcher) -> Result<Response, RestError> {
+pub async fn follow(State(state): State<AppState>, Id(id): Id<ClusterId>, Query(query): Query<PageQuery>, caller: Caller) -> Result<Response, RestError> {
     let part = move |ctx: Ctx| {
         let query = query.clone();
         async move { pages::cluster::part(&ctx, id, query).await }
     };
-    Ok(live::stream(state, watcher, id.0, part).await?.into_response())
+    Ok(live::stream(state, caller, id.0, part).await?.into_response())
 }

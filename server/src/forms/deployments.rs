@@ -25,7 +25,7 @@ use crate::{
         error::RestError,
         extract::{Id, Query},
     },
-    session::{Caller, Watcher},
+    session::Caller,
     state::AppState,
 };
 
@@ -153,8 +153,8 @@ async fn revise(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<O
 }
 
 /// How it stands, as it changes.
-pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<DeploymentId>) -> Result<impl IntoResponse, RestError> {
+pub async fn live(State(state): State<AppState>, caller: Caller, Id(id): Id<DeploymentId>) -> Result<impl IntoResponse, RestError> {
     // While it is watched, a deployment that goes away is shown as gone; to begin with, it has to be there.
-    deployments::get(&watcher.ctx, id).await?;
-    live::stream(state, watcher, id.0, move |ctx| async move { pages::deployment::part(&ctx, id).await }).await
+    deployments::get(&caller.0, id).await?;
+    live::stream(state, caller, id.0, move |ctx| async move { pages::deployment::part(&ctx, id).await }).await
 }

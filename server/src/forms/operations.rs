@@ -18,7 +18,7 @@ use crate::{
         error::RestError,
         extract::{Id, Query},
     },
-    session::{Caller, Watcher},
+    session::Caller,
     state::AppState,
 };
 
@@ -42,6 +42,6 @@ pub async fn post(Id(id): Id<OperationId>, Posted(ctx, typed): Posted) -> FormRe
 }
 
 /// Its steps, as they go.
-pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<OperationId>) -> Result<impl IntoResponse, RestError> {
-    live::stream(state, watcher, id.0, move |ctx| async move { pages::operations::part(&ctx, id).await }).await
+pub async fn live(State(state): State<AppState>, caller: Caller, Id(id): Id<OperationId>) -> Result<impl IntoResponse, RestError> {
+    live::stream(state, caller, id.0, move |ctx| async move { pages::operations::part(&ctx, id).await }).await
 }

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use control::{Ctx, idempotency::Key};
-use domain::{Code, Rejected};
+use domain::{Code, Rejected, limits};
 
 use super::shown::PageError;
 use crate::rest::{extract::MAX_BODY, precondition};
@@ -29,7 +29,8 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         let own: Vec<&(String, String)> = values.iter().filter(|(name, _)| name != "_key").collect();
         let find = |wanted: &str| values.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.as_str());
         let body = serde_json::to_vec(&own)?;
-        let idempotency = find("_key").filter(|key| key.len() <= 200).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
+        let idempotency =
+            find("_key").filter(|key| key.len() <= limits::IDEMPOTENCY_KEY).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
         let if_match = find("_version").and_then(|version| version.parse().ok());
         let request = control::Request { idempotency, if_match, ..ctx.request().clone() };
         Ok(Self(ctx.with_request(request), Typed::new(values)))

@@ -6,5 +6,5 @@ use super::shown::PageResult;
 use crate::{rest::document, session::Caller};
 
 pub async fn show(Caller(ctx): Caller) -> PageResult {
-    Ok(pages::reference::show(&ctx, &serde_json::to_value(document::openapi())?)?.into())
+    Ok(pages::reference::show(&ctx, document::openapi())?.into())
 }

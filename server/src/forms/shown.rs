@@ -129,5 +129,8 @@ fn html(state: &AppState, ctx: &Ctx, page: Page) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).expect("a nonce fits a header"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(rejected) = drawn.rejected {
+        response.extensions_mut().insert(rejected);
+    }
     response
 }

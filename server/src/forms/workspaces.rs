@@ -22,7 +22,7 @@ use crate::{
         error::RestError,
         extract::{Id, Query},
     },
-    session::{Caller, Watcher},
+    session::Caller,
     state::AppState,
 };
 
@@ -84,6 +84,6 @@ async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<St
 }
 
 /// How it stands, as it changes.
-pub async fn live(State(state): State<AppState>, watcher: Watcher, Id(id): Id<WorkspaceId>) -> Result<impl IntoResponse, RestError> {
-    live::stream(state, watcher, id.0, move |ctx| async move { pages::workspace::part(&ctx, id).await }).await
+pub async fn live(State(state): State<AppState>, caller: Caller, Id(id): Id<WorkspaceId>) -> Result<impl IntoResponse, RestError> {
+    live::stream(state, caller, id.0, move |ctx| async move { pages::workspace::part(&ctx, id).await }).await
 }

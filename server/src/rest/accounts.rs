@@ -12,6 +12,7 @@ use http::StatusCode;
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Created, Tagged},
 };
 use crate::session::Caller;
@@ -38,7 +39,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<AccountId>) -> Answer<Tagged<Ac
 
 /// Changes how Slipway gets into an account, and its regions.
 #[utoipa::path(patch, path = "/accounts/{id}", operation_id = "update_account", tag = "accounts", params(("id" = AccountId, Path), ("If-Match" = String, Header)), request_body = AccountChange, responses((status = 200, body = Account), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn update(Caller(ctx): Caller, Id(id): Id<AccountId>, Body(change): Body<AccountChange>) -> Answer<Tagged<Account>> {
+pub async fn update(Seen(ctx): Seen, Id(id): Id<AccountId>, Body(change): Body<AccountChange>) -> Answer<Tagged<Account>> {
     let account = accounts::update(&ctx, id, &change).await.or_replay()?;
     Ok(Tagged(account.version, account))
 }

@@ -13,6 +13,7 @@ use http::StatusCode;
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Begun, Created, Tagged},
 };
 use crate::session::Caller;
@@ -71,13 +72,15 @@ pub async fn accept_database(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answ
 
 /// Shows where the API server is reached, as far as that is not what EKS says.
 #[utoipa::path(get, path = "/clusters/{id}/connection", operation_id = "get_cluster_connection", tag = "clusters", params(("id" = ClusterId, Path)), responses((status = 200, body = ClusterConnection), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn connection(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Json<ClusterConnection>> {
-    Ok(Json(clusters::connection(&ctx, id).await?))
+pub async fn connection(Caller(ctx): Caller, Id(id): Id<ClusterId>) -> Answer<Tagged<ClusterConnection>> {
+    // The version first: what is newer than its ETag is refused later, what is older than it would be overwritten.
+    let version = clusters::get(&ctx, id).await?.version;
+    Ok(Tagged(version, clusters::connection(&ctx, id).await?))
 }
 
 /// Overrides where the API server is reached; an empty object goes back to what EKS says. The address has to prove itself before it is kept.
-#[utoipa::path(put, path = "/clusters/{id}/connection", operation_id = "set_cluster_connection", tag = "clusters", params(("id" = ClusterId, Path)), request_body = ClusterConnection, responses((status = 200, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn set_connection(Caller(ctx): Caller, Id(id): Id<ClusterId>, Body(new): Body<ClusterConnection>) -> Answer<Tagged<Cluster>> {
+#[utoipa::path(put, path = "/clusters/{id}/connection", operation_id = "set_cluster_connection", tag = "clusters", params(("id" = ClusterId, Path), ("If-Match" = String, Header)), request_body = ClusterConnection, responses((status = 200, body = Cluster), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn set_connection(Seen(ctx): Seen, Id(id): Id<ClusterId>, Body(new): Body<ClusterConnection>) -> Answer<Tagged<Cluster>> {
     let cluster = clusters::set_connection(&ctx, id, &new).await.or_replay()?;
     Ok(Tagged(cluster.version, cluster))
 }

@@ -22,6 +22,7 @@ use http::{HeaderMap, header};
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Begun, Tagged},
 };
 use crate::session::Caller;
@@ -53,7 +54,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Tagged
 
 /// Changes a deployment, as a new revision.
 #[utoipa::path(patch, path = "/deployments/{id}", operation_id = "change_deployment", tag = "deployments", params(("id" = DeploymentId, Path), ("If-Match" = String, Header)), request_body = DeploymentChange, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(change): Body<DeploymentChange>) -> Answer<Begun> {
+pub async fn change(Seen(ctx): Seen, Id(id): Id<DeploymentId>, Body(change): Body<DeploymentChange>) -> Answer<Begun> {
     Ok(Begun(deployments::change(&ctx, id, &change).await.or_replay()?))
 }
 
@@ -81,10 +82,11 @@ pub async fn roll_back(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(rollb
     Ok(Begun(deployments::roll_back(&ctx, id, &rollback).await.or_replay()?))
 }
 
-/// Sends a request to a ready replica and gives the model's answer.
+/// Sends a request to a ready replica and gives the model's answer. An answer of the model that is no success is a problem `model_error` with the whole of it.
 #[utoipa::path(post, path = "/deployments/{id}/predict", operation_id = "predict", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = PredictRequest, responses((status = 200, body = Prediction), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Json<Prediction>> {
-    Ok(Json(deployments::predict(&ctx, id, &request).await?))
+pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Response> {
+    let answer = deployments::predict(&ctx, id, &request).await?;
+    Ok(if (200..300).contains(&answer.status) { Json(answer).into_response() } else { Problem::of_model(answer).into_response() })
 }
 
 /// Streams what the replicas write: lines of text, or events for whoever accepts `text/event-stream`.

@@ -1,4 +1,10 @@
-//! The OpenAPI document, and a page to browse it.
+//! The OpenAPI document. What is published is also what requests are explained by: [`super::query`] and [`super::shape`] read it.
+
+mod bounds;
+mod examples;
+mod promises;
+
+use std::sync::LazyLock;
 
 use axum::{
     Json,
@@ -6,7 +12,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use domain::{Code, Rejected};
-use http::{HeaderValue, header};
+use serde_json::Value;
 use utoipa::{
     OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -19,10 +25,11 @@ use super::error::RestError;
     info(
         title = "Slipway",
         version = "1",
-        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`. Changes that are not instant answer 202 with an operation to watch. POST, PUT, PATCH and DELETE take `Idempotency-Key`; PATCH needs `If-Match` with the `ETag` last seen. Lists take `page_size` and `page_token`.",
+        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`; `errors` names each field at fault, by its JSON pointer into the body or by the name of the query parameter. Changes that are not instant answer 202 with an operation to watch. Whatever changes something takes `Idempotency-Key`; changing what somebody else may have changed needs `If-Match` with the `ETag` last seen. Lists take `page_size` and `page_token`. Unknown fields and query parameters are refused. A team, an account or a cluster is named by its id or by its name, in bodies and in filters alike: what looks like an id is one. Models, releases, workspaces and deployments are named by their id.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/api/v1")),
+    components(schemas(domain::page::Direction, domain::user::UserState)),
     security(("token" = [])),
     modifiers(&Token)
 )]
@@ -37,45 +44,45 @@ impl utoipa::Modify for Token {
     }
 }
 
-/// The document of everything under `/api/v1`.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
+static PUBLISHED: LazyLock<Value> = LazyLock::new(|| {
     let (_, mut paths) = crate::router::api().split_for_parts();
     let mut document = Document::openapi();
     document.paths.paths.append(&mut paths.paths.paths);
     if let Some(components) = paths.components {
         document.components.get_or_insert_default().schemas.extend(components.schemas);
     }
+    let mut document = serde_json::to_value(document).expect("a document is JSON");
+    promises::complete(&mut document);
+    bounds::add(&mut document);
+    examples::add(&mut document);
     document
+});
+
+/// The document of everything under `/api/v1`.
+#[must_use]
+pub fn openapi() -> &'static Value {
+    &PUBLISHED
+}
+
+/// What a reference leads to; anything else is what it is.
+#[must_use]
+pub fn resolved(schema: &'static Value) -> &'static Value {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+    name.map_or(schema, |name| &PUBLISHED["components"]["schemas"][name])
 }
 
 /// `GET /api/v1/openapi.json`
-pub async fn json() -> Json<utoipa::openapi::OpenApi> {
+pub async fn json() -> Json<&'static Value> {
     Json(openapi())
 }
 
 /// `GET /api/v1/problems/{code}`: what the `type` of a problem points at.
-pub async fn problem(Path(code): Path<String>) -> Result<Json<serde_json::Value>, RestError> {
+pub async fn problem(Path(code): Path<String>) -> Result<Json<Value>, RestError> {
     let code = Code::ALL.iter().find(|known| known.as_str() == code).ok_or_else(|| Rejected::not_found("problem"))?;
     Ok(Json(serde_json::json!({ "code": code.as_str(), "title": code.title(), "status": code.status() })))
 }
 
-/// `GET /api/v1/docs` and what it loads, from the program itself. Its own policy: it brings scripts and styles of its own, and talks to nobody else.
-pub async fn browse(path: Option<Path<String>>) -> Result<Response, RestError> {
-    let path = path.map(|Path(path)| path).unwrap_or_default();
-    if path.is_empty() {
-        return Ok(Redirect::permanent("/api/v1/docs/index.html").into_response());
-    }
-    let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/api/v1/openapi.json"));
-    let file = utoipa_swagger_ui::serve(&path, config).map_err(|error| anyhow::anyhow!("{error}"))?.ok_or_else(|| Rejected::not_found("file"))?;
-    let mut response = file.bytes.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&file.content_type).map_err(|error| anyhow::anyhow!(error))?);
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-        ),
-    );
-    Ok(response)
+/// `GET /api/v1/docs`: the reference is a page of the portal.
+pub async fn browse() -> Response {
+    Redirect::permanent("/reference").into_response()
 }

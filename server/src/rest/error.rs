@@ -1,9 +1,13 @@
 //! Every rejection leaves as RFC 9457 `application/problem+json` with a stable code; faults are logged here, once, and opaque outside.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use control::Error;
-use domain::{Code, FieldError, Rejected, error::Blocker};
-use http::{HeaderValue, StatusCode, header};
+use domain::{Code, FieldError, Rejected, error::Blocker, serving::Prediction};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
 /// An operation's error on its way out.
@@ -38,6 +42,18 @@ pub struct Problem {
     /// What AWS, Kubernetes or the model said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
+    /// The model's own answer, at most 1 MiB of it, when that is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Prediction>,
+}
+
+impl Problem {
+    /// A model's error: whoever asks for a prediction and gets none must not take it for one.
+    #[must_use]
+    pub fn of_model(answer: Prediction) -> Self {
+        let rejected = Rejected::new(Code::ModelError, format!("The model answered with status {}; `answer` has what it said.", answer.status));
+        Self { answer: Some(answer), ..Self::from(rejected) }
+    }
 }
 
 impl From<Rejected> for Problem {
@@ -51,6 +67,7 @@ impl From<Rejected> for Problem {
             errors: rejected.errors,
             blockers: rejected.blockers,
             raw: rejected.raw,
+            answer: None,
         }
     }
 }
@@ -70,15 +87,42 @@ fn fault(error: &anyhow::Error) -> Rejected {
     Rejected::new(Code::Internal, "Something went wrong on our side. Nothing was changed. The x-request-id of this answer says where to look.")
 }
 
-impl IntoResponse for RestError {
+/// Names the fields of a body as bodies have them, and calls what a query says wrong what it is: a request that cannot be read.
+/// Operations name fields as forms do, and do not know where a request came from.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let has_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    let response = next.run(request).await;
+    let Some(rejected) = response.extensions().get::<Rejected>().filter(|rejected| !rejected.errors.is_empty()).cloned() else { return response };
+    if !has_body {
+        let code = if rejected.code == Code::InvalidInput { Code::MalformedRequest } else { rejected.code };
+        return RestError::from(Rejected { code, ..rejected }).into_response();
+    }
+    let pointed = |error: FieldError| match error.field.as_str() {
+        "" => error,
+        field if field.starts_with('/') => error,
+        field => FieldError { field: format!("/{}", field.replace('.', "/")), ..error },
+    };
+    let errors = rejected.errors.into_iter().map(pointed).collect();
+    RestError::from(Rejected { errors, ..rejected }).into_response()
+}
+
+impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let rejected = outside(self.0);
-        let status = StatusCode::from_u16(rejected.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = (rejected.code == Code::RateLimited).then_some(60);
-        let mut response = (status, axum::Json(Problem::from(rejected.clone()))).into_response();
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl IntoResponse for RestError {
+    fn into_response(self) -> Response {
+        let rejected = outside(self.0);
+        let retry = (rejected.code == Code::RateLimited).then_some(60);
+        let mut response = Problem::from(rejected.clone()).into_response();
+        let headers = response.headers_mut();
         if rejected.code == Code::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -87,5 +131,23 @@ impl IntoResponse for RestError {
         }
         response.extensions_mut().insert(rejected);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_models_error_is_no_success() {
+        let answer = Prediction { status: 400, body: json!({ "error": "wrong shape" }), latency_ms: 1.5, pod: "iris-1".into(), revision: 2 };
+        let response = Problem::of_model(answer).into_response();
+        assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (StatusCode::BAD_GATEWAY, "application/problem+json"));
+        let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+        assert_eq!(problem["code"], "model_error");
+        assert_eq!(problem["answer"], json!({ "status": 400, "body": { "error": "wrong shape" }, "latency_ms": 1.5, "pod": "iris-1", "revision": 2 }));
     }
 }

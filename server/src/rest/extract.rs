@@ -6,11 +6,14 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
 };
-use domain::{Code, Rejected};
-use http::{header, request::Parts};
+use domain::{Code, FieldError, Rejected};
+use http::{StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
+use utoipa::ToSchema;
 
-use super::error::RestError;
+use super::{error::RestError, shape};
 
 /// The most a JSON body may hold; predictions have their own limit.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -18,7 +21,7 @@ pub const MAX_BODY: usize = 1024 * 1024;
 /// A JSON body.
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = RestError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, RestError> {
@@ -27,18 +30,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
             return Err(Rejected::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.").into());
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = T::deserialize(&mut json).map_err(malformed)?;
-        json.end().map_err(malformed)?;
-        Ok(Self(value))
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)),
+            _ => Rejected::new(Code::MalformedRequest, "The body broke off. Send it again.").at(""),
+        })?;
+        Ok(Self(read(&bytes)?))
     }
 }
 
-fn malformed(error: serde_json::Error) -> RestError {
-    let code = if error.is_data() { Code::InvalidInput } else { Code::MalformedRequest };
-    Rejected::new(code, format!("The body is not what is expected here: {error}.")).into()
+/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once.
+fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let refused = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Ok(value) => return json.end().map(|()| value).map_err(|error| not_json(&error)),
+        Err(refused) => refused,
+    };
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    Rejected::of_fields(Code::InvalidInput, shape::wrong(&T::name(), &value), said)?;
+    // What no schema says: a field that is there twice.
+    let at = refused.inner();
+    Err(Rejected::field(pointer(refused.path()), format!("Something in here is there twice, or cannot be read: see line {}, column {} of the body.", at.line(), at.column())))
+}
+
+fn said(one: &FieldError) -> String {
+    if one.field.is_empty() { one.message.clone() } else { format!("{}: {}", one.field, one.message) }
+}
+
+fn not_json(error: &serde_json::Error) -> Rejected {
+    let why = if error.is_eof() { "it ends too early" } else { "see what stands there" };
+    Rejected::new(Code::MalformedRequest, format!("The body is not JSON, at line {}, column {}: {why}.", error.line(), error.column())).at("")
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", shape::escaped(key)),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(step).collect()
 }
 
 /// The id in the path. Anything that is not an id looks like an id that does not exist.
@@ -78,7 +107,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         let text = parts.uri.query().unwrap_or_default();
         let filled: Vec<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> = url::form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !value.is_empty()).collect();
         let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled).finish();
-        serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The query cannot be read: {error}.")).into())
+        serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The address cannot be read: {error}.")).into())
     }
 }
 

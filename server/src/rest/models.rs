@@ -12,6 +12,7 @@ use http::StatusCode;
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Created, Tagged},
 };
 use crate::session::Caller;
@@ -38,7 +39,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<ModelId>) -> Answer<Tagged<Mode
 
 /// Changes a model's description.
 #[utoipa::path(patch, path = "/models/{id}", operation_id = "update_model", tag = "models", params(("id" = ModelId, Path), ("If-Match" = String, Header)), request_body = ModelChange, responses((status = 200, body = Model), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn update(Caller(ctx): Caller, Id(id): Id<ModelId>, Body(change): Body<ModelChange>) -> Answer<Tagged<Model>> {
+pub async fn update(Seen(ctx): Seen, Id(id): Id<ModelId>, Body(change): Body<ModelChange>) -> Answer<Tagged<Model>> {
     let model = models::update(&ctx, id, &change).await.or_replay()?;
     Ok(Tagged(model.version, model))
 }

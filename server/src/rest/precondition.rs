@@ -2,14 +2,15 @@
 
 use axum::{
     body::{Body, to_bytes},
-    extract::Request,
+    extract::{FromRequestParts, Request},
 };
-use control::idempotency::Key;
-use domain::{Code, Rejected};
-use http::{HeaderMap, Method, header};
+use control::{Ctx, idempotency::Key};
+use domain::{Code, Rejected, limits};
+use http::{HeaderMap, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::extract::MAX_BODY;
+use super::{error::RestError, extract::MAX_BODY};
+use crate::session::Caller;
 
 /// The idempotency key, with the hash of the request it came with. Reads the body and puts it back.
 ///
@@ -21,8 +22,8 @@ pub async fn idempotency(request: &mut Request) -> Result<Option<Key>, Rejected>
         .to_str()
         .ok()
         .map(|key| key.trim().trim_matches('"').to_owned())
-        .filter(|key| (1..=200).contains(&key.len()))
-        .ok_or_else(|| Rejected::new(Code::MalformedRequest, "Idempotency-Key takes 1 to 200 visible characters."))?;
+        .filter(|key| (1..=limits::IDEMPOTENCY_KEY).contains(&key.len()))
+        .ok_or_else(|| Rejected::new(Code::MalformedRequest, format!("Idempotency-Key takes 1 to {} visible characters.", limits::IDEMPOTENCY_KEY)))?;
     let body = std::mem::replace(request.body_mut(), Body::empty());
     let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
     let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -37,12 +38,13 @@ pub fn hash(method: &str, target: &str, body: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(method).chain_update([0]).chain_update(target).chain_update([0]).chain_update(body).finalize().into()
 }
 
-/// The version in `If-Match`. Changing a thing through REST needs one: automation must not overwrite what it has not seen.
+/// The version in `If-Match`; none for `*`.
 ///
 /// # Errors
-/// `precondition_required` for a PATCH without one, `malformed_request` for one that is not ours.
-pub fn if_match(method: &Method, headers: &HeaderMap, is_api: bool) -> Result<Option<i64>, Rejected> {
+/// `precondition_failed` for one that is not ours.
+pub fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Rejected> {
     match headers.get(header::IF_MATCH) {
+        None => Ok(None),
         Some(value) if value == "*" => Ok(None),
         Some(value) => value
             .to_str()
@@ -50,9 +52,20 @@ pub fn if_match(method: &Method, headers: &HeaderMap, is_api: bool) -> Result<Op
             .and_then(|value| value.trim().trim_start_matches("W/").trim_matches('"').parse().ok())
             .map(Some)
             .ok_or_else(|| Rejected::new(Code::PreconditionFailed, "If-Match holds something that was never this thing's ETag.")),
-        None if is_api && *method == Method::PATCH => {
-            Err(Rejected::new(Code::PreconditionRequired, "Send If-Match with the ETag that you last saw, so that nothing is overwritten unseen."))
+    }
+}
+
+/// The context of a caller who says what they last saw: automation must not overwrite what it has not seen.
+pub struct Seen(pub Ctx);
+
+impl<S: Sync> FromRequestParts<S> for Seen {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RestError> {
+        let Caller(ctx) = Caller::from_request_parts(parts, state).await?;
+        if parts.headers.contains_key(header::IF_MATCH) {
+            return Ok(Self(ctx));
         }
-        None => Ok(None),
+        Err(Rejected::new(Code::PreconditionRequired, "Send If-Match with the ETag that you last saw, so that nothing is overwritten unseen.").into())
     }
 }

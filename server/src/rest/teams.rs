@@ -13,6 +13,7 @@ use http::StatusCode;
 use super::{
     error::Problem,
     extract::{Body, Id, Ids, Query},
+    precondition::Seen,
     respond::{Answer, Created, Tagged},
 };
 use crate::session::Caller;
@@ -39,7 +40,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<TeamId>) -> Answer<Tagged<Team>
 
 /// Changes a team's settings.
 #[utoipa::path(patch, path = "/teams/{id}", operation_id = "update_team", tag = "teams", params(("id" = TeamId, Path), ("If-Match" = String, Header)), request_body = TeamChange, responses((status = 200, body = Team), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn update(Caller(ctx): Caller, Id(id): Id<TeamId>, Body(change): Body<TeamChange>) -> Answer<Tagged<Team>> {
+pub async fn update(Seen(ctx): Seen, Id(id): Id<TeamId>, Body(change): Body<TeamChange>) -> Answer<Tagged<Team>> {
     let team = teams::update(&ctx, id, &change).await.or_replay()?;
     Ok(Tagged(team.version, team))
 }

@@ -11,6 +11,7 @@ use domain::{
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Tagged},
 };
 use crate::session::Caller;
@@ -36,7 +37,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<UserId>) -> Answer<Tagged<User>
 
 /// Changes a person's name or platform role, or disables them.
 #[utoipa::path(patch, path = "/users/{id}", operation_id = "update_user", tag = "users", params(("id" = UserId, Path), ("If-Match" = String, Header)), request_body = UserChange, responses((status = 200, body = User), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn update(Caller(ctx): Caller, Id(id): Id<UserId>, Body(change): Body<UserChange>) -> Answer<Tagged<User>> {
+pub async fn update(Seen(ctx): Seen, Id(id): Id<UserId>, Body(change): Body<UserChange>) -> Answer<Tagged<User>> {
     let user = users::update(&ctx, id, &change).await.or_replay()?;
     Ok(Tagged(user.version, user))
 }

@@ -12,6 +12,7 @@ use domain::{
 use super::{
     error::Problem,
     extract::{Body, Id, Query},
+    precondition::Seen,
     respond::{Answer, Begun, Tagged},
 };
 use crate::session::Caller;
@@ -37,7 +38,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Tagged<
 
 /// Changes a workspace's quota.
 #[utoipa::path(patch, path = "/workspaces/{id}", operation_id = "update_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path), ("If-Match" = String, Header)), request_body = WorkspaceChange, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn update(Caller(ctx): Caller, Id(id): Id<WorkspaceId>, Body(change): Body<WorkspaceChange>) -> Answer<Begun> {
+pub async fn update(Seen(ctx): Seen, Id(id): Id<WorkspaceId>, Body(change): Body<WorkspaceChange>) -> Answer<Begun> {
     Ok(Begun(workspaces::update(&ctx, id, &change).await.or_replay()?))
 }
 

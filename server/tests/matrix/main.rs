@@ -118,7 +118,7 @@ pub async fn ask(portal: &Router, who: Who, method: &str, path: &str, body: Opti
     if let Some(secret) = who.secret() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
     }
-    if method == Method::PATCH {
+    if method == Method::PATCH || path.ends_with("/connection") {
         request = request.header(header::IF_MATCH, "\"1\"");
     }
     let body = match body {

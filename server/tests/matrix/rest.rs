@@ -142,7 +142,7 @@ async fn open(portal: &axum::Router, who: Who, path: &str) -> (http::StatusCode,
 }
 
 fn operations() -> Vec<(String, String, String)> {
-    let document = serde_json::to_value(server::rest::document::openapi()).unwrap();
+    let document = server::rest::document::openapi();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -209,4 +209,22 @@ async fn refusals_are_on_the_record(pool: PgPool) {
     let (action, outcome, actor): (String, String, String) = sqlx::query_as("select action, outcome::text, actor_name from audit_events").fetch_one(&pool).await.unwrap();
     assert_eq!((action.as_str(), outcome.as_str()), ("team.update", "refused"));
     assert!(actor.ends_with(", with token matrix"), "{actor}");
+}
+
+/// Whether an operation takes `If-Match` is written in the document and true of the handler.
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn if_match_is_asked_for_where_the_document_says(pool: PgPool) {
+    let portal = portal(&pool).await;
+    let document = server::rest::document::openapi();
+    for (name, path, _, body) in table() {
+        fixture::fill(&pool).await;
+        let (_, method, template) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
+        let parameters = document["paths"][&template][method.to_lowercase()]["parameters"].as_array().unwrap();
+        let promised = parameters.iter().any(|parameter| parameter["name"] == "If-Match" && parameter["required"] == true);
+        let mut request = http::Request::builder().method(method.as_str()).uri(format!("/api/v1{}", filled(path)));
+        request = request.header("authorization", format!("Bearer {}", Who::Admin.secret().unwrap())).header("content-type", "application/json");
+        let body = body.map_or_else(axum::body::Body::empty, |body| filled(&body.to_string()).into());
+        let status = portal.clone().oneshot(request.body(body).unwrap()).await.unwrap().status();
+        assert_eq!(status == http::StatusCode::PRECONDITION_REQUIRED, promised, "{name}: {status}");
+    }
 }

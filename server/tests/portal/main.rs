@@ -6,11 +6,13 @@
 mod accounts;
 mod admin;
 mod common;
+mod contract;
 mod deploy_forms;
 mod deployments;
 mod identity;
 mod links;
 mod models;
 mod place;
+mod process;
 mod profile;
 mod users;

@@ -71,9 +71,9 @@ async fn a_release_that_cannot_be_says_which_field(pool: PgPool) {
     let Team { owner, model, .. } = team(&world).await;
     let register = async |body| world.json(&owner.browser, Method::POST, "/api/v1/releases", &[], &body).await;
     let foreign = register(json!({"model": model, "repository": "growth/iris", "tag": "1"})).await.expect(403).json();
-    assert_eq!((&foreign["code"], &foreign["errors"][0]["field"]), (&json!("repository_not_granted"), &json!("repository")));
+    assert_eq!((&foreign["code"], &foreign["errors"][0]["field"]), (&json!("repository_not_granted"), &json!("/repository")));
     let place = register(json!({"model": model, "repository": "forecasting/iris", "tag": "1", "region": "eu-west-1"})).await.expect(422).json();
-    assert_eq!(place["errors"][0]["field"], "region");
+    assert_eq!(place["errors"][0]["field"], "/region");
     let away = register(json!({"model": model, "repository": "forecasting/iris", "tag": "1"})).await.expect(502).json();
     assert_eq!(away["code"], "aws_unavailable");
     assert!(away["raw"].is_string() && away["detail"].as_str().unwrap().contains("main"), "{away}");

@@ -51,8 +51,8 @@ async fn rest_pages_through_everybody(pool: PgPool) {
         path = format!("/api/v1/users?page_size=2&sort=created_at&direction=ascending&page_token={token}");
     }
     assert_eq!(emails, ["admin@example.com", "person-0@example.com", "person-1@example.com", "person-2@example.com", "person-3@example.com"]);
-    for (query, status) in [("page_size=0", 422), ("page_size=x", 400), ("sort=password_hash", 422), ("page_token=garbage", 422), ("platform_role=root", 400)] {
-        world.get(&admin.browser, &format!("/api/v1/users?{query}")).await.expect(status);
+    for query in ["page_size=0", "page_size=x", "sort=password_hash", "page_token=garbage", "platform_role=root"] {
+        world.get(&admin.browser, &format!("/api/v1/users?{query}")).await.expect(400);
     }
     world.get(&Caller::Stranger, "/api/v1/users").await.expect(401);
 }

@@ -18,12 +18,11 @@ pub fn curl(portal: &Url, id: DeploymentId, body: &Value, path: Option<&str>) ->
 pub fn python(portal: &Url, id: DeploymentId, body: &Value, path: Option<&str>) -> String {
     let request = literal(&request(body, path));
     format!(
-        "import json, os, urllib.request\n\n\
+        "import json, os, urllib.error, urllib.request\n\n\
          request = urllib.request.Request(\n    \"{portal}api/v1/deployments/{id}/predict\",\n    data=json.dumps({request}).encode(),\n    \
          headers={{\"Authorization\": \"Bearer \" + os.environ[\"SLIPWAY_TOKEN\"], \"Content-Type\": \"application/json\"}},\n)\n\
-         with urllib.request.urlopen(request) as response:\n    answer = json.load(response)\n\
-         if answer[\"status\"] >= 400:\n    raise SystemExit(f\"the model answered {{answer['status']}}: {{answer['body']}}\")\n\
-         print(answer[\"body\"])"
+         try:\n    with urllib.request.urlopen(request) as response:\n        print(json.load(response)[\"body\"])\n\
+         except urllib.error.HTTPError as error:\n    raise SystemExit(error.read().decode())"
     )
 }
 
@@ -59,6 +58,15 @@ mod tests {
         let text = curl(&portal, DeploymentId(uuid::Uuid::nil()), &json!({ "text": "it's" }), None);
         assert!(text.contains(r#"-d '{"body":{"text":"it'\''s"}}'"#), "{text}");
         assert!(text.contains("https://slipway.example/api/v1/deployments/00000000-0000-0000-0000-000000000000/predict"), "{text}");
+    }
+
+    #[test]
+    fn failures_are_shown_and_end_the_program() {
+        let portal = Url::parse("https://slipway.example/").unwrap();
+        let id = DeploymentId(uuid::Uuid::nil());
+        assert!(curl(&portal, id, &json!({}), None).starts_with("curl --fail-with-body "));
+        let python = python(&portal, id, &json!({}), None);
+        assert!(python.ends_with("except urllib.error.HTTPError as error:\n    raise SystemExit(error.read().decode())"), "{python}");
     }
 
     #[test]

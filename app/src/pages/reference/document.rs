@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::sample;
+
 /// What a reader of the API has to know.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
@@ -22,6 +24,10 @@ pub(super) struct Endpoint {
     /// In the address and in headers.
     pub takes: Vec<Field>,
     pub body: Option<Kind>,
+    /// A body that would do, laid out.
+    pub sample: Option<String>,
+    /// The whole request, for a shell.
+    pub curl: String,
     /// By status, `default` last.
     pub answers: Vec<(String, Option<Kind>)>,
 }
@@ -57,11 +63,11 @@ pub(super) struct Kind {
 }
 
 impl Reference {
-    pub(super) fn read(document: &Value) -> Self {
+    pub(super) fn read(document: &Value, portal: &str) -> Self {
         let mut groups: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
         for (path, operations) in members(&document["paths"]) {
             for (method, operation) in members(operations) {
-                groups.entry(text(&operation["tags"][0])).or_default().push(endpoint(path, method, operation));
+                groups.entry(text(&operation["tags"][0])).or_default().push(endpoint((path, method), operation, document, portal));
             }
         }
         let shapes = members(&document["components"]["schemas"]).map(|(name, schema)| shape(name, schema)).collect();
@@ -69,27 +75,42 @@ impl Reference {
     }
 }
 
-fn endpoint(path: &str, method: &str, operation: &Value) -> Endpoint {
+fn endpoint((path, method): (&str, &str), operation: &Value, document: &Value, portal: &str) -> Endpoint {
     let json = |content: &Value| members(content).next().map(|(_, content)| kind(&content["schema"]));
+    let content = &operation["requestBody"]["content"];
+    let body = members(content).next().map(|(_, content)| sample::of(&content["schema"], document));
+    let method = method.to_uppercase();
     Endpoint {
+        curl: sample::curl(portal, (&method, path), operation, body.as_ref(), document),
+        sample: body.and_then(|body| serde_json::to_string_pretty(&body).ok()),
         id: text(&operation["operationId"]),
-        method: method.to_uppercase(),
+        method,
         path: path.to_owned(),
         summary: text(&operation["summary"]),
-        takes: operation["parameters"].as_array().into_iter().flatten().flat_map(parameter).collect(),
-        body: json(&operation["requestBody"]["content"]),
+        takes: operation["parameters"].as_array().into_iter().flatten().map(parameter).collect(),
+        body: json(content),
         answers: members(&operation["responses"]).map(|(status, answer)| (status.to_owned(), json(&answer["content"]))).collect(),
     }
 }
 
-/// An object in a query is sent as its members.
-fn parameter(parameter: &Value) -> Vec<Field> {
-    let (place, schema) = (text(&parameter["in"]), &parameter["schema"]);
-    if schema["properties"].is_object() {
-        return fields(schema).into_iter().map(|field| Field { place: place.clone(), ..field }).collect();
-    }
-    let required = parameter["required"].as_bool().unwrap_or_default();
-    vec![Field { name: text(&parameter["name"]), place, kind: kind(schema), required, about: text(&parameter["description"]) }]
+fn parameter(parameter: &Value) -> Field {
+    let schema = &parameter["schema"];
+    let about = [text(&parameter["description"]), bounds(schema)].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ");
+    Field { name: text(&parameter["name"]), place: text(&parameter["in"]), kind: kind(schema), required: parameter["required"].as_bool().unwrap_or_default(), about }
+}
+
+/// What a value may be at most and at least, in words.
+fn bounds(schema: &Value) -> String {
+    let number = |key: &str| schema[key].as_i64();
+    let range = match (number("minimum"), number("maximum")) {
+        (Some(low), Some(high)) => format!("{low} to {high}."),
+        (Some(low), None) => format!("At least {low}."),
+        (None, Some(high)) => format!("At most {high}."),
+        (None, None) => String::new(),
+    };
+    let longest = number("maxLength").map(|longest| format!("At most {longest} characters.")).unwrap_or_default();
+    let most = number("maxItems").map(|most| format!("At most {most}.")).unwrap_or_default();
+    [range, longest, most].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn shape(name: &str, schema: &Value) -> Shape {
@@ -107,7 +128,7 @@ fn fields(schema: &Value) -> Vec<Field> {
         place: String::new(),
         kind: kind(schema),
         required: required.contains(name),
-        about: about(schema),
+        about: [about(schema), bounds(schema)].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" "),
     });
     let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(|part| match reference(part) {
         Some(shape) => {
@@ -174,7 +195,7 @@ mod tests {
             "paths": { "/things": { "get": {
                 "tags": ["things"], "operationId": "list_things", "summary": "Lists things.",
                 "parameters": [
-                    { "name": "page", "in": "query", "required": true, "schema": { "type": "object", "properties": { "search": { "type": ["string", "null"], "description": "What to look for." } } } },
+                    { "name": "search", "in": "query", "description": "What to look for.", "schema": { "type": ["string", "null"], "maxLength": 100 } },
                     { "name": "If-Match", "in": "header", "required": true, "schema": { "type": "string" } }
                 ],
                 "responses": { "200": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Thing" } } } }, "204": {} }
@@ -188,11 +209,13 @@ mod tests {
                 "State": { "type": "string", "enum": ["up", "down"] }
             } }
         });
-        let Reference { about, groups, shapes } = Reference::read(&document);
+        let Reference { about, groups, shapes } = Reference::read(&document, "https://slipway.example/");
         assert_eq!(about, "About it.");
         let endpoint = &groups[0].1[0];
         assert_eq!((groups[0].0.as_str(), endpoint.method.as_str(), endpoint.id.as_str()), ("things", "GET", "list_things"));
         let takes: Vec<(&str, &str, bool)> = endpoint.takes.iter().map(|field| (field.name.as_str(), field.place.as_str(), field.required)).collect();
+        assert_eq!(endpoint.takes[0].about, "What to look for. At most 100 characters.");
+        assert_eq!((endpoint.sample.as_deref(), endpoint.curl.starts_with("curl --fail-with-body -X GET \"https://slipway.example/api/v1/things\"")), (None, true));
         assert_eq!(takes, [("search", "query", false), ("If-Match", "header", true)]);
         let thing = Kind { many: false, name: "Thing".into(), shape: true };
         assert_eq!(endpoint.answers, [("200".to_owned(), Some(thing)), ("204".to_owned(), None)]);

@@ -39,7 +39,7 @@ pub async fn set_read_only(conn: &mut PgConnection, id: ClusterId) -> Result<()>
 
 pub async fn set_writable(conn: &mut PgConnection, id: ClusterId) -> Result<()> {
     sqlx::query!("delete from newer_in_cluster where cluster_id = $1", id.0).execute(&mut *conn).await?;
-    sqlx::query!("update clusters set read_only_since = null, version = version + 1 where id = $1", id.0).execute(conn).await?;
+    sqlx::query!("update clusters set read_only_since = null, writable_since = now(), version = version + 1 where id = $1", id.0).execute(conn).await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use super::super::preview::Room;
+use super::super::place::PlaceNode;
 use crate::Result;
 
 /// A workspace as deployments need it.
@@ -81,8 +81,28 @@ pub async fn cluster_standing(conn: &mut PgConnection, id: ClusterId) -> Result<
     Ok(standing.fetch_one(conn).await?)
 }
 
+/// A node, with what Slipway's own pods leave free on it. What others run there is not known here.
+pub struct Room {
+    pub allocatable: Capacity,
+    pub free: Capacity,
+}
+
+/// The nodes that take pods.
+pub async fn rooms(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Room>> {
+    let mut rooms = nodes(conn, cluster).await?;
+    for (name, size) in placed(conn, cluster).await? {
+        if let Some(room) = rooms.get_mut(&name) {
+            room.free.cpu_millis -= size.cpu_millis();
+            room.free.memory_mib -= size.memory_mib();
+            room.free.gpus -= size.gpus();
+            room.free.pods -= 1;
+        }
+    }
+    Ok(rooms.into_values().collect())
+}
+
 /// The nodes that take pods, by name, each all free.
-pub async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
+async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeMap<String, Room>> {
     let rows =
         sqlx::query!("select name, cpu_millis, memory_mib, gpus, pods from observed_nodes where cluster_id = $1 and ready and schedulable", cluster.0).fetch_all(conn).await?;
     Ok(rows
@@ -95,7 +115,7 @@ pub async fn nodes(conn: &mut PgConnection, cluster: ClusterId) -> Result<BTreeM
 }
 
 /// Slipway's own pods on nodes: each one's node and size.
-pub async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
+async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(String, Size)>> {
     let rows = sqlx::query!(
         r#"select p.node as "node!", v.size as "size: Size" from observed_pods p join revisions v on v.deployment_id = p.deployment_id and v.number = p.revision
            where p.cluster_id = $1 and p.node is not null and p.phase in ('Pending', 'Running')"#,
@@ -104,4 +124,37 @@ pub async fn placed(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.node, row.size)).collect())
+}
+
+/// The nodes of the deployment's cluster, those with its replicas first, and how many there are in all.
+pub async fn place(conn: &mut PgConnection, id: DeploymentId, most: i64) -> Result<(Vec<PlaceNode>, i64)> {
+    let rows = sqlx::query!(
+        r#"select n.name, n.zone, n.instance_type, n.ready and n.schedulable as "open!", n.cpu_millis, n.memory_mib, n.gpus, n.pods,
+                  count(p.uid) filter (where p.deployment_id <> $1) as "others!", count(p.uid) filter (where p.deployment_id = $1) as "ours!", count(*) over () as "all!"
+           from deployments d
+           join workspaces w on w.id = d.workspace_id
+           join observed_nodes n on n.cluster_id = w.cluster_id
+           left join observed_pods p on p.cluster_id = n.cluster_id and p.node = n.name and p.phase in ('Pending', 'Running')
+           where d.id = $1
+           group by n.cluster_id, n.name
+           order by count(p.uid) filter (where p.deployment_id = $1) > 0 desc, count(p.uid), n.name
+           limit $2"#,
+        id.0,
+        most
+    )
+    .fetch_all(conn)
+    .await?;
+    let all = rows.first().map_or(0, |row| row.all);
+    let nodes = rows
+        .into_iter()
+        .map(|row| PlaceNode {
+            name: row.name,
+            zone: row.zone,
+            instance_type: row.instance_type,
+            open: row.open,
+            allocatable: Capacity { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
+            others: row.others,
+        })
+        .collect();
+    Ok((nodes, all))
 }

@@ -1,0 +1,111 @@
+//! People who change their mind while a step is under way: what they want last holds, and the step does not write over it.
+
+use control::{deployments, operations};
+use domain::{
+    deployment::{DeploymentState, Rollback},
+    ids::DeploymentId,
+    operation::{OperationState, StepState},
+};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, ResourceExt as _};
+use sqlx::PgPool;
+
+use crate::{
+    place::objects_of,
+    process::Worker,
+    scene::{Scene, within},
+    stage::Stage,
+};
+
+/// Waits until the deployment was looked at once more, and left as it is.
+async fn rests(scene: &Scene) {
+    let resting = async || scene.count("select count(*) from reconcile where kind = 'deployment' and lease_owner is null and not_before > now() + interval '1 minute'").await == 1;
+    within(20, "it is left as it is", resting).await;
+}
+
+/// The states of the operation's steps.
+async fn steps(scene: &Scene, id: domain::ids::OperationId) -> Vec<StepState> {
+    scene.operation(id).await.steps.into_iter().map(|step| step.state).collect()
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_cancelled_while_it_is_applied_is_not_applied_to_its_end(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    worker.stop().await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let deployed = stage.deploy("iris").await;
+    let id = DeploymentId(deployed.object);
+    let mut worker = Worker::held_at(scene, "deployment.half_applied");
+    worker.stands().await;
+    let cancelled = operations::cancel(&place.deployer, deployed.operation).await.unwrap();
+    assert_eq!(cancelled.state, OperationState::Cancelled);
+    let before = steps(scene, deployed.operation).await;
+    worker.release().await;
+    rests(scene).await;
+    worker.stop().await;
+
+    let there = objects_of(admin, &workspace.namespace, id).await;
+    assert!(there.contains_key("Service") && !there.contains_key("Deployment") && !there.contains_key("Pod"), "{there:?}");
+    let shown = deployments::get(&place.deployer, id).await.unwrap();
+    assert_eq!((shown.summary.state, shown.summary.ready_replicas), (DeploymentState::Held, 0));
+    assert_eq!(scene.operation(deployed.operation).await.state, OperationState::Cancelled);
+    assert_eq!(steps(scene, deployed.operation).await, before, "its steps stay as they were");
+    assert_eq!(scene.recorded(id.0).await, [("deployment.create".to_owned(), "accepted".to_owned())]);
+    assert_eq!(scene.recorded(deployed.operation.0).await, [("operation.cancel".to_owned(), "done".to_owned())]);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_cancelled_after_it_was_applied_is_held_until_somebody_wants_something_else(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    worker.stop().await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let deployed = stage.deploy("iris").await;
+    let id = DeploymentId(deployed.object);
+    let mut worker = Worker::held_at(scene, "deployment.applied");
+    worker.stands().await;
+    operations::cancel(&place.deployer, deployed.operation).await.unwrap();
+    let before = steps(scene, deployed.operation).await;
+    worker.release().await;
+    rests(scene).await;
+    assert_eq!(deployments::get(&place.deployer, id).await.unwrap().summary.state, DeploymentState::Held);
+    assert_eq!(scene.operation(deployed.operation).await.state, OperationState::Cancelled);
+    assert_eq!(steps(scene, deployed.operation).await, before, "its steps stay as they were");
+    assert!(objects_of(admin, &workspace.namespace, id).await.contains_key("Deployment"), "what was written stays");
+
+    let changed = place.renew(id).await;
+    scene.succeeds(changed.operation).await;
+    worker.stop().await;
+    let shown = deployments::get(&place.deployer, id).await.unwrap();
+    assert_eq!((shown.summary.state, shown.summary.revision, shown.summary.ready_replicas), (DeploymentState::Live, 2, 2));
+    assert_eq!(scene.operation(deployed.operation).await.state, OperationState::Cancelled);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_rolled_back_while_it_is_applied_ends_as_it_was_before(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let id = stage.live("iris").await;
+    worker.stop().await;
+    let deployment = async || Api::<Deployment>::namespaced(admin.clone(), &workspace.namespace).get("iris").await.unwrap();
+    let image = |deployment: &Deployment| deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0].image.clone().unwrap();
+    let first = image(&deployment().await);
+
+    let changed = place.renew(id).await;
+    let mut worker = Worker::held_at(scene, "deployment.applied");
+    worker.stands().await;
+    assert_ne!(image(&deployment().await), first, "the second revision was applied");
+    let rolled_back = deployments::roll_back(&place.deployer, id, &Rollback { revision: 1, reason: None }).await.unwrap();
+    worker.release().await;
+    scene.succeeds(rolled_back.operation).await;
+    worker.stop().await;
+
+    let there = deployment().await;
+    let generation = there.annotations().iter().find(|(key, _)| key.ends_with("/generation")).map(|(_, value)| value.as_str());
+    assert_eq!((image(&there), generation), (first, Some("3")));
+    let shown = deployments::get(&place.deployer, id).await.unwrap();
+    assert_eq!((shown.summary.state, shown.summary.revision, shown.summary.ready_replicas), (DeploymentState::Live, 3, 2));
+    assert_eq!(scene.operation(changed.operation).await.state, OperationState::Superseded);
+    let outcomes = scene.recorded(id.0).await;
+    let outcomes: Vec<(&str, &str)> = outcomes.iter().map(|(action, outcome)| (action.as_str(), outcome.as_str())).collect();
+    assert_eq!(outcomes[2..], [("deployment.change", "accepted"), ("deployment.roll_back", "accepted"), ("deployment.roll_back", "done")]);
+}

@@ -1,0 +1,65 @@
+//! Query parameters, looked at before any handler: an unknown or repeated one is refused instead of ignored, and every wrong value is named.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use domain::{Code, FieldError, Rejected};
+use serde_json::Value;
+
+use super::{
+    document::openapi,
+    error::RestError,
+    shape::{listed, wrong_text},
+};
+
+/// Refuses what the published document does not have for this operation.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().and_then(|path| path.as_str().strip_prefix("/api/v1"));
+    let method = request.method().as_str().to_ascii_lowercase();
+    let checked = match path {
+        Some(path) => check(&openapi()["paths"][path][&method], request.uri().query().unwrap_or_default()),
+        None => Ok(()),
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(rejected) => RestError::from(rejected).into_response(),
+    }
+}
+
+fn check(operation: &'static Value, query: &str) -> Result<(), Rejected> {
+    let known: BTreeMap<&str, &'static Value> = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["in"] == "query")
+        .filter_map(|parameter| Some((parameter["name"].as_str()?, parameter)))
+        .collect();
+    let mut given: BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> = BTreeMap::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        given.entry(name).or_default().push(value);
+    }
+    let mut wrong = Vec::new();
+    for (name, values) in &given {
+        let error = |message: String| FieldError { field: bounded(name), message };
+        match (known.get(name.as_ref()), values.as_slice()) {
+            (None, _) if known.is_empty() => wrong.push(error("This operation takes no query parameters.".into())),
+            (None, _) => wrong.push(error(format!("There is no such parameter here. There are: {}.", listed(known.keys().copied())))),
+            // Empty values count as left out, as forms send them.
+            (Some(parameter), [value]) => wrong.extend(wrong_text(&parameter["schema"], value).filter(|_| !value.is_empty()).map(error)),
+            (Some(_), _) => wrong.push(error("Give this parameter once.".into())),
+        }
+    }
+    for (name, _) in known.iter().filter(|(name, parameter)| parameter["required"] == true && given.get(**name).is_none_or(|values| values.iter().all(|value| value.is_empty()))) {
+        wrong.push(FieldError { field: (*name).into(), message: "This parameter is missing.".into() });
+    }
+    Rejected::of_fields(Code::MalformedRequest, wrong, |one| format!("The query parameter {}: {}", one.field, one.message))
+}
+
+/// A name of the caller's own, short enough to be repeated.
+fn bounded(name: &str) -> String {
+    name.chars().filter(|c| !domain::names::is_deceptive(*c)).take(60).collect()
+}
