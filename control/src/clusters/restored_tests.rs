@@ -123,7 +123,7 @@ async fn what_was_whole_is_applied_again_and_what_was_not_is_left(pool: PgPool) 
         .await
         .unwrap();
     let running: Vec<(&str, &str, i64, &str)> = running.iter().map(|row| (row.object_name.as_str(), row.verb.as_str(), row.generation, row.actor_name.as_str())).collect();
-    assert_eq!(running, [("forecasting", "apply again", 6, "slipway"), ("live", "apply again", 6, "slipway")]);
+    assert_eq!(running, [("forecasting on forecasting-lab", "apply again", 6, "slipway"), ("live", "apply again", 6, "slipway")]);
     // Each of them is on the record as begun, by whoever accepted.
     let begun: Vec<(String, String, String, Option<String>)> =
         sqlx::query_as("select object_name, action, actor_name, reason from audit_events where outcome = 'accepted' and action like '%apply_again' order by object_name")

@@ -130,7 +130,7 @@ async fn two_serve_and_tell_who_asked_how_long_it_took_and_how_it_went(pool: PgP
     let head = format!("POST /sign-in HTTP/1.1\r\norigin: http://{}\r\ncontent-type: application/x-www-form-urlencoded\r\nx-forwarded-for: 6.6.6.6, 203.0.113.77", one.listen);
     let signed_in = http(one.listen, &head, &body).await;
     assert!(signed_in.starts_with("HTTP/1.1 303"), "{signed_in}");
-    let address: Option<String> = sqlx::query_scalar("select address from audit_events where action = 'user.sign_in' order by id desc limit 1").fetch_one(&pool).await.unwrap();
+    let address: Option<String> = sqlx::query_scalar("select address from audit_events where action = 'session.open' order by id desc limit 1").fetch_one(&pool).await.unwrap();
     assert_eq!(address.as_deref(), Some("203.0.113.77"), "what the trusted proxy saw, not what the caller wrote");
 
     // The session holds at the other one too.
