@@ -96,6 +96,7 @@ codes! {
     /// The model could not be reached or did not answer usefully.
     ModelUnavailable = "model_unavailable", 502, "The model did not answer";
     /// The model answered, but with an error of its own; `answer` has it.
+    ModelRefused = "model_refused", 422, "The model does not take this request";
     ModelError = "model_error", 502, "The model answered with an error";
     /// Ours: logged, with the request id to ask about.
     Internal = "internal", 500, "Something went wrong on our side";

@@ -18,11 +18,15 @@ pub const IDEMPOTENCY_KEY: usize = 200;
 pub const REGIONS: usize = 20;
 /// Environment variables of a deployment.
 pub const VARIABLES: usize = 50;
-/// Bytes of an environment variable's value.
+/// Characters of an environment variable's value.
 pub const VARIABLE_VALUE: usize = 4096;
-/// Bytes of an API server's address.
+/// Characters of an API server's address.
 pub const SERVER: usize = 300;
-/// Bytes of a certificate authority.
+/// Characters of a host name, as DNS has it.
+pub const HOST: usize = 253;
+/// Characters of a cluster's name in EKS.
+pub const EKS_NAME: usize = 100;
+/// Characters of a certificate authority as PEM.
 pub const AUTHORITY: usize = 64 << 10;
 /// Ports a model may listen on: lower ones take root.
 pub const PORT: RangeInclusive<u16> = 1024..=u16::MAX;

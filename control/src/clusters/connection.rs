@@ -81,7 +81,7 @@ fn read(new: &ClusterConnection) -> Result<ClusterConnection, Rejected> {
         }
     }
     if let Some(pem) = &wanted.certificate_authority {
-        let fits = pem.len() <= MAX_AUTHORITY && client::is_authority(pem);
+        let fits = pem.chars().count() <= MAX_AUTHORITY && client::is_authority(pem);
         checks.ensure(fits, "certificate_authority", "Paste the certificate authority itself as PEM, beginning with -----BEGIN CERTIFICATE-----.");
     }
     if let Some(name) = &wanted.tls_server_name {
@@ -93,7 +93,7 @@ fn read(new: &ClusterConnection) -> Result<ClusterConnection, Rejected> {
 
 fn is_server(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    text.len() <= MAX_SERVER
+    text.chars().count() <= MAX_SERVER
         && url.scheme() == "https"
         && url.has_host()
         && url.username().is_empty()

@@ -153,6 +153,8 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
 /// The rule of EKS: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html>.
 fn eks_name(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let fits = text.len() <= 100 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let fits = text.len() <= domain::limits::EKS_NAME
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     if fits { Ok(text.to_owned()) } else { Err("Enter the cluster's name in EKS: letters, digits, dashes and underscores.".into()) }
 }

@@ -26,7 +26,7 @@ use crate::{
 
 const TAIL: i64 = 200;
 const MAX_TAIL: i64 = *domain::limits::LOG_TAIL.end();
-const MAX_SEARCH: usize = 100;
+const MAX_SEARCH: usize = domain::limits::SEARCH;
 /// So many replicas at most are read at once.
 const MAX_REPLICAS: usize = 20;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.

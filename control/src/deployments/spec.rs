@@ -55,7 +55,7 @@ pub fn check_environment(checks: &mut Checks, environment: &[Variable]) -> Vec<V
         let Some(name) = checks.take(&format!("environment.{n}.name"), VariableName::parse(&variable.name)) else { continue };
         checks.ensure(names.insert(name.as_str().to_owned()), &format!("environment.{n}.name"), format!("{name} is set twice."));
         let value = &format!("environment.{n}.value");
-        checks.ensure(variable.value.len() <= MAX_VALUE, value, format!("Use at most {MAX_VALUE} bytes."));
+        checks.ensure(variable.value.chars().count() <= MAX_VALUE, value, format!("Use at most {MAX_VALUE} characters."));
         checks.ensure(!variable.value.contains('\0'), value, "Leave out the NUL character.");
         checked.push(Variable { name: name.into_string(), value: variable.value.clone() });
     }

@@ -118,7 +118,14 @@ pub async fn revoke(ctx: &Ctx, id: SessionId) -> Result<()> {
 /// # Errors
 /// A fault when the database fails.
 pub async fn authenticate(control: &Control, secret: &str) -> Result<Option<Actor>> {
-    store::authenticate(control, &secrets::hash(secret)).await
+    store::authenticate(control, &secrets::hash(secret), Used::Now).await
+}
+
+/// Whether asking whose a credential is counts as using it. A stream that is left open asks for hours, and must not keep a session from ending unused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Used {
+    Now,
+    Not,
 }
 
 /// Whose credential it is, at this moment; nobody's when it was taken back, ended, or there is none.
@@ -126,19 +133,23 @@ pub async fn authenticate(control: &Control, secret: &str) -> Result<Option<Acto
 /// # Errors
 /// A fault when the database fails.
 pub async fn holder(control: &Control, credential: &Credential) -> Result<Option<Actor>> {
+    held(control, credential, Used::Now).await
+}
+
+async fn held(control: &Control, credential: &Credential, used: Used) -> Result<Option<Actor>> {
     match credential {
         Credential::None => Ok(None),
-        Credential::Session(secret) => authenticate(control, secret).await,
-        Credential::Token(secret) => tokens::authenticate(control, secret).await,
+        Credential::Session(secret) => store::authenticate(control, &secrets::hash(secret), used).await,
+        Credential::Token(secret) => tokens::holder(control, secret, used).await,
     }
 }
 
-/// The context of whoever opened a stream, as they are at this moment: asked again and again while it goes on.
+/// The context of whoever opened a stream, as they are at this moment: asked again and again while it goes on, which is no use of the session.
 ///
 /// # Errors
 /// `unauthenticated` once the session or token that it was opened with is over.
 pub async fn again(ctx: &Ctx) -> Result<Ctx> {
-    let holder = holder(ctx.control(), &ctx.request().credential).await?;
+    let holder = held(ctx.control(), &ctx.request().credential, Used::Not).await?;
     let actor = holder.ok_or_else(|| Rejected::new(Code::Unauthenticated, "You are signed out, or your token is not valid any more."))?;
     Ok(ctx.acting_as(actor))
 }

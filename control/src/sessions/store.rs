@@ -8,6 +8,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
+use super::Used;
 use crate::{Actor, Control, Ctx, Result};
 
 /// Somebody with this address, disabled or not: the same work is done for both.
@@ -32,7 +33,7 @@ pub(super) async fn lock_active(conn: &mut PgConnection, id: UserId, password_ha
     Ok(row.map(|row| Actor::user(id, row.name, row.platform_role)))
 }
 
-pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<Option<Actor>> {
+pub(super) async fn authenticate(control: &Control, hash: &[u8; 32], used: Used) -> Result<Option<Actor>> {
     let row = sqlx::query!(
         r#"select u.id as "id: UserId", u.name, u.platform_role as "platform_role: PlatformRole", s.last_seen_at < now() - interval '1 minute' as "stale!"
            from sessions s join users u on u.id = s.user_id
@@ -43,7 +44,7 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<O
     .fetch_optional(&control.pool)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    if row.stale {
+    if row.stale && used == Used::Now {
         sqlx::query!(
             "with session as (update sessions set last_seen_at = now() where secret_hash = $1 returning user_id)
              update users set last_seen_at = now() from session where id = user_id",

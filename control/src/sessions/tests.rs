@@ -2,7 +2,7 @@ use domain::{Code, audit::AuditQuery};
 use sqlx::PgPool;
 
 use crate::{
-    audit, sessions,
+    Credential, Request, audit, sessions,
     sessions::Browser,
     testing::{PASSWORD, World},
 };
@@ -91,4 +91,19 @@ async fn nobody_ends_another_s_session(pool: PgPool) {
     assert!(sessions::revoke(&bo, id).await.unwrap_err().is(Code::NotFound));
     assert!(sessions::list(&world.nobody(), None).await.unwrap_err().is(Code::Unauthenticated));
     assert!(sessions::authenticate(&world.control, &secret).await.unwrap().is_some());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_stream_that_is_left_open_is_no_use_of_its_session(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let ada = world.user_with_password("ada").await;
+    let secret = sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
+    sqlx::query("update sessions set last_seen_at = now() - interval '10 minutes'").execute(&pool).await.unwrap();
+    let used_lately = async || sqlx::query_scalar::<_, bool>("select last_seen_at > now() - interval '1 minute' from sessions").fetch_one(&pool).await.unwrap();
+    let credential = Credential::Session(secret);
+    let stream = world.ctx(ada.actor().clone()).with_request(Request { credential: credential.clone(), ..Request::default() });
+    assert_eq!(sessions::again(&stream).await.unwrap().actor(), ada.actor());
+    assert!(!used_lately().await);
+    assert!(sessions::holder(&world.control, &credential).await.unwrap().is_some());
+    assert!(used_lately().await);
 }

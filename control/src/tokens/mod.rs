@@ -21,7 +21,9 @@ use crate::{
     Actor, Control, Ctx, Result, access,
     audit::{self, Event},
     paging::Paging,
-    secrets, teams,
+    secrets,
+    sessions::Used,
+    teams,
 };
 
 pub use secret::{PREFIX, sealed};
@@ -170,11 +172,15 @@ pub async fn revoke_all(conn: &mut PgConnection, user: UserId) -> Result<u64> {
 /// # Errors
 /// A fault when the database fails.
 pub async fn authenticate(control: &Control, secret: &str) -> Result<Option<Actor>> {
+    holder(control, secret, Used::Now).await
+}
+
+pub(crate) async fn holder(control: &Control, secret: &str, used: Used) -> Result<Option<Actor>> {
     // Most of what is no token is told by its shape, without asking the database.
     if !secret::is_sealed(secret) {
         return Ok(None);
     }
-    store::authenticate(control, &secrets::hash(secret)).await
+    store::authenticate(control, &secrets::hash(secret), used).await
 }
 
 /// Forgets tokens that ended three months ago.

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Actor, Control, Ctx, Result, paging::Paging};
+use crate::{Actor, Control, Ctx, Result, paging::Paging, sessions::Used};
 
 /// A token to make.
 pub(super) struct NewRow<'a> {
@@ -143,7 +143,7 @@ pub(super) async fn revoke_all(conn: &mut PgConnection, user: UserId) -> Result<
     Ok(sqlx::query!("update tokens set revoked_at = now() where user_id = $1 and revoked_at is null", user.0).execute(conn).await?.rows_affected())
 }
 
-pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<Option<Actor>> {
+pub(super) async fn authenticate(control: &Control, hash: &[u8; 32], used: Used) -> Result<Option<Actor>> {
     let row = sqlx::query!(
         r#"select t.id as "id: TokenId", t.name, t.user_id as "user_id: UserId", u.name as "user_name?", t.team_id as "team_id: TeamId", t.role as "role: TeamRole",
                   u.platform_role as "platform_role: PlatformRole", t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as "stale!"
@@ -154,7 +154,7 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32]) -> Result<O
     .fetch_optional(&control.pool)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    if row.stale {
+    if row.stale && used == Used::Now {
         sqlx::query!(
             "with token as (update tokens set last_used_at = now() where id = $1 returning user_id)
              update users set last_seen_at = now() from token where id = user_id",

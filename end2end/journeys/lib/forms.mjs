@@ -5,7 +5,7 @@ import { url } from "./portal.mjs";
 export const TYPED = "input:not([type]), input[type=text], input[type=email], input[type=search], input[type=url], textarea";
 
 const IDS = /[0-9a-f]{8}-[0-9a-f-]{27}/g;
-const ELSEWHERE = /^\/(api|live|links|pkg)\//;
+const ELSEWHERE = /^\/(api|live|links|pkg)\/|\/download$/;
 
 /** The address with every id as `{id}`. */
 export const pattern = (pathname) => pathname.replaceAll(IDS, "{id}");

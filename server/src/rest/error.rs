@@ -48,10 +48,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A model's error: whoever asks for a prediction and gets none must not take it for one.
+    /// A model's error: whoever asks for a prediction and gets none must not take it for one. A refusal is the caller's to mend
+    /// and not worth a second try (422); anything else is the model's fault (502).
     #[must_use]
     pub fn of_model(answer: Prediction) -> Self {
-        let rejected = Rejected::new(Code::ModelError, format!("The model answered with status {}; `answer` has what it said.", answer.status));
+        let code = if (400..500).contains(&answer.status) { Code::ModelRefused } else { Code::ModelError };
+        let rejected = Rejected::new(code, format!("The model answered with status {}; `answer` has what it said.", answer.status));
         Self { answer: Some(answer), ..Self::from(rejected) }
     }
 }
@@ -143,11 +145,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_models_error_is_no_success() {
-        let answer = Prediction { status: 400, body: json!({ "error": "wrong shape" }), latency_ms: 1.5, pod: "iris-1".into(), revision: 2 };
-        let response = Problem::of_model(answer).into_response();
-        assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (StatusCode::BAD_GATEWAY, "application/problem+json"));
-        let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
-        assert_eq!(problem["code"], "model_error");
-        assert_eq!(problem["answer"], json!({ "status": 400, "body": { "error": "wrong shape" }, "latency_ms": 1.5, "pod": "iris-1", "revision": 2 }));
+        for (status, outside, code) in
+            [(400, StatusCode::UNPROCESSABLE_ENTITY, "model_refused"), (500, StatusCode::BAD_GATEWAY, "model_error"), (302, StatusCode::BAD_GATEWAY, "model_error")]
+        {
+            let answer = Prediction { status, body: json!({ "error": "wrong shape" }), latency_ms: 1.5, pod: "iris-1".into(), revision: 2 };
+            let response = Problem::of_model(answer).into_response();
+            assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (outside, "application/problem+json"));
+            let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+            assert_eq!(problem["code"], code);
+            assert_eq!(problem["answer"], json!({ "status": status, "body": { "error": "wrong shape" }, "latency_ms": 1.5, "pod": "iris-1", "revision": 2 }));
+        }
     }
 }

@@ -8,18 +8,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{Code, FieldError, Rejected};
+use http::Method;
 use serde_json::Value;
 
 use super::{
     document::openapi,
     error::RestError,
-    shape::{listed, wrong_text},
+    shape::{bounded, listed, wrong_text},
 };
 
 /// Refuses what the published document does not have for this operation.
 pub async fn layer(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().and_then(|path| path.as_str().strip_prefix("/api/v1"));
-    let method = request.method().as_str().to_ascii_lowercase();
+    // HEAD is GET without the body, and answered wherever GET is.
+    let method = if request.method() == Method::HEAD { "get".to_owned() } else { request.method().as_str().to_ascii_lowercase() };
     let checked = match path {
         Some(path) => check(&openapi()["paths"][path][&method], request.uri().query().unwrap_or_default()),
         None => Ok(()),
@@ -57,9 +59,4 @@ fn check(operation: &'static Value, query: &str) -> Result<(), Rejected> {
         wrong.push(FieldError { field: (*name).into(), message: "This parameter is missing.".into() });
     }
     Rejected::of_fields(Code::MalformedRequest, wrong, |one| format!("The query parameter {}: {}", one.field, one.message))
-}
-
-/// A name of the caller's own, short enough to be repeated.
-fn bounded(name: &str) -> String {
-    name.chars().filter(|c| !domain::names::is_deceptive(*c)).take(60).collect()
 }

@@ -5,11 +5,20 @@ use serde_json::Value;
 
 use super::document::resolved;
 
-/// What keeps `value` from being what the published schema `name` says; fields are JSON pointers.
+/// So many errors are told of one body: what is wrong a thousand times is wrong for one reason.
+const MOST: usize = 50;
+/// The most of a name of the caller's own that is repeated.
+const NAME: usize = 60;
+
+/// What keeps `value` from being what the published schema `name` says, up to [`MOST`] things; fields are JSON pointers.
 #[must_use]
 pub fn wrong(name: &str, value: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     look(&super::document::openapi()["components"]["schemas"][name], value, "", &mut errors);
+    if errors.len() > MOST {
+        errors.truncate(MOST);
+        errors.push(FieldError { field: String::new(), message: "More is wrong than these.".into() });
+    }
     errors
 }
 
@@ -29,7 +38,7 @@ pub fn wrong_text(schema: &'static Value, text: &str) -> Option<String> {
 }
 
 fn look(schema: &'static Value, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
-    if value.is_null() && may_be_null(schema) {
+    if errors.len() > MOST || (value.is_null() && may_be_null(schema)) {
         return;
     }
     let schema = some(schema);
@@ -51,6 +60,9 @@ fn look(schema: &'static Value, value: &Value, at: &str, errors: &mut Vec<FieldE
             }
         }
         Value::String(text) if schema["format"] == "uuid" && uuid::Uuid::parse_str(text).is_err() => say("This has to be an id, as answers give it.".into()),
+        Value::Array(items) if schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most) => {
+            say(format!("This list may hold at most {}.", schema["maxItems"]));
+        }
         Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| look(&schema["items"], item, &format!("{at}/{n}"), errors)),
         Value::Object(members) => object(schema, members, at, errors),
         _ => {}
@@ -63,7 +75,7 @@ fn object(schema: &'static Value, members: &serde_json::Map<String, Value>, at: 
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|name| !members.contains_key(*name)) {
         say(name, "This field is missing.".into());
     }
-    for name in members.keys().filter(|name| schema["additionalProperties"] == false && !known.contains_key(*name)) {
+    for name in members.keys().filter(|name| schema["additionalProperties"] == false && !known.contains_key(*name)).take(MOST + 1) {
         say(name, format!("There is no such field here. There are: {}.", listed(known.keys().map(String::as_str))));
     }
     for (name, value) in members {
@@ -76,7 +88,13 @@ fn object(schema: &'static Value, members: &serde_json::Map<String, Value>, at: 
 /// A step of a JSON pointer, as RFC 6901 wants it.
 #[must_use]
 pub fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+    bounded(name).replace('~', "~0").replace('/', "~1")
+}
+
+/// A name of the caller's own, short enough to be repeated and nothing but what it looks like.
+#[must_use]
+pub fn bounded(name: &str) -> String {
+    name.chars().filter(|c| !domain::names::is_deceptive(*c)).take(NAME).collect()
 }
 
 /// What something is when it is not null.
@@ -149,4 +167,22 @@ fn given(value: &Value) -> &'static str {
 #[must_use]
 pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_wrong_everywhere_is_told_of_in_few_words() {
+        let zeros = json!({ "environment": vec![0; 500_000] });
+        let fields = serde_json::Map::from_iter((0..50_000).map(|n| (format!("{n}-{}", "x".repeat(200)), json!(1))));
+        for body in [zeros, Value::Object(fields)] {
+            let errors = wrong("NewDeployment", &body);
+            assert!((1..=MOST + 1).contains(&errors.len()), "{}", errors.len());
+            assert!(errors.iter().all(|error| error.field.len() < 100), "{errors:?}");
+        }
+    }
 }

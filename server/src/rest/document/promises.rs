@@ -67,10 +67,7 @@ fn answers(operation: &mut Value, method: &str) {
         statuses.extend([(412, "It changed since you last saw it."), (428, "`If-Match` is missing.")]);
     }
     if operation["requestBody"].is_object() {
-        statuses.extend([(413, "The body is too large."), (415, "The body is not JSON.")]);
-    }
-    if operation["requestBody"].is_object() || has("query", None) {
-        statuses.push((422, "Fields or parameters hold what cannot be; `errors` names each."));
+        statuses.extend([(413, "The body is too large."), (415, "The body is not JSON."), (422, "Fields hold what cannot be; `errors` names each.")]);
     }
     statuses.sort_unstable();
     let problem = operation["responses"]["default"]["content"].clone();
