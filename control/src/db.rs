@@ -68,7 +68,7 @@ pub(crate) async fn installation(pool: &PgPool) -> anyhow::Result<(Uuid, [u8; 32
 mod tests {
     use std::path::Path;
 
-    /// The machinery's modules, each over tables of its own.
+    /// The machinery's modules: their own tables, and what they read of the things that they lock, let in or record.
     const MACHINERY: [&str; 9] = ["access", "attempts", "audit", "db", "idempotency", "inventory", "leases", "live", "reconcile"];
     /// What a reconciler reads, and writes under its claim.
     const RECONCILERS: [&str; 4] = ["subject.rs", "observe.rs", "observation.rs", "record.rs"];
