@@ -75,6 +75,17 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
 /// The fields that show what is wrong with them.
 const FIELDS: [&str; 9] = ["account", "region", "repository", "tag", "port", "health_path", "protocol", "size", "notes"];
 
+const PROTOCOLS: [Protocol; 2] = [Protocol::OpenInferenceV2, Protocol::Http];
+
+/// How the form sends a protocol.
+#[must_use]
+pub fn protocol_word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::OpenInferenceV2 => "open_inference_v2",
+        Protocol::Http => "http",
+    }
+}
+
 /// The request that the form stands for.
 ///
 /// # Errors
@@ -83,14 +94,10 @@ pub fn request(model: ModelId, typed: &Typed) -> Result<NewRelease, Rejected> {
     let mut checks = Checks::new();
     let port = typed.filled("port").and_then(|text| checks.take("port", text.parse().map_err(|_| "Enter a port from 1024 to 65535.".into())));
     let size: Option<Size> = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
-    let protocol = match typed.filled("protocol") {
-        None | Some("open_inference_v2") => Protocol::OpenInferenceV2,
-        Some("http") => Protocol::Http,
-        Some(_) => {
-            checks.wrong("protocol", "Choose one of the protocols.");
-            Protocol::default()
-        }
-    };
+    let protocol = typed.filled("protocol").and_then(|word| {
+        let known = PROTOCOLS.into_iter().find(|protocol| protocol_word(*protocol) == word);
+        checks.take("protocol", known.ok_or_else(|| "Choose one of the protocols.".into()))
+    });
     checks.finish()?;
     let text = |name| typed.filled(name).map(str::to_owned);
     Ok(NewRelease {
@@ -101,7 +108,7 @@ pub fn request(model: ModelId, typed: &Typed) -> Result<NewRelease, Rejected> {
         tag: typed.text("tag").into(),
         port,
         health_path: text("health_path"),
-        protocol,
+        protocol: protocol.unwrap_or_default(),
         size,
         notes: typed.text("notes").into(),
     })
@@ -146,11 +153,11 @@ fn known_places(offer: &Offer) -> (Vec<String>, Vec<String>) {
 fn Fields(typed: Typed, places: (Vec<String>, Vec<String>), here: String) -> impl IntoView {
     let (accounts, regions) = places;
     let asked = |name: &str, places: &[String]| places.len() != 1 || typed.filled(name).is_some() || typed.why(name).is_some();
-    let account = asked("account", &accounts).then(|| view! { <Field name="account" label="AWS account" typed=typed.clone() autocomplete="off" hint="Its name here. Needed only where your team has repositories in several."/> });
+    let account = asked("account", &accounts).then(|| view! { <Field name="account" label="AWS account" typed=typed.clone() autocomplete="off" hint="Its name or id here. Needed only where your team has repositories in several."/> });
     let region = asked("region", &regions)
         .then(|| view! { <Field name="region" label="Region" typed=typed.clone() autocomplete="off" placeholder="us-east-1" hint="Needed only where the account has several."/> });
     let place = (account.is_some() || region.is_some()).then(|| view! { <div class="fields">{account}{region}</div> });
-    let protocols = [("open_inference_v2", Protocol::OpenInferenceV2), ("http", Protocol::Http)].map(|(value, protocol)| (value.to_owned(), protocol.title().to_owned())).to_vec();
+    let protocols = PROTOCOLS.map(|protocol| (protocol_word(protocol).to_owned(), protocol.title().to_owned())).to_vec();
     let sizes = Size::ALL.map(|size| (size.as_str().to_owned(), format!("{} · {}", size.as_str(), size.summary()))).to_vec();
     view! {
         <div class="stack">
@@ -162,7 +169,7 @@ fn Fields(typed: Typed, places: (Vec<String>, Vec<String>), here: String) -> imp
                 {place}
             </div></section>
             <section class="card"><header><h2>"How it serves"</h2></header><div class="in">
-                <Choice name="protocol" label="Protocol" typed=typed.clone() options=protocols value="open_inference_v2"/>
+                <Choice name="protocol" label="Protocol" typed=typed.clone() options=protocols value=protocol_word(Protocol::default())/>
                 <div class="fields">
                     <Field name="port" label="Port" kind="number" typed=typed.clone() value="8080" autocomplete="off"/>
                     <Field name="health_path" label="Health path" typed=typed.clone() autocomplete="off" placeholder="/v2/health/ready" hint="Empty: the protocol's own."/>

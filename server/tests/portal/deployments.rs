@@ -132,7 +132,7 @@ async fn a_cluster_that_does_not_answer_is_said_wherever_it_matters(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn a_wrong_port_leads_to_a_release_with_the_right_one(pool: PgPool) {
+async fn a_wrong_port_or_path_leads_to_a_release_with_the_right_one(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;
     let fail = async |code: &str| {
@@ -141,13 +141,29 @@ async fn a_wrong_port_leads_to_a_release_with_the_right_one(pool: PgPool) {
         sqlx::query("update deployments set state = 'failed' where id = $1").bind(id.0).execute(&pool).await.unwrap();
     };
     let seen = async |who: &Person| place.world.get(&who.browser, &format!("/deployments/{id}")).await.expect(200).body.replace("&amp;", "&");
+    let to = |protocol, path, field| {
+        format!(
+            "/models/00000000-0000-0000-0000-000000000050/releases/new?account=00000000-0000-0000-0000-000000000020&region=us-east-1\
+             &repository=forecasting%2Firis&tag=v1&protocol={protocol}&port=8080&health_path={path}&size=small#{field}"
+        )
+    };
     fail("wrong_port").await;
-    let to = "/models/00000000-0000-0000-0000-000000000050/releases/new?repository=forecasting%2Firis&region=us-east-1&tag=v1&port=8080&size=small#port";
     let page = seen(&place.deployer).await;
-    assert!(page.contains(&format!("href=\"{to}\"")) && page.contains("Register a release with the right port"), "{page}");
+    assert!(page.contains(&format!("href=\"{}\"", to("open_inference_v2", "%2Fv2%2Fhealth%2Fready", "port"))), "{page}");
+    assert!(page.contains("Register a release with the right port"), "{page}");
     assert!(!seen(&place.viewer).await.contains("releases/new"), "a viewer registers nothing");
+    sqlx::query("update releases set protocol = 'http', health_path = '/' where id = $1").bind(RELEASES[0]).execute(&pool).await.unwrap();
+    fail("wrong_health_path").await;
+    let (page, to) = (seen(&place.deployer).await, to("http", "%2F", "health_path"));
+    assert!(page.contains(&format!("href=\"{to}\"")) && page.contains("Register a release with the right path"), "{page}");
     let form = place.world.get(&place.deployer.browser, to.split('#').next().unwrap()).await.expect(200).body;
-    assert!(form.contains("value=\"forecasting/iris\"") && form.contains("value=\"v1\"") && form.contains("value=\"8080\""), "{form}");
+    for field in ["account", "region", "repository", "tag", "port", "health_path"] {
+        assert!(form.contains(&format!("id=\"{field}\"")), "{field} is not in {form}");
+    }
+    for value in ["00000000-0000-0000-0000-000000000020", "us-east-1", "forecasting/iris", "v1", "8080", "/"] {
+        assert!(form.contains(&format!("value=\"{value}\"")), "{value} is not in {form}");
+    }
+    assert!(form.contains("<option value=\"http\" selected>") && form.contains("<option value=\"small\" selected>"), "{form}");
     fail("crashed").await;
     assert!(!seen(&place.deployer).await.contains("releases/new"), "another release with the same image would not help");
 }

@@ -20,7 +20,7 @@ use crate::{
         steps::OperationSteps,
         when::{Ago, took},
     },
-    pages::deployments::standing,
+    pages::{deployments::standing, register::protocol_word},
 };
 
 /// Name, status, what may be done; why it failed.
@@ -97,8 +97,9 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             });
             // Where it is the release that is wrong, another one helps.
             let register = register.filter(|_| may.deploy).map(|release| {
-                let word = if failure.code == "wrong_port" { "Register a release with the right port" } else { "Register a release with the right path" };
-                view! { <a class="button" class:primary=back.is_none() href=registering(&release)>{word}</a> }
+                let (field, word) =
+                    if failure.code == "wrong_port" { ("port", "Register a release with the right port") } else { ("health_path", "Register a release with the right path") };
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field)>{word}</a> }
             });
             let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
             view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
@@ -114,15 +115,21 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     }
 }
 
-/// The form for another release, filled in like this one.
-fn registering(release: &Release) -> String {
-    let (port, size) = (release.port.to_string(), release.size.as_str());
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs([("repository", release.repository.as_str()), ("region", &release.region), ("tag", &release.tag), ("port", &port), ("size", size)]);
-    if release.health_path != release.protocol.health_path() {
-        query.append_pair("health_path", &release.health_path);
-    }
-    format!("/models/{}/releases/new?{}#port", release.model, query.finish())
+/// The form for another release, filled in like this one, at the field to mend.
+fn registering(release: &Release, field: &str) -> String {
+    let (account, port) = (release.account.to_string(), release.port.to_string());
+    let filled_in = [
+        ("account", account.as_str()),
+        ("region", &release.region),
+        ("repository", &release.repository),
+        ("tag", &release.tag),
+        ("protocol", protocol_word(release.protocol)),
+        ("port", &port),
+        ("health_path", &release.health_path),
+        ("size", release.size.as_str()),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled_in).finish();
+    format!("/models/{}/releases/new?{query}#{field}", release.model)
 }
 
 /// The steps of the newest operation.
