@@ -39,33 +39,28 @@ pub fn clock(at: Timestamp) -> String {
 mod lines {
     use std::{
         cell::{Cell, RefCell},
-        collections::VecDeque,
         rc::Rc,
     };
 
-    use domain::{Timestamp, deployment::LogLine};
+    use domain::deployment::LogLine;
     use wasm_bindgen::{JsCast, closure::Closure};
     use web_sys::{Document, Element};
 
-    use super::order;
+    use super::merge::{Merge, Placed};
 
-    /// More than anybody reads in a browser; older lines make room.
-    const KEPT: usize = 3000;
-
-    /// The lines that are shown, and those that wait while it is paused.
+    /// The lines, and where they are drawn.
     struct Lines {
         document: Document,
         place: Element,
         pause: Element,
-        /// The times of what is shown, row by row.
-        times: RefCell<VecDeque<Option<Timestamp>>>,
-        waiting: RefCell<VecDeque<LogLine>>,
-        paused: Cell<bool>,
+        merge: RefCell<Merge>,
+        /// What was said at the end, behind all lines.
+        said: RefCell<Option<Element>>,
     }
 
     pub fn start(source: String, place: Element, pause: Element) {
         let Some(document) = place.owner_document() else { return };
-        let lines = Rc::new(Lines { document: document.clone(), place, pause, times: RefCell::default(), waiting: RefCell::default(), paused: Cell::new(false) });
+        let lines = Rc::new(Lines { document: document.clone(), place, pause, merge: RefCell::default(), said: RefCell::default() });
         lines.listen();
         let fresh = Rc::new(Cell::new(true));
         let opened = {
@@ -77,7 +72,7 @@ mod lines {
             move |data: String| {
                 let Ok(line) = serde_json::from_str::<LogLine>(&data) else { return };
                 if fresh.replace(false) {
-                    lines.clear();
+                    lines.begin();
                 }
                 lines.take(line);
             }
@@ -88,62 +83,77 @@ mod lines {
     }
 
     impl Lines {
-        /// The stream begins anew with the last lines. What is paused stays as it is being read, until it goes on.
-        fn clear(&self) {
-            self.waiting.borrow_mut().clear();
-            if !self.paused.get() {
-                self.place.set_text_content(None);
-                self.times.borrow_mut().clear();
+        /// The stream begins anew, with the last lines.
+        fn begin(&self) {
+            if self.merge.borrow_mut().begin() {
+                self.empty();
             }
         }
 
         fn take(&self, line: LogLine) {
-            if !self.paused.get() {
-                return self.show(&line);
+            let shown = self.merge.borrow_mut().take(line);
+            match shown {
+                Some(line) => self.show(&line),
+                None => self.name_button(),
             }
-            let mut waiting = self.waiting.borrow_mut();
-            waiting.push_back(line);
-            if waiting.len() > KEPT {
-                waiting.pop_front();
-            }
-            self.pause.set_text_content(Some(&format!("Go on ({} new)", waiting.len())));
         }
 
         fn listen(self: &Rc<Self>) {
             let lines = Rc::clone(self);
             let on_click = Closure::<dyn FnMut()>::new(move || {
-                let paused = !lines.paused.get();
-                lines.paused.set(paused);
-                let _ = lines.pause.set_attribute("aria-pressed", if paused { "true" } else { "false" });
-                lines.pause.set_text_content(Some(if paused { "Go on" } else { "Pause" }));
-                let waiting = std::mem::take(&mut *lines.waiting.borrow_mut());
-                for line in waiting {
-                    lines.show(&line);
+                if lines.merge.borrow().paused() {
+                    lines.go_on();
+                } else {
+                    lines.merge.borrow_mut().pause();
                 }
+                lines.name_button();
             });
             let _ = self.pause.add_event_listener_with_callback("click", on_click.as_ref().unchecked_ref());
             on_click.forget();
         }
 
+        fn go_on(&self) {
+            let went_on = self.merge.borrow_mut().go_on();
+            if went_on.anew {
+                self.empty();
+            }
+            for line in went_on.lines {
+                self.show(&line);
+            }
+        }
+
+        fn name_button(&self) {
+            let merge = self.merge.borrow();
+            let word = match (merge.paused(), merge.unseen()) {
+                (false, _) => "Pause".to_owned(),
+                (true, 0) => "Go on".to_owned(),
+                (true, unseen) => format!("Go on ({unseen} new)"),
+            };
+            self.pause.set_text_content(Some(&word));
+            let _ = self.pause.set_attribute("aria-pressed", if merge.paused() { "true" } else { "false" });
+        }
+
         fn show(&self, line: &LogLine) {
             let Some(row) = draw(&self.document, line) else { return };
             let stays = self.reads();
-            let mut times = self.times.borrow_mut();
-            if times.is_empty() {
+            let Placed { at, first, over } = self.merge.borrow_mut().place(line.at);
+            if first {
                 // What the server drew, or said instead of lines, is not counted.
-                self.place.set_text_content(None);
+                self.empty();
             }
-            let at = order::place(&times, line.at);
             let before = u32::try_from(at).ok().and_then(|at| self.place.children().item(at));
             let _ = self.place.insert_before(&row, before.as_ref().map(AsRef::as_ref));
-            times.insert(at, line.at);
-            while times.len() > KEPT {
-                times.pop_front();
-                if let Some(oldest) = self.place.first_element_child() {
-                    oldest.remove();
-                }
+            if over && let Some(oldest) = self.place.first_element_child() {
+                oldest.remove();
             }
             self.scroll(stays);
+        }
+
+        fn empty(&self) {
+            self.place.set_text_content(None);
+            if let Some(said) = &*self.said.borrow() {
+                let _ = self.place.append_child(said);
+            }
         }
 
         fn end(&self, why: &str) {
@@ -152,6 +162,7 @@ mod lines {
                 said.set_class_name("said");
                 said.set_text_content(Some(why));
                 let _ = self.place.append_child(&said);
+                self.said.replace(Some(said));
             }
             self.scroll(stays);
         }
@@ -186,37 +197,4 @@ mod lines {
 }
 
 #[cfg(any(feature = "hydrate", test))]
-mod order {
-    use std::collections::VecDeque;
-
-    use domain::Timestamp;
-
-    /// Where a line of this time goes among lines that are in order: behind those of the same time. One without a time comes last.
-    pub fn place(times: &VecDeque<Option<Timestamp>>, at: Option<Timestamp>) -> usize {
-        let Some(at) = at else { return times.len() };
-        // Lines come nearly in order, so the place is near the end.
-        times.iter().rposition(|shown| shown.is_none_or(|shown| shown.0 <= at.0)).map_or(0, |last| last + 1)
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use std::time::Duration;
-
-        use time::macros::datetime;
-
-        use super::*;
-
-        #[test]
-        fn lines_of_several_replicas_are_in_the_order_of_their_time() {
-            let at = |second: u64| Some(Timestamp(datetime!(2026-11-24 09:00:00 UTC) + Duration::from_secs(second)));
-            let mut times = VecDeque::new();
-            // The last lines of one replica come before those of the next.
-            for second in [1, 4, 9, 2, 4, 8, 10, 0] {
-                let place = place(&times, at(second));
-                times.insert(place, at(second));
-            }
-            assert_eq!(times, [0, 1, 2, 4, 4, 8, 9, 10].map(at));
-            assert_eq!(place(&times, None), 8);
-        }
-    }
-}
+mod merge;
