@@ -18,7 +18,7 @@ test("from the button to a prediction, a change, a rollback and the end", async 
 
   await standsAs(page, "Live");
   const steps = page.locator("#rollout, section:has(h2:text('Rollout'))").first();
-  assert.match(await steps.innerText(), /Applied as/);
+  assert.match(await steps.innerText(), /Apply as/);
   await accessible(page, "a live deployment");
   await screenshot(page, "journey-live");
 
