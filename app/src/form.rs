@@ -2,7 +2,7 @@
 
 use domain::Rejected;
 
-use crate::page::Standing;
+use crate::page::Answer;
 
 /// The fields of a form as they came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,13 +41,13 @@ impl Typed {
 
     /// How to answer with the form drawn again.
     #[must_use]
-    pub fn status(&self) -> Standing {
+    pub fn answer(&self) -> Answer {
         let status = self.rejected.as_ref().map_or(200, |rejected| match rejected.code.status() {
             // A browser would ask for credentials or retry; the page says it better.
             401 | 403 | 409 | 412 | 429 => rejected.code.status(),
             _ => 422,
         });
-        Standing { status, rejected: self.rejected.clone() }
+        Answer { status, rejected: self.rejected.clone() }
     }
 
     /// A field's text; empty when it was not sent.

@@ -35,7 +35,7 @@ pub enum Nav {
 /// A loaded page, ready to be drawn.
 pub struct Page {
     title: String,
-    standing: Standing,
+    answer: Answer,
     nav: Nav,
     islands: Islands,
     body: Box<dyn FnOnce() -> AnyView + Send>,
@@ -43,14 +43,14 @@ pub struct Page {
 
 /// What a page's answer says besides the page.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// Why the form on it is drawn again.
     pub rejected: Option<Rejected>,
 }
 
-impl From<u16> for Standing {
+impl From<u16> for Answer {
     fn from(status: u16) -> Self {
         Self { status, rejected: None }
     }
@@ -66,13 +66,13 @@ pub enum Islands {
 impl Page {
     /// `body` is drawn later, when everything is loaded.
     pub fn new<V: IntoView + 'static>(title: impl Into<String>, nav: Nav, body: impl FnOnce() -> V + Send + 'static) -> Self {
-        Self { title: title.into(), standing: 200.into(), nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
+        Self { title: title.into(), answer: 200.into(), nav, islands: Islands::None, body: Box::new(move || body().into_any()) }
     }
 
-    /// Answers with this HTTP status, or as what was typed stands.
+    /// Answers with this HTTP status, or as [`Typed::answer`](crate::form::Typed::answer) says.
     #[must_use]
-    pub fn status(mut self, standing: impl Into<Standing>) -> Self {
-        self.standing = standing.into();
+    pub fn answer(mut self, answer: impl Into<Answer>) -> Self {
+        self.answer = answer.into();
         self
     }
 
@@ -110,7 +110,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
     owner.with(|| {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
-        let Page { title, standing: Standing { status, rejected }, nav, islands, body } = page;
+        let Page { title, answer: Answer { status, rejected }, nav, islands, body } = page;
         let Chrome { actor, options, style_sheet } = chrome;
         let view = view! {
             <!DOCTYPE html>

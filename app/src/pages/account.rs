@@ -38,7 +38,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
     let policy = accounts::policy(ctx, id).await?;
     let may = ctx.actor().check_platform(PlatformAction::Manage, "account").is_ok();
     let teams = if may { team_names(ctx).await? } else { Vec::new() };
-    let status = typed.status();
+    let answer = typed.answer();
     let drawn = Page::new(account.name.clone(), Nav::Accounts, move || {
         let (tone, word) = rights(&account);
         let (note, name) = ("Nothing in AWS is touched. An account with clusters, releases or prefixes cannot be removed.", account.name.clone());
@@ -60,7 +60,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
             })}
         }
     });
-    Ok(drawn.status(status).with_islands())
+    Ok(drawn.answer(answer).with_islands())
 }
 
 /// As many as a choice can hold; with more teams than that, the name is typed.

@@ -32,7 +32,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
     let page = accounts::list(ctx, &query).await?;
     let may_add = ctx.actor().check_platform(PlatformAction::Manage, "page").is_ok();
     let asked = Asked::new("/accounts", &query);
-    let status = typed.status();
+    let answer = typed.answer();
     let drawn = Page::new("Accounts", Nav::Accounts, move || {
         let empty = page.items.is_empty() && !asked.is_narrowed();
         let body = if empty {
@@ -65,7 +65,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
             {may_add.then(|| view! { <New typed/> })}
         }
     });
-    Ok(drawn.status(status))
+    Ok(drawn.answer(answer))
 }
 
 /// How the last check went, in a tone and a few words.

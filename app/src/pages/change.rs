@@ -54,8 +54,8 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
         Err(_) => Vec::new(),
     };
     let preview = preview(ctx, id, &typed).await?;
-    let status = typed.status();
-    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes preview/> }).status(status).with_islands())
+    let answer = typed.answer();
+    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes preview/> }).answer(answer).with_islands())
 }
 
 /// The request that the form stands for.

@@ -89,7 +89,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
     let source = format!("/live{}", Asked::new(format!("/clusters/{id}"), &query).link(&[("page_token", query.page_token.as_deref())]));
     let loaded = load(ctx, id, query).await?;
     let connection = clusters::connection(ctx, id).await?;
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
         let (cluster, newer, may_manage) = (loaded.cluster.clone(), loaded.newer.clone(), loaded.may_manage);
         let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
@@ -102,7 +102,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
             {(may_manage && cluster.read_only_since.is_none()).then(|| view! { <Confirm name=cluster.name title="Detach this cluster" button="Detach cluster" operation=buttons::Cluster::Detach.word() version=cluster.version typed note=note/> })}
         }
     })
-    .status(status)
+    .answer(answer)
     .with_islands())
 }
 

@@ -126,7 +126,7 @@ pub(super) fn gib(mib: i64) -> String {
 pub async fn find(ctx: &Ctx, typed: Typed) -> Result<Page> {
     let found = clusters::found(ctx).await?;
     let accounts = accounts::list(ctx, &PageQuery { page_size: Some(100), ..PageQuery::default() }).await?.items;
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new("Attach a cluster", Nav::Clusters, move || {
         let head = view! {
             <div class="head"><div>
@@ -159,7 +159,7 @@ pub async fn find(ctx: &Ctx, typed: Typed) -> Result<Page> {
         }
         .into_any()
     })
-    .status(status))
+    .answer(answer))
 }
 
 #[component]

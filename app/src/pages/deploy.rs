@@ -52,7 +52,7 @@ struct Offer {
 pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
     let offer = match offer(ctx, &typed).await? {
         Ok(offer) => offer,
-        Err(missing) => return Ok(missing.status(typed.status())),
+        Err(missing) => return Ok(missing.answer(typed.answer())),
     };
     let chosen = Chosen::of(&typed, &offer);
     let name = match &chosen {
@@ -65,8 +65,8 @@ pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
         Some(chosen) => (Some(preview(ctx, &typed, chosen, &name).await?), sizes(ctx, &typed, chosen).await?),
         None => (None, Vec::new()),
     };
-    let status = typed.status();
-    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen name preview sizes/> }).status(status).with_islands())
+    let answer = typed.answer();
+    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen name preview sizes/> }).answer(answer).with_islands())
 }
 
 /// What stands in the form, also before anything was typed.

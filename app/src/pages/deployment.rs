@@ -113,7 +113,7 @@ async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
 pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked>) -> Result<Page> {
     let loaded = load(ctx, id).await?;
     let portal = ctx.control().settings.public_url.clone();
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new(loaded.deployment.summary.name.clone(), Nav::Deployments, move || {
         let head = view! { <Head deployment=loaded.deployment.clone() revisions=loaded.revisions.clone() operation=loaded.operation.clone() workspace=loaded.workspace.clone() platform=loaded.platform register=loaded.register.clone() may=loaded.may/> };
         view! {
@@ -123,7 +123,7 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed, asked: Option<Asked
             <Rest loaded typed asked portal/>
         }
     })
-    .status(status)
+    .answer(answer)
     .with_islands())
 }
 

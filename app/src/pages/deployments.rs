@@ -74,7 +74,7 @@ fn row(deployment: DeploymentSummary) -> impl IntoView {
     let place = format!("{} on {}", deployment.workspace_name, deployment.cluster_name);
     let release = format!("{} {}", deployment.model_name, deployment.release_number);
     let replicas = replicas(&deployment);
-    let (tone, word) = (deployment.tone(), standing(&deployment));
+    let (tone, word) = (deployment.tone(), status_word(&deployment));
     view! {
         <tr>
             <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name}</a><br/><span class="small muted">{place}</span></td>
@@ -93,7 +93,7 @@ fn replicas(deployment: &DeploymentSummary) -> String {
 
 /// How it stands, in a few words.
 #[must_use]
-pub fn standing(deployment: &DeploymentSummary) -> String {
+pub fn status_word(deployment: &DeploymentSummary) -> String {
     if let Some(still) = deployment.served_instead() {
         return format!("Serving revision {} · revision {} failed", still.revision, deployment.revision);
     }

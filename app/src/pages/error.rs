@@ -34,7 +34,7 @@ pub fn rejected(rejected: &Rejected) -> Page {
             </div></section>
         }
     })
-    .status(status)
+    .answer(status)
 }
 
 /// Something of ours, with the request to ask about.
@@ -51,5 +51,5 @@ pub fn fault(request: &str) -> Page {
             </div></section>
         }
     })
-    .status(500)
+    .answer(500)
 }

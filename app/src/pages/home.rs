@@ -14,8 +14,8 @@ use crate::{
     components::{empty::EmptyState, status::Status, table::Table, when::Ago},
     page::{Nav, Page},
     pages::{
-        deployments::standing,
-        operations::{Standing, title},
+        deployments::status_word,
+        operations::{OperationStatus, title},
     },
 };
 
@@ -111,7 +111,7 @@ fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
             .into_iter()
             .map(|deployment| {
                 // The message stands beside it.
-                let word = standing(&DeploymentSummary { state_message: None, ..deployment.clone() });
+                let word = status_word(&DeploymentSummary { state_message: None, ..deployment.clone() });
                 let tone = deployment.tone();
                 view! {
                     <tr>
@@ -135,7 +135,7 @@ fn Newest(rows: Vec<DeploymentSummary>) -> impl IntoView {
     let rows = rows
         .into_iter()
         .map(|deployment| {
-            let word = standing(&deployment);
+            let word = status_word(&deployment);
             view! {
                 <tr>
                     <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a><br/><span class="small muted">{format!("{} {}", deployment.model_name, deployment.release_number)}</span></td>
@@ -163,7 +163,7 @@ fn Recent(rows: Vec<Operation>) -> impl IntoView {
             view! {
                 <tr>
                     <td><a href=format!("/operations/{}", operation.id)>{title}</a><br/><span class="small muted">{operation.started_by.clone()}</span></td>
-                    <td><Standing operation=operation.clone()/></td>
+                    <td><OperationStatus operation=operation.clone()/></td>
                     <td><Ago at=operation.created_at/></td>
                 </tr>
             }

@@ -19,7 +19,7 @@ use crate::{
 /// Those of [`links::look`].
 pub async fn show(control: &Control, secret: &str, typed: Typed) -> Result<Page> {
     let info = links::look(control, secret).await?;
-    let status = typed.status();
+    let answer = typed.answer();
     let (title, button) = match info.purpose {
         LinkPurpose::FirstAdmin => ("Become the first admin", "Create account"),
         LinkPurpose::Invitation => ("Welcome to Slipway", "Create account"),
@@ -47,7 +47,7 @@ pub async fn show(control: &Control, secret: &str, typed: Typed) -> Result<Page>
             </form></section>
         }
     })
-    .status(status))
+    .answer(answer))
 }
 
 fn purpose(info: &LinkInfo) -> String {

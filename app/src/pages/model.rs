@@ -36,7 +36,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
     let later = page_token.is_some();
     let page = PageQuery { page_token, sort: Some("number".into()), ..PageQuery::default() };
     let releases = releases::list(ctx, &ReleaseQuery { page, model: Some(id) }).await?;
-    let status = typed.status();
+    let answer = typed.answer();
     let drawn = Page::new(model.name.clone(), Nav::Models, move || {
         let register = format!("/models/{id}/releases/new");
         let version = model.version;
@@ -89,7 +89,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             })}
         }
     });
-    Ok(drawn.status(status))
+    Ok(drawn.answer(answer))
 }
 
 #[component]

@@ -31,7 +31,7 @@ pub async fn list(ctx: &Ctx, query: ModelQuery, typed: Typed) -> Result<Page> {
     let page = models::list(ctx, &query).await?;
     let teams = teams::list(ctx, &PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() }).await?.items;
     let asked = Asked::new("/models", &query);
-    let status = typed.status();
+    let answer = typed.answer();
     let drawn = Page::new("Models", Nav::Models, move || {
         let may: Vec<&Team> = teams.iter().filter(|team| team.your_role.is_some_and(|role| role >= TeamRole::Deployer)).collect();
         let may_create = !may.is_empty();
@@ -72,7 +72,7 @@ pub async fn list(ctx: &Ctx, query: ModelQuery, typed: Typed) -> Result<Page> {
             {may_create.then(|| view! { <New typed options/> })}
         }
     });
-    Ok(drawn.status(status))
+    Ok(drawn.answer(answer))
 }
 
 #[component]

@@ -80,7 +80,7 @@ fn Row(operation: Operation) -> impl IntoView {
     view! {
         <tr>
             <td><a href=format!("/operations/{}", operation.id)>{title}</a><br/><span class="small muted">{about}</span></td>
-            <td><Standing operation=operation.clone()/></td>
+            <td><OperationStatus operation=operation.clone()/></td>
             <td class="extra">{operation.started_by.clone()}</td>
             <td><Ago at=operation.created_at/></td>
             <td class="n extra">{time(&operation)}</td>
@@ -90,7 +90,7 @@ fn Row(operation: Operation) -> impl IntoView {
 
 /// How an operation stands, with how far it is.
 #[component]
-pub fn Standing(operation: Operation) -> impl IntoView {
+pub fn OperationStatus(operation: Operation) -> impl IntoView {
     let word = if operation.state == OperationState::Running {
         let done = operation.steps.iter().filter(|step| step.state == StepState::Done).count();
         format!("Step {} of {}", (done + 1).min(operation.steps.len()), operation.steps.len())
@@ -123,7 +123,7 @@ fn time(operation: &Operation) -> String {
 /// Those of [`operations::get`].
 pub async fn show(ctx: &Ctx, id: OperationId, typed: Typed) -> Result<Page> {
     let (operation, may_cancel) = load(ctx, id).await?;
-    let status = typed.status();
+    let answer = typed.answer();
     let running = !operation.state.is_over();
     let title = title(&operation);
     let page = Page::new(title, Nav::Operations, move || {
@@ -133,7 +133,7 @@ pub async fn show(ctx: &Ctx, id: OperationId, typed: Typed) -> Result<Page> {
             {if running { view! { <LookAgain/><Live source=format!("/live/operations/{id}")>{body}</Live> }.into_any() } else { body.into_any() }}
         }
     })
-    .status(status);
+    .answer(answer);
     Ok(if running { page.with_islands() } else { page })
 }
 
@@ -183,7 +183,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
             <div class="head">
                 <div>
                     <div class="crumbs"><a href="/operations">"Operations"</a></div>
-                    <h1>{heading}" "<Standing operation=operation.clone()/></h1>
+                    <h1>{heading}" "<OperationStatus operation=operation.clone()/></h1>
                     <p class="muted">"Started by "{operation.started_by.clone()}", "<Ago at=operation.created_at/></p>
                 </div>
                 {may_cancel.then(|| view! { <form method="post" class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}

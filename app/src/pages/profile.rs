@@ -28,7 +28,7 @@ pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typ
     let me = users::me(ctx).await?;
     let own = tokens::list(ctx, &query).await?;
     let asked = Asked::new("/profile", &query);
-    let status = typed.status();
+    let answer = typed.answer();
     let copies = created.is_some();
     let drawn = Page::new("Profile", Nav::Profile, move || {
         let has_tokens = !own.items.is_empty() || asked.is_narrowed();
@@ -49,7 +49,7 @@ pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typ
             <section class="card"><header><h2>"Where you are signed in"</h2></header><Sessions open/></section>
         }
     })
-    .status(status);
+    .answer(answer);
     Ok(if copies { drawn.with_islands() } else { drawn })
 }
 

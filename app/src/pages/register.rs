@@ -47,7 +47,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
     let role = access::membership(&mut *ctx.read().await?, ctx.actor(), model.team).await?;
     ctx.actor().check_team(model.team, role, TeamAction::Deploy, "model")?;
     let offer = offer(ctx, &model, &typed).await?;
-    let status = typed.status();
+    let answer = typed.answer();
     let drawn = Page::new("Register a release", Nav::Models, move || {
         let here = format!("/models/{id}/releases/new");
         let to = here.clone();
@@ -69,7 +69,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
             </form>
         }
     });
-    Ok(drawn.status(status))
+    Ok(drawn.answer(answer))
 }
 
 /// The fields that show what is wrong with them.

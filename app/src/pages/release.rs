@@ -30,7 +30,7 @@ pub async fn show(ctx: &Ctx, id: ReleaseId, typed: Typed) -> Result<Page> {
     let role = access::membership(&mut *ctx.read().await?, ctx.actor(), release.team).await?;
     let may = |action| ctx.actor().rights(release.team, role).on_team(action) == Decision::Allowed;
     let (may_deploy, may_delete) = (may(TeamAction::Deploy), may(TeamAction::Delete));
-    let status = typed.status();
+    let answer = typed.answer();
     let name = name(&release);
     let drawn = Page::new(name.clone(), Nav::Models, move || {
         view! {
@@ -50,7 +50,7 @@ pub async fn show(ctx: &Ctx, id: ReleaseId, typed: Typed) -> Result<Page> {
             })}
         }
     });
-    Ok(drawn.status(status).with_islands())
+    Ok(drawn.answer(answer).with_islands())
 }
 
 /// `iris 2`, which is also what has to be typed to delete it.

@@ -11,7 +11,7 @@ use crate::{
 /// The form, again with what was typed when it was turned down. It posts to its own address, which carries where to go afterwards.
 #[must_use]
 pub fn show(typed: Typed) -> Page {
-    let status = typed.status();
+    let answer = typed.answer();
     Page::new("Sign in", Nav::None, move || {
         view! {
             <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post">
@@ -23,5 +23,5 @@ pub fn show(typed: Typed) -> Page {
             </form></section>
         }
     })
-    .status(status)
+    .answer(answer)
 }

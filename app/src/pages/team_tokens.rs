@@ -24,7 +24,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, query: PageQuery, typed: Typed, created
     let page = tokens::list_of_team(ctx, id, &query).await?;
     let team = teams::get(ctx, id).await?;
     let asked = Asked::new(format!("/teams/{id}/tokens"), &query);
-    let status = typed.status();
+    let answer = typed.answer();
     let copies = created.is_some();
     let drawn = Page::new(format!("Tokens of {}", team.name), Nav::Teams, move || {
         let has_tokens = !page.items.is_empty() || asked.is_narrowed();
@@ -47,6 +47,6 @@ pub async fn show(ctx: &Ctx, id: TeamId, query: PageQuery, typed: Typed, created
             </form></section>
         }
     })
-    .status(status);
+    .answer(answer);
     Ok(if copies { drawn.with_islands() } else { drawn })
 }

@@ -32,7 +32,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
     let may_create = ctx.actor().check_platform(PlatformAction::Manage, "page").is_ok();
     let is_admin = ctx.actor().platform_role() == Some(PlatformRole::Admin);
     let asked = Asked::new("/teams", &query);
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new("Teams", Nav::Teams, move || {
         let empty = page.items.is_empty() && !asked.is_narrowed();
         let table = if empty {
@@ -75,7 +75,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
             })}
         }
     })
-    .status(status))
+    .answer(answer))
 }
 
 #[component]
@@ -103,7 +103,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
     let may_manage = ctx.actor().rights(id, team.your_role).on_team(TeamAction::Manage) == Decision::Allowed;
     let may_manage_tokens = ctx.actor().rights(id, team.your_role).on_team(TeamAction::ManageTokens) == Decision::Allowed;
     let may_delete = ctx.actor().check_platform(PlatformAction::Manage, "team").is_ok();
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new(team.name.clone(), Nav::Teams, move || {
         let rows = members.iter().map(|member| view! { <MemberRow member=member.clone() may_manage version=team.version/> }).collect_view();
         let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
@@ -140,7 +140,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
             })}
         }
     })
-    .status(status))
+    .answer(answer))
 }
 
 /// Where the team's images are.

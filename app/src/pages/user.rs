@@ -34,7 +34,7 @@ pub async fn show(ctx: &Ctx, id: UserId, typed: Typed) -> Result<Page> {
     let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "user").is_ok();
     let may_list = ctx.actor().check_platform(PlatformAction::See, "user").is_ok();
     let oneself = ctx.actor().person() == Some(id);
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new(user.name.clone(), Nav::Users, move || {
         let state = if user.disabled {
             view! { <Status tone=Tone::Idle word="Disabled"/> }
@@ -56,7 +56,7 @@ pub async fn show(ctx: &Ctx, id: UserId, typed: Typed) -> Result<Page> {
             {(may_manage && !oneself).then(|| view! { <Access user=user.clone() typed=typed.clone()/> })}
         }
     })
-    .status(status))
+    .answer(answer))
 }
 
 #[component]

@@ -36,7 +36,7 @@ pub async fn list(ctx: &Ctx, query: UserQuery, typed: Typed, made: Option<Invita
     let open = links::invitations(ctx, &PageQuery { page_size: Some(OPEN), ..PageQuery::default() }).await?;
     let may_invite = ctx.actor().check_platform(PlatformAction::Manage, "page").is_ok();
     let asked = Asked::new("/users", &query);
-    let status = typed.status();
+    let answer = typed.answer();
     let copies = made.is_some();
     let drawn = Page::new("Users", Nav::Users, move || {
         let rows = page.items.into_iter().map(|user| view! { <UserRow user/> }).collect_view();
@@ -63,7 +63,7 @@ pub async fn list(ctx: &Ctx, query: UserQuery, typed: Typed, made: Option<Invita
             {may_invite.then(|| view! { <Invite typed/> })}
         }
     })
-    .status(status);
+    .answer(answer);
     Ok(if copies { drawn.with_islands() } else { drawn })
 }
 

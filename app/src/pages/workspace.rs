@@ -32,8 +32,8 @@ use crate::{
     islands::live::Live,
     page::{Nav, Page, draw_part},
     pages::{
-        deployments::standing as stands,
-        workspaces::{QuotaFields, standing},
+        deployments::status_word,
+        workspaces::{QuotaFields, status},
     },
 };
 
@@ -71,7 +71,7 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     let team = loaded.workspace.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
         let workspace = loaded.workspace.clone();
         let moving = view! { <Moving loaded/> };
@@ -83,7 +83,7 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
             {may_manage.then(|| view! { <Manage workspace typed/> })}
         }
     })
-    .status(status)
+    .answer(answer)
     .with_islands())
 }
 
@@ -132,7 +132,7 @@ pub fn at_fields(mut rejected: Rejected) -> Rejected {
 #[component]
 fn Moving(loaded: Loaded) -> impl IntoView {
     let Loaded { workspace, operation, platform } = loaded;
-    let (tone, word) = standing(&workspace);
+    let (tone, word) = status(&workspace);
     let failure = operation.as_ref().filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure.clone());
     let message = (failure.is_none() && workspace.state != WorkspaceState::Ready)
         .then(|| workspace.state_message.clone())
@@ -197,7 +197,7 @@ fn Running(
     let rows = running
         .into_iter()
         .map(|deployment| {
-            let word = stands(&deployment);
+            let word = status_word(&deployment);
             view! {
                 <tr>
                     <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a></td>

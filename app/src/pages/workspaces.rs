@@ -36,7 +36,7 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
         Ok(()) => Some(offer(ctx).await?),
         Err(_) => None,
     };
-    let status = typed.status();
+    let answer = typed.answer();
     Ok(Page::new("Workspaces", Nav::Workspaces, move || {
         let may_make = offer.is_some();
         let new = may_make.then(|| view! { <a class="button primary" href="#new">"New workspace"</a> });
@@ -67,12 +67,12 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
             {offer.map(|offer| view! { <New typed offer/> })}
         }
     })
-    .status(status))
+    .answer(answer))
 }
 
 #[component]
 fn Row(workspace: Workspace) -> impl IntoView {
-    let (tone, word) = standing(&workspace);
+    let (tone, word) = status(&workspace);
     let trouble = trouble(&workspace).map(|trouble| view! { <br/><span class="small muted">{trouble.title}</span> });
     let [cpu, memory, ..] = workspace.quota.free(&workspace.used);
     view! {
@@ -88,7 +88,7 @@ fn Row(workspace: Workspace) -> impl IntoView {
 
 /// How a workspace stands.
 #[must_use]
-pub fn standing(workspace: &Workspace) -> (Tone, &'static str) {
+pub fn status(workspace: &Workspace) -> (Tone, &'static str) {
     match workspace.state {
         WorkspaceState::Preparing => (Tone::Busy, "Preparing"),
         WorkspaceState::Ready => (Tone::Good, "Ready"),

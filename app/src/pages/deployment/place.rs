@@ -93,7 +93,7 @@ fn look(pod: &Pod) -> PodLook {
 
 #[component]
 fn Row(pod: Pod, wanted: i32) -> impl IntoView {
-    let (tone, word) = standing(&pod);
+    let (tone, word) = status(&pod);
     let older = (pod.revision != wanted).then(|| view! { " "<span class="tag">{format!("revision {}", pod.revision)}</span> });
     let place = match (&pod.node, &pod.zone) {
         (Some(node), Some(zone)) => view! { <span class="whole" title=node.clone()>{short_name(node)}</span><br/><span class="small muted">{zone.clone()}</span> }.into_any(),
@@ -113,7 +113,7 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
 }
 
 /// In the reader's words; Kubernetes' own stand where there are none.
-fn standing(pod: &Pod) -> (Tone, String) {
+fn status(pod: &Pod) -> (Tone, String) {
     if pod.ready {
         return (Tone::Good, "Ready".into());
     }

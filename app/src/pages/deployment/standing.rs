@@ -20,7 +20,7 @@ use crate::{
         steps::OperationSteps,
         when::{Ago, took},
     },
-    pages::{deployments::standing, register::protocol_word},
+    pages::{deployments::status_word, register::protocol_word},
 };
 
 /// Name, status, what may be done; why it failed.
@@ -38,7 +38,7 @@ pub fn Head(
     let id = summary.id;
     let word = match summary.state {
         DeploymentState::Failed if summary.served_instead().is_none() => format!("Revision {} failed", summary.revision),
-        _ => standing(&summary),
+        _ => status_word(&summary),
     };
     let about = format!("{} {} · {} · {}", summary.model_name, summary.release_number, replicas(summary.replicas), summary.size.as_str());
     let made = revisions.first().map(|revision| {
