@@ -1,7 +1,7 @@
 //! Environment variables as people type them: one `NAME=value` a line. A value in double quotes is read as JSON text, so
 //! that line breaks and blanks at its ends have a way in and out.
 
-use domain::{Rejected, deployment::Variable, error::FieldError};
+use domain::{Rejected, deployment::Variable, error::FieldError, names::VariableName};
 
 /// The field that holds them.
 pub const FIELD: &str = "environment";
@@ -9,19 +9,29 @@ pub const FIELD: &str = "environment";
 /// Reads the lines; empty ones count for nothing.
 ///
 /// # Errors
-/// `invalid_input` at the field, naming the first line that is no variable.
+/// `invalid_input` at the field, naming every line that is no variable and every name that cannot be one or stands twice.
 pub fn read(text: &str) -> Result<Vec<Variable>, Rejected> {
-    let mut variables = Vec::new();
+    let (mut variables, mut wrong): (Vec<Variable>, Vec<String>) = (Vec::new(), Vec::new());
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let (name, value) = line.split_once('=').ok_or_else(|| Rejected::field(FIELD, format!("Line {}: write NAME=value.", at + 1)))?;
-        let value = if value.starts_with('"') {
-            serde_json::from_str(value).map_err(|_| Rejected::field(FIELD, format!("Line {}: a value that begins with a quote has to end with one, as in JSON.", at + 1)))?
-        } else {
-            value.to_owned()
-        };
-        variables.push(Variable { name: name.trim().to_owned(), value });
+        match variable(line).and_then(|variable| new_name(&variable.name, &variables).map(|()| variable)) {
+            Ok(variable) => variables.push(variable),
+            Err(why) => wrong.push(format!("Line {}: {why}", at + 1)),
+        }
     }
-    Ok(variables)
+    if wrong.is_empty() { Ok(variables) } else { Err(Rejected::field(FIELD, wrong.join(" "))) }
+}
+
+fn variable(line: &str) -> Result<Variable, String> {
+    let (name, value) = line.split_once('=').ok_or("write NAME=value.")?;
+    let value =
+        if value.starts_with('"') { serde_json::from_str(value).map_err(|_| "a value that begins with a quote has to end with one, as in JSON.")? } else { value.to_owned() };
+    Ok(Variable { name: name.trim().to_owned(), value })
+}
+
+/// The operation says this, too, but counts variables where people count lines.
+fn new_name(name: &str, before: &[Variable]) -> Result<(), String> {
+    VariableName::parse(name)?;
+    if before.iter().any(|variable| variable.name == name) { Err(format!("{name} is set twice.")) } else { Ok(()) }
 }
 
 /// Writes them so that [`read`] gives the same.
@@ -69,6 +79,9 @@ mod tests {
     fn a_line_that_is_no_variable_is_named() {
         assert_eq!(read("A=1\n\nnonsense").unwrap_err().message_for(FIELD), Some("Line 3: write NAME=value."));
         assert!(read("A=\"open").unwrap_err().message.starts_with("Line 1:"));
+        let all = read("1BAD\nA=1\nA=2\nC D=3\nB=4").unwrap_err();
+        let said = all.message_for(FIELD).unwrap();
+        assert!(said.starts_with("Line 1: write NAME=value. Line 3: A is set twice. Line 4: ") && !said.contains("Line 5"), "{said}");
     }
 
     #[test]

@@ -222,12 +222,18 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
         None => format!("pod {}: {answer}", pod.name),
     };
     if answer.contains("connection refused") {
-        return failure(
-            "wrong_port",
-            format!("Nothing listens on port {port}: the startup probe asked for {path} there and found no server within {seconds} seconds."),
-            "If the model listens on another port, register a release with that port and deploy it. If it loads longer, choose a larger size.",
-            &said,
-        );
+        let cause = format!("Nothing listens on port {port}: the startup probe asked for {path} there and found no server within {seconds} seconds.");
+        return match pod.last_words.as_deref().and_then(words::listens_on).filter(|other| i32::from(*other) != port) {
+            Some(other) => {
+                failure("wrong_port", format!("{cause} Its log says that it listens on port {other}."), &format!("Register a release with port {other} and deploy it."), &said)
+            }
+            None => failure(
+                "wrong_port",
+                cause,
+                "If the model listens on another port, register a release with that port and deploy it. If it loads longer, choose a larger size.",
+                &said,
+            ),
+        };
     }
     if answer.contains("statuscode: 404") {
         return failure(

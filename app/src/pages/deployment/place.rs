@@ -100,7 +100,9 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
         (Some(node), None) => view! { <span class="whole" title=node.clone()>{short_name(node)}</span> }.into_any(),
         (None, _) => view! { <span class="muted">"none yet"</span> }.into_any(),
     };
-    let message = pod.message.filter(|_| !pod.ready).map(|message| view! { <br/><span class="small muted">{message}</span> });
+    // Of a back-off Kubernetes only repeats which container it is; what it ended with stands below.
+    let told = !pod.ready && pod.reason.as_deref() != Some("CrashLoopBackOff");
+    let message = pod.message.filter(|_| told).map(|message| view! { <br/><span class="small muted">{message}</span> });
     view! {
         <tr>
             <td><code>{pod.name}</code>{older}</td>
@@ -118,7 +120,7 @@ fn status(pod: &Pod) -> (Tone, String) {
         return (Tone::Good, "Ready".into());
     }
     let word = match pod.reason.as_deref() {
-        Some("CrashLoopBackOff") => "Keeps crashing",
+        Some("CrashLoopBackOff") => "Keeps restarting",
         Some("OOMKilled") => "Out of memory",
         Some("ErrImagePull" | "ImagePullBackOff") => "Image cannot be pulled",
         Some("Unschedulable") => "No node fits",
@@ -138,6 +140,6 @@ fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
         None => view! { <p class="muted">"It said nothing before that."</p> }.into_any(),
     };
     view! {
-        <div class="in"><h3>"Last words of the container"</h3><p class="small muted">{how}</p>{words}</div>
+        <div class="in words"><h3>"Last words of the container"</h3><p class="small muted">{how}</p>{words}</div>
     }
 }

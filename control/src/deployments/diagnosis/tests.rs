@@ -96,6 +96,12 @@ fn a_startup_probe_that_got_nothing_says_which_kind_of_nothing() {
         (failure.code.as_str(), failure.cause.as_str()),
         ("wrong_port", "Nothing listens on port 8080: the startup probe asked for /v2/health/ready there and found no server within 120 seconds.")
     );
+    let elsewhere = Replica { last_words: Some("2026-11-24T10:00:00.5Z INFO listening on 0.0.0.0:9090\nready after 0.0 s".into()), ..killed(refused) };
+    let failure = fatal(&evidence(vec![elsewhere]));
+    assert!(failure.cause.ends_with("Its log says that it listens on port 9090."), "{}", failure.cause);
+    assert_eq!(failure.next, "Register a release with port 9090 and deploy it.");
+    let same = Replica { last_words: Some("listening on :8080".into()), ..killed(refused) };
+    assert!(fatal(&evidence(vec![same])).next.starts_with("If the model listens on another port"));
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 404")])).code, "wrong_health_path");
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 503")])).code, "never_ready");
 }

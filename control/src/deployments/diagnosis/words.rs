@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::size::Size;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Exit;
 
@@ -68,10 +69,23 @@ pub(super) fn exit_in_words(exit: &Exit) -> String {
     format!("exit code {}{meaning}", exit.code)
 }
 
-/// A line that fits into a sentence.
+/// A port that the log says the model listens on.
+pub(super) fn listens_on(log: &str) -> Option<u16> {
+    let line = log.lines().rev().find(|line| line.to_ascii_lowercase().contains("listening"))?;
+    let (_, after) = line.rsplit_once(':')?;
+    let digits = after.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>();
+    digits.parse().ok()
+}
+
+/// A line that fits into a sentence: without the time that many loggers begin with.
 pub(super) fn one_line(line: &str) -> String {
     const MAX: usize = 200;
-    let line: String = line.trim().chars().filter(|c| !domain::names::is_deceptive(*c)).collect();
+    let line = line.trim();
+    let line = match line.split_once(' ') {
+        Some((first, rest)) if OffsetDateTime::parse(first, &Rfc3339).is_ok() => rest.trim_start(),
+        _ => line,
+    };
+    let line: String = line.chars().filter(|c| !domain::names::is_deceptive(*c)).collect();
     if line.chars().count() <= MAX {
         return line;
     }
