@@ -138,7 +138,7 @@ fn told<T>(outcome: Result<T>) -> Result<Result<T, Rejected>> {
     }
 }
 
-/// Accounts and regions among the team's repositories; each is asked for only where there are several.
+/// Accounts and regions among the repositories that were found; each is asked for only where there are several, or where the operation asks.
 fn known_places(offer: &Offer) -> (Vec<String>, Vec<String>) {
     let of = |place: fn(&Repository) -> &String| {
         let mut places: Vec<String> = offer.repositories.iter().flatten().map(|repository| place(repository).clone()).collect();
@@ -152,7 +152,7 @@ fn known_places(offer: &Offer) -> (Vec<String>, Vec<String>) {
 #[component]
 fn Fields(typed: Typed, places: (Vec<String>, Vec<String>), here: String) -> impl IntoView {
     let (accounts, regions) = places;
-    let asked = |name: &str, places: &[String]| places.len() != 1 || typed.filled(name).is_some() || typed.why(name).is_some();
+    let asked = |name: &str, places: &[String]| places.len() > 1 || typed.filled(name).is_some() || typed.why(name).is_some();
     let account = asked("account", &accounts).then(|| view! { <Field name="account" label="AWS account" typed=typed.clone() autocomplete="off" hint="Its name or id here. Needed only where your team has repositories in several."/> });
     let region = asked("region", &regions)
         .then(|| view! { <Field name="region" label="Region" typed=typed.clone() autocomplete="off" placeholder="us-east-1" hint="Needed only where the account has several."/> });
