@@ -128,8 +128,8 @@ iris() {
   note "registered the model iris and its releases"
 }
 
-# deployed_iris: deploys that release and prints a prediction.
-deployed_iris() {
+# deploy_iris: deploys that release and prints a prediction.
+deploy_iris() {
   local workspace answer deployment
   workspace=$(as_deployer GET '/workspaces?cluster=lab' | jq -er '.items[0].id')
   answer=$(as_deployer POST /deployments "$(jq -n --arg release "$release" --arg workspace "$workspace" \
@@ -175,4 +175,4 @@ workspace forecasting forecasting lab 4000 4096
 workspace forecasting forecasting fleet 64000 131072
 workspace growth growth fleet 16000 32768
 iris
-[[ ${1:-} == --undeployed ]] || deployed_iris
+[[ ${1:-} == --undeployed ]] || deploy_iris

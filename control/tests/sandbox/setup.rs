@@ -15,6 +15,17 @@ use sqlx::PgPool;
 
 use crate::scene::Scene;
 
+/// Looks until Slipway has borrowed the admin policy.
+async fn until_admin(scene: &Scene, cluster: &str) {
+    for _ in 0..20 {
+        scene.look(None).await;
+        if scene.is_admin(cluster).await {
+            return;
+        }
+    }
+    panic!("the admin policy was not borrowed");
+}
+
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_cluster_is_found_attached_set_up_and_detached(pool: PgPool) {
     let scene = Scene::new(pool).await;
@@ -73,13 +84,7 @@ async fn an_admin_who_loses_the_role_in_the_middle_stops_the_setup(pool: PgPool)
     let scene = Scene::new(pool).await;
     let cluster = scene.stranger("fleet").await;
     let started = clusters::set_up_access(&scene.admin, cluster.id).await.unwrap();
-    for _ in 0..20 {
-        scene.look(None).await;
-        if scene.is_admin("fleet").await {
-            break;
-        }
-    }
-    assert!(scene.is_admin("fleet").await);
+    until_admin(&scene, "fleet").await;
     sqlx::query("update users set platform_role = null").execute(&scene.control.pool).await.unwrap();
     for _ in 0..20 {
         scene.look(None).await;
@@ -106,13 +111,7 @@ async fn a_cluster_that_turns_read_only_stops_its_setup_until_an_admin_has_decid
     let scene = Scene::new(pool).await;
     let cluster = scene.stranger("fleet").await;
     let started = clusters::set_up_access(&scene.admin, cluster.id).await.unwrap();
-    for _ in 0..20 {
-        scene.look(None).await;
-        if scene.is_admin("fleet").await {
-            break;
-        }
-    }
-    assert!(scene.is_admin("fleet").await);
+    until_admin(&scene, "fleet").await;
     // As an hour later: thinking it over takes longer than a setup may.
     sqlx::query("update clusters set read_only_since = now() - interval '1 hour'").execute(&scene.control.pool).await.unwrap();
     sqlx::query("update operations set created_at = created_at - interval '1 hour'").execute(&scene.control.pool).await.unwrap();
