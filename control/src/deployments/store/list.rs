@@ -1,6 +1,8 @@
 //! The SQL of the list. Each order is a statement of its own, so that each walks its index and stops after a page; what it
-//! shows is kept beside the deployment, so that nothing is joined but, where the wanted revision is not the one that came up last,
-//! the replicas of that one; two ids are looked up for the page's rows alone.
+//! shows is kept beside the deployment, so that nothing is joined. Only where the wanted revision of a row is not the one that
+//! came up last, a second statement asks for the replicas of that one, for all such rows at once.
+
+use std::collections::HashMap;
 
 use domain::{
     Rejected, Timestamp,
@@ -33,34 +35,38 @@ struct Row {
     ready_replicas: i32,
     size: Size,
     revision: i32,
-    serving_revision: Option<i32>,
-    serving_ready: Option<i64>,
+    live_revision: Option<i32>,
     changed_at: OffsetDateTime,
 }
 
-impl From<Row> for DeploymentSummary {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            team: row.team,
-            team_name: row.team_name,
-            workspace: row.workspace,
-            workspace_name: row.workspace_name,
-            cluster: row.cluster,
-            cluster_name: row.cluster_name,
-            model: row.model,
-            model_name: row.model_name,
-            release: row.release,
-            release_number: row.release_number,
-            state: row.state,
-            state_message: row.state_message,
-            replicas: row.replicas,
-            ready_replicas: row.ready_replicas,
-            size: row.size,
-            revision: row.revision,
-            still_serving: row.serving_revision.zip(row.serving_ready).map(|(revision, ready)| StillServing { revision, ready }),
-            changed_at: Timestamp(row.changed_at),
+impl Row {
+    /// Whether an earlier revision may serve.
+    fn superseded(&self) -> bool {
+        self.live_revision.is_some_and(|live| live != self.revision)
+    }
+
+    fn summary(self, still_serving: Option<StillServing>) -> DeploymentSummary {
+        DeploymentSummary {
+            id: self.id,
+            name: self.name,
+            team: self.team,
+            team_name: self.team_name,
+            workspace: self.workspace,
+            workspace_name: self.workspace_name,
+            cluster: self.cluster,
+            cluster_name: self.cluster_name,
+            model: self.model,
+            model_name: self.model_name,
+            release: self.release,
+            release_number: self.release_number,
+            state: self.state,
+            state_message: self.state_message,
+            replicas: self.replicas,
+            ready_replicas: self.ready_replicas,
+            size: self.size,
+            revision: self.revision,
+            still_serving,
+            changed_at: Timestamp(self.changed_at),
         }
     }
 }
@@ -72,31 +78,17 @@ macro_rules! rows {
             Row,
             r#"select d.id as "id: DeploymentId", d.name, d.team_id as "team!: TeamId", d.team_name as "team_name!", d.workspace_id as "workspace: WorkspaceId",
                       d.workspace_name as "workspace_name!", d.cluster_name as "cluster_name!", d.model_id as "model!: ModelId", d.model_name as "model_name!", d.release_number as "release_number!",
-                      (select w.cluster_id from workspaces w where w.id = d.workspace_id) as "cluster!: ClusterId",
-                      (select v.release_id from revisions v where v.deployment_id = d.id and v.number = d.revision) as "release!: ReleaseId",
+                      d.cluster_id as "cluster!: ClusterId", d.release_id as "release!: ReleaseId",
                       d.state as "state: DeploymentState", d.state_message, d.replicas as "replicas!", d.ready_replicas, d.size as "size!: Size", d.revision,
-                      s.revision as "serving_revision?", s.ready as "serving_ready?", d.changed_at
+                      d.live_revision, d.changed_at
                from deployments d
-               -- Replicas keep the number of the earliest revision that makes the same ones.
-               left join lateral (
-                   select l.number as revision, count(*) filter (where (e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment)) as ready
-                   from revisions l
-                   join revisions w on w.deployment_id = l.deployment_id and w.number = d.revision
-                   join observed_pods p on p.deployment_id = l.deployment_id and p.ready
-                   join revisions e on e.deployment_id = p.deployment_id and e.number = p.revision
-                   where d.live_revision <> d.revision and l.deployment_id = d.id and l.number = d.live_revision
-                     and (l.release_id, l.size, l.environment) <> (w.release_id, w.size, w.environment)
-                   group by l.number
-                   having not bool_or((e.release_id, e.size, e.environment) = (w.release_id, w.size, w.environment))
-                      and bool_or((e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment))
-               ) s on true
                where d.team_id is not null
                  and ($1 or d.team_id in (select team_id from members where user_id = $2))
                  and ($3::uuid is null or d.team_id = $3)
                  and ($4::text is null or d.name ilike $4 or d.model_name ilike $4 or d.workspace_name ilike $4)
                  and ($5::deployment_state is null or d.state = $5)
                  and ($6::text is null or d.team_name = $6 or d.team_id::text = lower($6))
-                 and ($7::text is null or d.cluster_name = $7 or d.cluster_name = (select c.name from clusters c where c.id::text = lower($7)))
+                 and ($7::text is null or d.cluster_name = $7 or d.cluster_id::text = lower($7))
                  and ($8::uuid is null or d.model_id = $8)
                  and "#
                 + $after
@@ -115,7 +107,7 @@ macro_rules! rows {
             $id,
             $paging.limit
         )
-        .fetch_all($conn)
+        .fetch_all(&mut *$conn)
         .await?
     };
 }
@@ -141,14 +133,47 @@ pub async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQ
             rows!(conn, visible, query, paging, moment, id, "(d.changed_at, d.id) > ($9::timestamptz, $10::uuid)", "d.changed_at, d.id")
         }
     };
-    Ok(rows.into_iter().map(DeploymentSummary::from).collect())
+    summaries(conn, rows).await
 }
 
 /// One row, if it is visible.
 pub async fn one(conn: &mut PgConnection, visible: Visible, id: DeploymentId) -> Result<Option<DeploymentSummary>> {
     let (query, paging) = (DeploymentQuery::default(), One::default());
     let rows = rows!(conn, visible, query, paging, id.0, None::<Uuid>, "d.id = $9::uuid and $10::uuid is null", "d.id");
-    Ok(rows.into_iter().next().map(DeploymentSummary::from))
+    Ok(summaries(conn, rows).await?.pop())
+}
+
+async fn summaries(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<DeploymentSummary>> {
+    let superseded: Vec<Uuid> = rows.iter().filter(|row| row.superseded()).map(|row| row.id.0).collect();
+    let mut serving = if superseded.is_empty() { HashMap::new() } else { still_serving(conn, &superseded).await? };
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let still_serving = serving.remove(&row.id);
+            row.summary(still_serving)
+        })
+        .collect())
+}
+
+/// What of the revision that came up last still answers, where nothing of the wanted one does. Replicas keep the number of the
+/// earliest revision that makes the same ones.
+async fn still_serving(conn: &mut PgConnection, superseded: &[Uuid]) -> Result<HashMap<DeploymentId, StillServing>> {
+    let rows = sqlx::query!(
+        r#"select d.id as "id: DeploymentId", l.number as revision, count(*) filter (where (e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment)) as "ready!"
+           from deployments d
+           join revisions l on l.deployment_id = d.id and l.number = d.live_revision
+           join revisions w on w.deployment_id = d.id and w.number = d.revision
+           join observed_pods p on p.deployment_id = d.id and p.ready
+           join revisions e on e.deployment_id = d.id and e.number = p.revision
+           where d.id = any($1) and (l.release_id, l.size, l.environment) <> (w.release_id, w.size, w.environment)
+           group by d.id, l.number
+           having not bool_or((e.release_id, e.size, e.environment) = (w.release_id, w.size, w.environment))
+              and bool_or((e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment))"#,
+        superseded
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, StillServing { revision: row.revision, ready: row.ready })).collect())
 }
 
 /// The paging of a question for one row.
