@@ -84,6 +84,7 @@ install_check() {
 
 install_bench() {
   has go || die "Go is needed, 1.26 or newer"
+  debian wrk
   local folder=$tools/vegeta-$vegeta_version
   [[ -x $folder/bin/vegeta ]] ||
     step "Installing vegeta $vegeta_version" env GOBIN="$folder/bin" go install "github.com/tsenart/vegeta/v12@v$vegeta_version"
