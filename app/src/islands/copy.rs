@@ -29,9 +29,11 @@ fn copy(document: &Document, button: &HtmlElement) {
     leptos::task::spawn_local(async move {
         // Browsers refuse outside of secure origins; the text can still be selected.
         let done = !clipboard.is_undefined() && wasm_bindgen_futures::JsFuture::from(clipboard.write_text(&text)).await.is_ok();
-        let before = button.text_content();
+        // Kept with the button: a second press in the meantime must not take the answer for the button's own word.
+        let kept = button.dataset().get("says").or_else(|| button.text_content()).unwrap_or_default();
+        let _ = button.dataset().set("says", &kept);
         button.set_text_content(Some(if done { "Copied" } else { "Select and copy" }));
-        let again = Closure::once_into_js(move || button.set_text_content(before.as_deref()));
+        let again = Closure::once_into_js(move || button.set_text_content(Some(&kept)));
         let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(again.unchecked_ref(), SAID_FOR_MS);
     });
 }

@@ -25,7 +25,7 @@ async function fails(t, operation, sentence, name) {
   later(t, () => context.close());
   await signIn(page, ...deployer());
   await page.goto(`/deployments/${failed.object_id}`);
-  assert.match(await page.locator("main").innerText(), sentence);
+  assert.match(await page.locator("#standing .notice h2").innerText(), sentence);
   await look(page, name);
   return { failure: failed.failure, page };
 }

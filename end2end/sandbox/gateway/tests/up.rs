@@ -185,9 +185,16 @@ async fn portal_may_attach(environment: &BTreeMap<String, String>, port: u16) {
     assert_eq!(String::from_utf8_lossy(&entered().stdout).trim(), "yes");
     let policy = encode("arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy");
     slipway.eks(Method::DELETE, &format!("{path}/{policy}"), None).await.unwrap().success().unwrap();
-    // The Kubernetes side asks anew within seconds.
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(String::from_utf8_lossy(&entered().stdout).trim(), "no");
+    within_ten_seconds("the Kubernetes side asks anew", || String::from_utf8_lossy(&entered().stdout).trim() == "no");
+}
+
+/// Looks again and again, and panics if it comes to nothing.
+fn within_ten_seconds(what: &str, holds: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn kubectl_with_token(environment: &BTreeMap<String, String>, token: &str, arguments: &[&str]) -> Output {
@@ -214,8 +221,7 @@ async fn a_sandbox_starts_survives_a_kill_and_leaves_nothing() {
 
     running.signal(Signal::SIGKILL);
     drop(running);
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(processes_of(&state), Vec::<String>::new(), "left by a killed sandbox");
+    within_ten_seconds("a killed sandbox leaves no process", || processes_of(&state).is_empty());
     assert!(state.join("env").exists());
     let cleaned = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["clean", "--state"]).arg(&state).output().unwrap();
     assert!(cleaned.status.success(), "{cleaned:?}");
