@@ -190,7 +190,7 @@ async fn portal_may_attach(environment: &BTreeMap<String, String>, port: u16) {
 
 /// Looks again and again, and panics if it comes to nothing.
 fn within_ten_seconds(what: &str, holds: impl Fn() -> bool) {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(10), "{what}");
         std::thread::sleep(Duration::from_millis(100));
