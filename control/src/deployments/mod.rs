@@ -30,7 +30,7 @@ use domain::{
     deployment::{Deployment, DeploymentChange, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
     error::Checks,
     ids::{DeploymentId, ReleaseId, WorkspaceId},
-    names::DeploymentName,
+    names::{DeploymentName, IdOrName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
     workspace::{Quota, WorkspaceState},
@@ -46,6 +46,7 @@ use crate::{
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
+    teams,
 };
 pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
@@ -162,9 +163,15 @@ pub async fn delete(ctx: &Ctx, id: DeploymentId) -> Result<Started> {
 pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentSummary>> {
     ctx.actor().check_signed_in()?;
     let sorts = [("changed_at", Direction::Descending), ("name", Direction::Ascending)];
-    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &query.team, &query.cluster, query.model), &sorts)?;
+    let mut checks = Checks::new();
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
+    let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &team, &cluster, query.model), &sorts)?;
     let mut conn = ctx.read().await?;
-    let rows = list::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    let (team, cluster) = (teams::narrowed(&mut conn, team.as_ref()).await?, clusters::narrowed(&mut conn, cluster.as_ref()).await?);
+    let only = list::Only { state: query.state, team, cluster, model: query.model };
+    let rows = list::list(&mut conn, ctx.actor().visible(), &only, &paging).await?;
     paging.page(rows, |row| (list::key(paging.sort, row), row.id.0), |row| row)
 }
 

@@ -16,8 +16,8 @@ use domain::{
     Code, Rejected,
     access::{PlatformAction, TeamAction},
     error::Checks,
-    ids::WorkspaceId,
-    names::WorkspaceName,
+    ids::{TeamId, WorkspaceId},
+    names::{IdOrName, WorkspaceName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
     workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
@@ -25,12 +25,14 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Ctx, Result,
+    Ctx, Named, Result,
     audit::{self, Event, OLDER_ACCEPTED},
+    clusters,
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
+    teams,
 };
 
 /// The steps of making or changing one.
@@ -51,13 +53,15 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", WorkspaceName::parse(&new.name));
+    let team = checks.take("team", IdOrName::parse(&new.team));
+    let cluster = checks.take("cluster", IdOrName::parse(&new.cluster));
     check_quota(&mut checks, &new.quota);
     checks.finish()?;
-    let name = name.expect("a clean check has a name");
+    let ((name, team), cluster) = name.zip(team).zip(cluster).expect("a clean check has every field");
 
     let mut tx = ctx.begin().await?;
-    let team = store::team_named(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
-    let cluster = store::cluster_named(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
+    let team = teams::hold(&mut tx, &team).await?.ok_or_else(|| teams::none_such(&team))?;
+    let cluster = clusters::hold(&mut tx, &cluster).await?.ok_or_else(|| Rejected::field("cluster", format!("There is no cluster {cluster}.")))?;
     let id = WorkspaceId::generate();
     store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
@@ -80,9 +84,14 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
 pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> {
     ctx.actor().check_signed_in()?;
     let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&query.team, &query.cluster), &sorts)?;
+    let mut checks = Checks::new();
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
+    let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&team, &cluster), &sorts)?;
     let mut conn = ctx.read().await?;
-    let rows = store::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    let only = store::Only { team: teams::narrowed(&mut conn, team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, cluster.as_ref()).await? };
+    let rows = store::list(&mut conn, ctx.actor().visible(), only, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
 }
 
@@ -115,7 +124,7 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     }
     checks.finish()?;
     let generation = store::update(&mut tx, id, &quota).await?;
-    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
+    let team = Named { id: workspace.team, name: workspace.team_name.clone() };
     let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &PREPARE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.update", id, &workspace.name, &team).accepted().change("quota", workspace.quota, quota)).await?;
@@ -139,7 +148,7 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
         return Err(rejected.into());
     }
     let generation = store::delete_begins(&mut tx, id).await?;
-    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
+    let team = Named { id: workspace.team, name: workspace.team_name.clone() };
     let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &REMOVE)).await?;
     mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
@@ -154,7 +163,7 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
 /// A fault when the database fails.
 pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i64) -> Result<()> {
     let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
-    let team = store::Named { id: raised.team, name: raised.team_name };
+    let team = Named { id: raised.team, name: raised.team_name };
     if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
         operations::start_own(conn, ctx, new_operation(APPLY_AGAIN.0, id, &on(&raised.name, &raised.cluster_name), &team, raised.generation, &PREPARE)).await?;
         let event = event(APPLY_AGAIN.1, id, &raised.name, &team).because(Some(OLDER_ACCEPTED)).change("generation", above, raised.generation);
@@ -211,10 +220,10 @@ fn on(name: &str, cluster: &str) -> String {
     format!("{name} on {cluster}")
 }
 
-fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a store::Named<domain::ids::TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
+fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a Named<TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
     operations::New { verb, object_kind: ObjectKind::Workspace, object_id: id.0, object_name: name, team: Some((team.id, &team.name)), generation, steps }
 }
 
-fn event(action: &'static str, id: WorkspaceId, name: &str, team: &store::Named<domain::ids::TeamId>) -> Event {
+fn event(action: &'static str, id: WorkspaceId, name: &str, team: &Named<TeamId>) -> Event {
     Event::new(action, ObjectKind::Workspace, id.0, name).of_team(team.id, &team.name)
 }
