@@ -198,8 +198,16 @@ pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<Started> {
         None => return Err(Rejected::conflict("Slipway has not yet looked at this cluster. Try again in a moment.").into()),
     }
     let generation = store::raise_generation(&mut tx, id).await?;
-    let new =
-        operations::New { verb: "set up access", object_kind: ObjectKind::Cluster, object_id: id.0, object_name: &cluster.name, team: None, generation, steps: &setup::STEPS };
+    let new = operations::New {
+        verb: "set up access",
+        object_kind: ObjectKind::Cluster,
+        object_id: id.0,
+        object_name: &cluster.name,
+        cluster_name: None,
+        team: None,
+        generation,
+        steps: &setup::STEPS,
+    };
     let operation = operations::start(&mut tx, ctx, new).await?;
     mark(&mut tx, id.0, ObjectKind::Cluster, Scope::Cluster(id.0), generation).await?;
     audit::record(&mut tx, ctx, Event::new("cluster.set_up_access", ObjectKind::Cluster, id.0, &cluster.name).accepted()).await?;

@@ -324,20 +324,24 @@ fn add(a: Quota, b: Quota) -> Quota {
 
 /// Starts the operation, marks the deployment for its reconciler, and makes it so.
 async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, generation: i64, steps: &[&str], event: Event) -> Result<Started> {
-    let new = operations::New {
-        verb,
-        object_kind: ObjectKind::Deployment,
-        object_id: found.id.0,
-        object_name: &found.name,
-        team: Some((found.team, &found.team_name)),
-        generation,
-        steps,
-    };
-    let operation = operations::start(&mut tx, ctx, new).await?;
+    let operation = operations::start(&mut tx, ctx, new_operation(found, verb, generation, steps)).await?;
     mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event.accepted()).await?;
     live::changed(&mut tx, found.id.0).await?;
     tx.commit(Started { operation, object: found.id.0 }).await
+}
+
+fn new_operation<'a>(found: &'a Found, verb: &'a str, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
+    operations::New {
+        verb,
+        object_kind: ObjectKind::Deployment,
+        object_id: found.id.0,
+        object_name: &found.name,
+        cluster_name: Some(&found.cluster_name),
+        team: Some((found.team, &found.team_name)),
+        generation,
+        steps,
+    }
 }
 
 fn event(action: &'static str, found: &Found, reason: Option<&str>) -> Event {
