@@ -52,6 +52,13 @@ pub use access::Actor;
 pub use ctx::{Credential, Ctx, Request, Tx};
 pub use error::{Error, OrReplay, Result};
 
+/// A thing's id, with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<Id> {
+    pub id: Id,
+    pub name: String,
+}
+
 /// Everything operations lean on. Cheap to clone.
 #[derive(Clone)]
 pub struct Control(Arc<Parts>);

@@ -235,6 +235,12 @@ impl Checks {
         parsed.map_err(|message| self.wrong(field, message)).ok()
     }
 
+    /// Takes the value of a field that may be left out, or left empty.
+    pub fn take_given<T>(&mut self, field: &str, text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = text.map(str::trim).filter(|text| !text.is_empty())?;
+        self.take(field, parse(text))
+    }
+
     /// Notes that `field` is wrong.
     pub fn wrong(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError { field: field.into(), message: message.into() });

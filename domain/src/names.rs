@@ -79,8 +79,47 @@ parsed! {
     VariableName(variable);
     /// A path on the model's server, for health checks.
     HttpPath(http_path);
-    /// A team, an account or a cluster as requests name it: by its id or by its name.
-    IdOrName(id_or_name);
+}
+
+/// A team, an account or a cluster as requests name it. What looks like an id is one: nothing has a name that does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum IdOrName {
+    Id(Uuid),
+    Name(String),
+}
+
+impl IdOrName {
+    /// # Errors
+    /// A sentence that says what to change.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("Choose one, by its name or its id.".into());
+        }
+        match Uuid::parse_str(text) {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => label(text).map(Self::Name),
+        }
+    }
+
+    /// Whether the thing with this id and this name is meant.
+    #[must_use]
+    pub fn is(&self, id: Uuid, name: &str) -> bool {
+        match self {
+            Self::Id(meant) => *meant == id,
+            Self::Name(meant) => meant == name,
+        }
+    }
+}
+
+impl fmt::Display for IdOrName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// Characters of a label.
@@ -132,14 +171,6 @@ fn label(text: &str) -> Result<String, String> {
         None => message.push('.'),
     }
     Err(message)
-}
-
-/// Requests may name things by their id wherever they may by their name: what looks like an id is one.
-fn id_or_name(text: &str) -> Result<String, String> {
-    match Uuid::parse_str(text.trim()) {
-        Ok(id) => Ok(id.to_string()),
-        Err(_) => label(text),
-    }
 }
 
 /// The nearest acceptable label, if anything of the text can be kept.
@@ -328,10 +359,14 @@ mod tests {
     #[test]
     fn what_looks_like_an_id_is_one() {
         let id = "AB61E6E5-0000-4000-8000-000000000001";
-        assert_eq!(IdOrName::parse(id).unwrap().as_str(), id.to_lowercase());
-        assert_eq!(IdOrName::parse(" iris ").unwrap().as_str(), "iris");
+        let known = Uuid::parse_str(id).unwrap();
+        assert_eq!(IdOrName::parse(id).unwrap(), IdOrName::Id(known));
+        assert_eq!(IdOrName::parse(" iris ").unwrap(), IdOrName::Name("iris".into()));
+        assert!(IdOrName::Id(known).is(known, "iris") && !IdOrName::Id(known).is(Uuid::nil(), "iris"));
+        assert!(IdOrName::Name("iris".into()).is(known, "iris") && !IdOrName::Name("iris".into()).is(known, "rose"));
         assert!(ModelName::parse(&id.to_lowercase()).unwrap_err().contains("an id"));
-        assert!(IdOrName::parse("Two words").is_err());
+        assert!(IdOrName::parse("Two words").unwrap_err().contains("try two-words"));
+        assert!(IdOrName::parse(" ").unwrap_err().contains("Choose one"));
     }
 
     #[test]

@@ -136,7 +136,10 @@ pub struct Operation {
     pub verb: String,
     pub object_kind: ObjectKind,
     pub object_id: String,
+    /// Its own name at that time. A team's workspaces on several clusters may share one: `cluster_name` tells them apart.
     pub object_name: String,
+    /// The cluster that a workspace or a deployment is on, by its name at that time; absent for what is on none.
+    pub cluster_name: Option<String>,
     pub team: Option<TeamId>,
     pub team_name: Option<String>,
     pub generation: i64,

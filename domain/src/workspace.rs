@@ -1,5 +1,7 @@
 //! Workspaces: a team's namespaces, with quota and defaults.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -55,6 +57,54 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// Rises with every change; the `ETag`.
     pub version: i64,
+}
+
+/// A cluster that answers says so about once a minute; what was seen longer ago may be over.
+pub const FRESH: Duration = Duration::from_secs(120);
+
+/// What is the matter with a workspace's cluster, with the moment of which what is shown is where that is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterTrouble {
+    /// EKS has no such cluster any more.
+    Gone { seen: Option<Timestamp> },
+    /// Its API server does not answer.
+    Unreachable { seen: Option<Timestamp> },
+    /// It does not let Slipway in.
+    NeedsAccess { seen: Option<Timestamp> },
+    /// Nothing is changed on it until an admin has decided. Slipway still looks, so what is shown is fresh.
+    ReadOnly { since: Timestamp },
+    /// Attached a moment ago: nothing is known yet.
+    Connecting,
+    /// It was reached, but it has not said anything for longer than [`FRESH`].
+    Silent { seen: Timestamp },
+}
+
+impl ClusterTrouble {
+    /// Since when, as far as that is known.
+    #[must_use]
+    pub fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::Gone { seen } | Self::Unreachable { seen } | Self::NeedsAccess { seen } => seen,
+            Self::ReadOnly { since: at } | Self::Silent { seen: at } => Some(at),
+            Self::Connecting => None,
+        }
+    }
+}
+
+impl Workspace {
+    /// What is the matter with its cluster; nothing while changes get there and what is shown is fresh.
+    #[must_use]
+    pub fn trouble(&self, now: Timestamp) -> Option<ClusterTrouble> {
+        let seen = self.cluster_seen_at;
+        match (self.cluster_state, self.cluster_read_only_since) {
+            (ClusterState::Gone, _) => Some(ClusterTrouble::Gone { seen }),
+            (ClusterState::Unreachable, _) => Some(ClusterTrouble::Unreachable { seen }),
+            (ClusterState::NeedsAccess, _) => Some(ClusterTrouble::NeedsAccess { seen }),
+            (ClusterState::Connecting, _) => Some(ClusterTrouble::Connecting),
+            (ClusterState::Connected, Some(since)) => Some(ClusterTrouble::ReadOnly { since }),
+            (ClusterState::Connected, None) => seen.filter(|seen| now.since(*seen) > FRESH).map(|seen| ClusterTrouble::Silent { seen }),
+        }
+    }
 }
 
 /// The most that all pods of a workspace may ask for.
@@ -192,7 +242,65 @@ pub struct WorkspaceChange {
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+    use uuid::Uuid;
+
     use super::*;
+
+    const NOW: Timestamp = Timestamp(datetime!(2026-11-24 12:00 UTC));
+
+    fn on_a_cluster(cluster_state: ClusterState, cluster_seen_at: Option<Timestamp>, cluster_read_only_since: Option<Timestamp>) -> Workspace {
+        Workspace {
+            id: WorkspaceId(Uuid::nil()),
+            name: "forecasting".into(),
+            team: TeamId(Uuid::nil()),
+            team_name: "forecasting".into(),
+            cluster: ClusterId(Uuid::nil()),
+            cluster_name: "lab".into(),
+            cluster_state,
+            cluster_read_only_since,
+            cluster_seen_at,
+            region: "us-east-1".into(),
+            state: WorkspaceState::Ready,
+            state_message: None,
+            adopted: false,
+            quota: QUOTA,
+            used: Quota::default(),
+            deployments: 0,
+            synced_at: None,
+            created_at: NOW,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn a_connected_cluster_is_in_trouble_once_it_has_been_silent_for_too_long() {
+        let seen = |before: Duration| Timestamp(NOW.0 - before);
+        let trouble = |at| on_a_cluster(ClusterState::Connected, at, None).trouble(NOW);
+        assert_eq!(trouble(None), None, "nothing was to be seen yet");
+        assert_eq!(trouble(Some(seen(FRESH))), None);
+        let silent = seen(FRESH + Duration::from_secs(1));
+        assert_eq!(trouble(Some(silent)), Some(ClusterTrouble::Silent { seen: silent }));
+        assert_eq!(ClusterTrouble::Silent { seen: silent }.since(), Some(silent));
+    }
+
+    #[test]
+    fn what_keeps_slipway_out_outweighs_what_holds_changes_back() {
+        let (seen, since) = (Some(Timestamp(NOW.0 - FRESH * 9)), Timestamp(NOW.0 - FRESH));
+        for (state, trouble) in [
+            (ClusterState::Gone, ClusterTrouble::Gone { seen }),
+            (ClusterState::Unreachable, ClusterTrouble::Unreachable { seen }),
+            (ClusterState::NeedsAccess, ClusterTrouble::NeedsAccess { seen }),
+            (ClusterState::Connecting, ClusterTrouble::Connecting),
+            // Read-only first: how silent it is matters only to what is shown.
+            (ClusterState::Connected, ClusterTrouble::ReadOnly { since }),
+        ] {
+            assert_eq!(on_a_cluster(state, seen, Some(since)).trouble(NOW), Some(trouble), "{state:?}");
+        }
+        assert_eq!(ClusterTrouble::Gone { seen }.since(), seen);
+        assert_eq!(ClusterTrouble::ReadOnly { since }.since(), Some(since));
+        assert_eq!(ClusterTrouble::Connecting.since(), None);
+    }
 
     const QUOTA: Quota = Quota { cpu_millis: 4000, memory_mib: 16_384, gpus: 0, pods: 20 };
 

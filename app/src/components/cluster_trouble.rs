@@ -1,9 +1,10 @@
 //! What is the matter with the cluster that something runs on, as far as a team has to know it.
 
-use std::time::Duration;
-
 use control::{clock, clusters};
-use domain::{Timestamp, cluster::ClusterState, state::Tone, workspace::Workspace};
+use domain::{
+    state::Tone,
+    workspace::{ClusterTrouble as What, Workspace},
+};
 use leptos::prelude::*;
 
 use super::{
@@ -11,46 +12,44 @@ use super::{
     when::{Ago, exact},
 };
 
-/// A cluster that answers says so about once a minute; what was seen longer ago may be over.
-const FRESH: Duration = Duration::from_secs(120);
-
-/// What is the matter, since when, and what follows.
+/// What is the matter and what follows, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    tone: Tone,
+    what: What,
     /// `lab cannot be reached`
     pub title: String,
-    since: Option<Timestamp>,
     follows: String,
 }
 
 /// What is the matter with a workspace's cluster; nothing while changes get there and what is shown is fresh.
 #[must_use]
 pub fn trouble(workspace: &Workspace) -> Option<Trouble> {
-    let (cluster, seen) = (&workspace.cluster_name, workspace.cluster_seen_at);
-    let silent = seen.is_some_and(|at| clock::now().since(at) > FRESH);
-    let (tone, what, since, follows) = match workspace.cluster_state {
-        ClusterState::Gone => (Tone::Bad, "is gone", seen, "EKS has no such cluster any more: nothing runs there, and nothing can be changed.".to_owned()),
-        ClusterState::Unreachable => (Tone::Bad, "cannot be reached", seen, "What runs there goes on; changes wait until it answers again.".to_owned()),
-        ClusterState::NeedsAccess => {
-            (Tone::Bad, "does not let Slipway in", seen, "What runs there goes on; changes wait until a platform admin has let Slipway in again.".to_owned())
-        }
-        // Slipway still looks, so what is shown is fresh.
-        ClusterState::Connected if workspace.cluster_read_only_since.is_some() => {
-            (Tone::Bad, "is read-only", workspace.cluster_read_only_since, format!("{} What runs there goes on; changes wait.", clusters::why_read_only(cluster)))
-        }
-        ClusterState::Connecting => (Tone::Busy, "is being connected", None, "Changes begin as soon as it answers.".to_owned()),
-        ClusterState::Connected if silent => (Tone::Warn, "does not answer", seen, "What runs there goes on; changes wait until it answers again.".to_owned()),
-        ClusterState::Connected => return None,
+    let cluster = &workspace.cluster_name;
+    let what = workspace.trouble(clock::now())?;
+    let (is, follows) = match what {
+        What::Gone { .. } => ("is gone", "EKS has no such cluster any more: nothing runs there, and nothing can be changed.".to_owned()),
+        What::Unreachable { .. } => ("cannot be reached", "What runs there goes on; changes wait until it answers again.".to_owned()),
+        What::NeedsAccess { .. } => ("does not let Slipway in", "What runs there goes on; changes wait until a platform admin has let Slipway in again.".to_owned()),
+        What::ReadOnly { .. } => ("is read-only", format!("{} What runs there goes on; changes wait.", clusters::why_read_only(cluster))),
+        What::Connecting => ("is being connected", "Changes begin as soon as it answers.".to_owned()),
+        What::Silent { .. } => ("does not answer", "What runs there goes on; changes wait until it answers again.".to_owned()),
     };
-    Some(Trouble { tone, title: format!("{cluster} {what}"), since, follows })
+    Some(Trouble { what, title: format!("{cluster} {is}"), follows })
+}
+
+fn tone(what: What) -> Tone {
+    match what {
+        What::Gone { .. } | What::Unreachable { .. } | What::NeedsAccess { .. } | What::ReadOnly { .. } => Tone::Bad,
+        What::Connecting => Tone::Busy,
+        What::Silent { .. } => Tone::Warn,
+    }
 }
 
 impl Trouble {
     /// In one sentence or two, for where a notice has no room.
     #[must_use]
     pub fn words(&self) -> String {
-        let since = self.since.map_or_else(String::new, |at| format!(" since {}", exact(at)));
+        let since = self.what.since().map_or_else(String::new, |at| format!(" since {}", exact(at)));
         format!("{}{since}. {}", self.title, self.follows)
     }
 }
@@ -62,22 +61,26 @@ pub fn ClusterTrouble(
     /// Whether the reader may see the cluster's page.
     platform: bool,
 ) -> impl IntoView {
-    trouble(&workspace).map(|Trouble { tone, title, since, follows }| {
-        let since = match (since, workspace.cluster_read_only_since) {
-            (Some(at), Some(read_only)) if at == read_only => view! { <p>"Since "{exact(at)}" ("<Ago at/>"). "{follows}</p> }.into_any(),
-            (Some(at), _) => view! { <p>"Since "{exact(at)}" ("<Ago at/>"): what is shown here is as of then. "{follows}</p> }.into_any(),
-            (None, _) => view! { <p>"Nothing of it was seen yet. "{follows}</p> }.into_any(),
+    trouble(&workspace).map(|Trouble { what, title, follows }| {
+        let as_of = if matches!(what, What::ReadOnly { .. }) { ". " } else { ": what is shown here is as of then. " };
+        let since = match what.since() {
+            Some(at) => view! { <p>"Since "{exact(at)}" ("<Ago at/>")"{as_of}{follows}</p> }.into_any(),
+            None => view! { <p>"Nothing of it was seen yet. "{follows}</p> }.into_any(),
         };
         let cluster = platform.then(|| view! { <p><a href=format!("/clusters/{}", workspace.cluster)>{format!("Open {}", workspace.cluster_name)}</a></p> });
-        view! { <Notice tone title>{since}{cluster}</Notice> }
+        view! { <Notice tone=tone(what) title>{since}{cluster}</Notice> }
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use domain::{
+        Timestamp,
+        cluster::ClusterState,
         ids::{ClusterId, TeamId, WorkspaceId},
-        workspace::{Quota, WorkspaceState},
+        workspace::{FRESH, Quota, WorkspaceState},
     };
     use uuid::Uuid;
 
@@ -129,5 +132,7 @@ mod tests {
         let mut held = workspace(ClusterState::Connected, FRESH / 2);
         held.cluster_read_only_since = Some(clock::now());
         assert!(trouble(&held).unwrap().words().contains("until a platform admin has decided"));
+        let said = draw_part(move || view! { <ClusterTrouble workspace=held platform=false/> });
+        assert!(said.contains("Since ") && !said.contains("as of then"), "what is shown is fresh: {said}");
     }
 }

@@ -57,7 +57,7 @@ pub async fn list(ctx: &Ctx, query: OperationQuery) -> Result<Page> {
         view! {
             {head}
             <section class="card">
-                <Search asked=asked.clone() placeholder="Search by name, verb, person or team" filters/>
+                <Search asked=asked.clone() placeholder="Search by name, cluster, verb, person or team" filters/>
                 <Table label="Operations">
                     <thead><tr>
                         <th scope="col">"Operation"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Started by"</th>
@@ -103,7 +103,15 @@ pub fn OperationStatus(operation: Operation) -> impl IntoView {
 /// `Deploy iris-main`
 #[must_use]
 pub fn title(operation: &Operation) -> String {
-    format!("{} {}", capitalized(&operation.verb), operation.object_name)
+    format!("{} {}", capitalized(&operation.verb), name(operation))
+}
+
+/// `forecasting on lab`: a team's workspaces on several clusters often have the same name.
+fn name(operation: &Operation) -> String {
+    match &operation.cluster_name {
+        Some(cluster) if operation.object_kind == ObjectKind::Workspace => format!("{} on {cluster}", operation.object_name),
+        _ => operation.object_name.clone(),
+    }
 }
 
 fn about(operation: &Operation) -> String {
@@ -173,7 +181,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
     let superseded = (state == OperationState::Superseded).then(|| {
         view! { <section class="notice"><p>"A later change of the same thing took its place."</p></section> }
     });
-    let (kind, id, name) = (operation.object_kind, operation.object_id.clone(), operation.object_name.clone());
+    let (kind, id, name) = (operation.object_kind, operation.object_id.clone(), name(&operation));
     let failure = operation.failure.clone().map(|failure| {
         let way = view! { <Thing kind id=id.clone() name=format!("Go to {name}")/> };
         view! { <FailureNotice failure>{way}</FailureNotice> }
@@ -201,6 +209,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
                     <div class="in"><Facts>
                         <Fact term=capitalized(kind.as_str())><Thing kind id name/></Fact>
                         {operation.team.zip(operation.team_name.clone()).map(|(team, name)| view! { <Fact term="Team"><Thing kind=ObjectKind::Team id=team.to_string() name/></Fact> })}
+                        {(kind == ObjectKind::Deployment).then_some(operation.cluster_name).flatten().map(|cluster| view! { <Fact term="Cluster">{cluster}</Fact> })}
                         <Fact term="Generation">{operation.generation}</Fact>
                         {operation.finished_at.map(|at| view! { <Fact term="Ended"><Ago at/></Fact> })}
                         <Fact term="Record"><a href=format!("/audit?object_id={}", operation.object_id)>"What else happened to it"</a></Fact>

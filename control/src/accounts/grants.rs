@@ -4,7 +4,7 @@ use domain::{
     Code, Rejected,
     error::Checks,
     ids::{AccountId, TeamId},
-    names::RepositoryName,
+    names::{IdOrName, RepositoryName},
 };
 use sqlx::PgConnection;
 
@@ -24,10 +24,10 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether a request means this account, by its id or its name.
+    /// Whether a request means this account; one that names none may mean any.
     #[must_use]
-    pub fn is(&self, named: &str) -> bool {
-        self.account_name == named || self.account.to_string().eq_ignore_ascii_case(named)
+    pub fn fits(&self, named: Option<&IdOrName>) -> bool {
+        named.is_none_or(|named| named.is(self.account.0, &self.account_name))
     }
 
     /// Whether the repository is the team's.
@@ -55,16 +55,13 @@ pub async fn of_team(conn: &mut PgConnection, team: TeamId) -> Result<Vec<Grant>
 ///
 /// # Errors
 /// `invalid_input` at `account` or `region`; `repository_not_granted` at `repository`.
-pub fn place<'a>(grants: &'a [Grant], account: Option<&str>, region: Option<&str>, repository: &RepositoryName) -> Result<(&'a Grant, &'a str), Rejected> {
-    let account = account.map(str::trim).filter(|account| !account.is_empty());
+pub fn place<'a>(grants: &'a [Grant], account: Option<&IdOrName>, region: Option<&str>, repository: &RepositoryName) -> Result<(&'a Grant, &'a str), Rejected> {
     let region = region.map(str::trim).filter(|region| !region.is_empty());
-    if let Some(account) = account
-        && !grants.iter().any(|grant| grant.is(account))
-    {
+    let named: Vec<&Grant> = grants.iter().filter(|grant| grant.fits(account)).collect();
+    if let (Some(account), []) = (account, named.as_slice()) {
         let names: Vec<&str> = grants.iter().map(|grant| grant.account_name.as_str()).collect();
         return Err(Rejected::field("account", format!("Your team has no repositories in an account {account}.{}", one_of(&names))));
     }
-    let named: Vec<&Grant> = grants.iter().filter(|grant| account.is_none_or(|account| grant.is(account))).collect();
     let fitting: Vec<&Grant> = named.iter().copied().filter(|grant| grant.covers(repository.as_str())).collect();
     let grant = match fitting.as_slice() {
         [one] => *one,
@@ -121,7 +118,8 @@ mod tests {
     }
 
     fn found(grants: &[Grant], account: Option<&str>, region: Option<&str>, repository: &str) -> Result<(String, String), Rejected> {
-        place(grants, account, region, &RepositoryName::parse(repository).unwrap()).map(|(grant, region)| (grant.account_name.clone(), region.to_owned()))
+        let account = account.map(|account| IdOrName::parse(account).unwrap());
+        place(grants, account.as_ref(), region, &RepositoryName::parse(repository).unwrap()).map(|(grant, region)| (grant.account_name.clone(), region.to_owned()))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use domain::{
     account::{Account, NewPrefix, TeamRepositories},
     error::Checks,
     ids::{AccountId, TeamId},
-    names::RepositoryPrefix,
+    names::{IdOrName, RepositoryPrefix},
     operation::ObjectKind,
 };
 
@@ -37,15 +37,12 @@ pub async fn add_prefix(ctx: &Ctx, id: AccountId, new: &NewPrefix) -> Result<Acc
     ctx.actor().check_platform(PlatformAction::Manage, "account")?;
     let mut checks = Checks::new();
     let prefix = checks.take("prefix", RepositoryPrefix::parse(&new.prefix));
-    checks.ensure(!new.team.trim().is_empty(), "team", "Choose a team.");
+    let team = checks.take("team", IdOrName::parse(&new.team));
     checks.finish()?;
-    let prefix = prefix.expect("a clean check has a prefix");
-    let team = match teams::get_named(ctx, new.team.trim()).await {
-        Err(error) if error.is(Code::NotFound) => return Err(Rejected::field("team", format!("There is no team {}.", new.team.trim())).into()),
-        other => other?,
-    };
+    let (prefix, team) = prefix.zip(team).expect("a clean check has both");
 
     let mut tx = ctx.begin().await?;
+    let team = teams::hold(&mut tx, &team).await?.ok_or_else(|| teams::none_such(&team))?;
     let account = store::lock(&mut tx, id).await?;
     if account.aws_account_id.is_empty() {
         return Err(Rejected::conflict("Check the account first: until then Slipway does not know which AWS account it is, and whether the prefix is taken there.").into());

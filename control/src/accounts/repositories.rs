@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use domain::{
     Code, Rejected,
     account::{Image, ImageQuery, Repository, RepositoryQuery},
-    names::RepositoryName,
+    error::Checks,
+    names::{IdOrName, RepositoryName},
     page::{Direction, Page},
 };
 use futures::future::try_join_all;
@@ -24,16 +25,26 @@ use crate::{
 /// # Errors
 /// `not_found` if the actor may not see the team; `aws_denied` and `aws_unavailable` name the account and region that do not answer.
 pub async fn list(ctx: &Ctx, query: &RepositoryQuery) -> Result<Page<Repository>> {
-    let team = teams::get_named(ctx, query.team.trim()).await?;
-    let filters = (&query.team, &query.account, &query.region);
+    let (team, account) = read(&query.team, query.account.as_deref())?;
+    let team = teams::get_named(ctx, &team).await?;
+    let filters = (team.id, &account, &query.region);
     let paging = Paging::read(ctx.control(), "repositories", &query.page, &filters, &[("name", Direction::Ascending)])?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
-    let of_account = |grant: &&Grant| query.account.as_deref().is_none_or(|account| grant.is(account.trim()));
     let in_region_wanted = |region: &&String| query.region.as_deref().is_none_or(|wanted| wanted.trim() == *region);
-    let places = grants.iter().filter(of_account).flat_map(|grant| grant.regions.iter().filter(in_region_wanted).map(move |region| (grant, region.as_str())));
+    let places =
+        grants.iter().filter(|grant| grant.fits(account.as_ref())).flat_map(|grant| grant.regions.iter().filter(in_region_wanted).map(move |region| (grant, region.as_str())));
     let found = try_join_all(places.map(|(grant, region)| in_region(ctx, grant, region))).await?;
     let rows = found.into_iter().flatten().map(|row| (format!("{} {} {}", row.name, row.account_name, row.region), row));
     slice(&paging, query.page.search.as_deref(), rows.collect(), |row| row.name.clone())
+}
+
+/// The team and the account that a question names.
+fn read(team: &str, account: Option<&str>) -> Result<(IdOrName, Option<IdOrName>), Rejected> {
+    let mut checks = Checks::new();
+    let team = checks.take("team", IdOrName::parse(team));
+    let account = checks.take_given("account", account, IdOrName::parse);
+    checks.finish()?;
+    Ok((team.expect("a clean check has a team"), account))
 }
 
 async fn in_region(ctx: &Ctx, grant: &Grant, region: &str) -> Result<Vec<Repository>, Rejected> {
@@ -48,12 +59,13 @@ async fn in_region(ctx: &Ctx, grant: &Grant, region: &str) -> Result<Vec<Reposit
 /// # Errors
 /// `not_found` if the actor may not see the team; `invalid_input` and `repository_not_granted` at the field; `aws_denied`, `aws_unavailable`.
 pub async fn images(ctx: &Ctx, query: &ImageQuery) -> Result<Page<Image>> {
-    let team = teams::get_named(ctx, query.team.trim()).await?;
-    let filters = (&query.team, &query.account, &query.region, &query.repository);
+    let (team, account) = read(&query.team, query.account.as_deref())?;
+    let team = teams::get_named(ctx, &team).await?;
+    let filters = (team.id, &account, &query.region, &query.repository);
     let paging = Paging::read(ctx.control(), "images", &query.page, &filters, &[("pushed_at", Direction::Descending)])?;
     let repository = RepositoryName::parse(&query.repository).map_err(|message| Rejected::field("repository", message))?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
-    let (grant, region) = grants::place(&grants, query.account.as_deref(), query.region.as_deref(), &repository)?;
+    let (grant, region) = grants::place(&grants, account.as_ref(), query.region.as_deref(), &repository)?;
     let config = ctx.control().aws.config(&grant.access(ctx.actor()), region);
     let found = bounded("list the images", ecr::images(&config, repository.as_str())).await.map_err(|rejected| locate(rejected, grant, region))?;
     let found = found.ok_or_else(|| no_such_repository(&repository, grant, region))?;

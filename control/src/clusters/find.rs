@@ -9,7 +9,7 @@ use domain::{
     cluster::{Cluster, FoundCluster, FoundClusters, NewCluster, UnseenRegion},
     error::Checks,
     ids::{AccountId, ClusterId},
-    names::{ClusterName, Region},
+    names::{ClusterName, IdOrName, Region},
     operation::ObjectKind,
 };
 use futures::{StreamExt as _, stream};
@@ -96,10 +96,10 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
         (None, Some(eks_name)) => checks.take("name", ClusterName::parse(eks_name).map_err(|message| format!("The name in EKS does not fit as a name here. {message}"))),
         (None, None) => None,
     };
-    let named = new.account.trim();
+    let named = checks.take("account", IdOrName::parse(&new.account));
     let accounts = store::accounts(&mut *ctx.read().await?, &ctx.actor().kubernetes_name()).await?;
-    let account = accounts.iter().find(|account| account.name == named || account.id.to_string().eq_ignore_ascii_case(named));
-    checks.ensure(account.is_some(), "account", "There is no such account. Choose one of the accounts added here.");
+    let account = named.as_ref().and_then(|named| accounts.iter().find(|account| named.is(account.id.0, &account.name)));
+    checks.ensure(account.is_some() || named.is_none(), "account", "There is no such account. Choose one of the accounts added here.");
     if let (Some(account), Some(region)) = (account, &region) {
         let looked_at = account.regions.iter().any(|known| known == region.as_str());
         checks.ensure(looked_at, "region", format!("Slipway works in {} for this account. Add the region on the account's page first.", account.regions.join(", ")));

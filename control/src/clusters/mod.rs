@@ -24,13 +24,15 @@ use domain::{
     access::PlatformAction,
     cluster::{AccessHelp, Cluster, ClusterQuery, ClusterState, Node},
     ids::ClusterId,
+    names::IdOrName,
     operation::{ObjectKind, Operation, OperationQuery, Started},
     page::{Direction, Page, PageQuery},
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Ctx, Result,
+    Ctx, Named, Result,
     audit::{self, Event},
     aws::eks::has_access_entries,
     operations,
@@ -66,13 +68,35 @@ pub async fn get(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
     store::find(&mut *ctx.read().await?, id).await
 }
 
-/// A cluster's id by its name.
+/// The cluster that is meant, whoever asks. An id is taken at its word: whether a cluster has it shows where it is used.
+async fn id_of(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<ClusterId>> {
+    match named {
+        IdOrName::Id(id) => Ok(Some(ClusterId(*id))),
+        IdOrName::Name(name) => store::id_of(conn, name).await,
+    }
+}
+
+/// The cluster that a list is narrowed to, whoever asks: the list has to leave out what they may not see. A name that no cluster has
+/// becomes a new id, which nothing has either, so that the list is empty.
 ///
 /// # Errors
-/// `not_found` if the actor may not see it.
-pub async fn id_by_name(ctx: &Ctx, name: &str) -> Result<ClusterId> {
-    ctx.actor().check_platform(PlatformAction::See, "cluster")?;
-    store::id_by_name(&mut *ctx.read().await?, name).await?.ok_or_else(|| Rejected::not_found("cluster").into())
+/// A fault when the database fails.
+pub async fn narrowed(conn: &mut PgConnection, named: Option<&IdOrName>) -> Result<Option<ClusterId>> {
+    match named {
+        Some(named) => Ok(Some(id_of(conn, named).await?.unwrap_or_else(ClusterId::generate))),
+        None => Ok(None),
+    }
+}
+
+/// The cluster that is meant, whoever asks. It cannot be detached until the transaction ends.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<Named<ClusterId>>> {
+    match id_of(conn, named).await? {
+        Some(id) => store::hold(conn, id).await,
+        None => Ok(None),
+    }
 }
 
 /// A cluster's nodes, as its watch saw them.
@@ -174,8 +198,16 @@ pub async fn set_up_access(ctx: &Ctx, id: ClusterId) -> Result<Started> {
         None => return Err(Rejected::conflict("Slipway has not yet looked at this cluster. Try again in a moment.").into()),
     }
     let generation = store::raise_generation(&mut tx, id).await?;
-    let new =
-        operations::New { verb: "set up access", object_kind: ObjectKind::Cluster, object_id: id.0, object_name: &cluster.name, team: None, generation, steps: &setup::STEPS };
+    let new = operations::New {
+        verb: "set up access",
+        object_kind: ObjectKind::Cluster,
+        object_id: id.0,
+        object_name: &cluster.name,
+        cluster_name: None,
+        team: None,
+        generation,
+        steps: &setup::STEPS,
+    };
     let operation = operations::start(&mut tx, ctx, new).await?;
     mark(&mut tx, id.0, ObjectKind::Cluster, Scope::Cluster(id.0), generation).await?;
     audit::record(&mut tx, ctx, Event::new("cluster.set_up_access", ObjectKind::Cluster, id.0, &cluster.name).accepted()).await?;

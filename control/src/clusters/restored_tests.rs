@@ -118,12 +118,13 @@ async fn what_was_whole_is_applied_again_and_what_was_not_is_left(pool: PgPool) 
         clusters::found_newer(&world.control, place.cluster, (kind, id), 5).await.unwrap();
     }
     clusters::accept_database(&admin, place.cluster).await.unwrap();
-    let running = sqlx::query!(r#"select object_name, verb, generation, actor_name from operations where state = 'running' order by object_name"#)
+    let running = sqlx::query!(r#"select object_name, cluster_name, verb, generation, actor_name from operations where state = 'running' order by object_name"#)
         .fetch_all(&world.control.pool)
         .await
         .unwrap();
-    let running: Vec<(&str, &str, i64, &str)> = running.iter().map(|row| (row.object_name.as_str(), row.verb.as_str(), row.generation, row.actor_name.as_str())).collect();
-    assert_eq!(running, [("forecasting on forecasting-lab", "apply again", 6, "slipway"), ("live", "apply again", 6, "slipway")]);
+    let running: Vec<(&str, Option<&str>, &str, i64, &str)> =
+        running.iter().map(|row| (row.object_name.as_str(), row.cluster_name.as_deref(), row.verb.as_str(), row.generation, row.actor_name.as_str())).collect();
+    assert_eq!(running, [("forecasting", Some("forecasting-lab"), "apply again", 6, "slipway"), ("live", Some("forecasting-lab"), "apply again", 6, "slipway")]);
     // Each of them is on the record as begun, by whoever accepted.
     let begun: Vec<(String, String, String, Option<String>)> =
         sqlx::query_as("select object_name, action, actor_name, reason from audit_events where outcome = 'accepted' and action like '%apply_again' order by object_name")

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::Placed;
 use crate::{
-    Result,
+    Named, Result,
     aws::{AccountAccess, eks::Described},
     paging::Paging,
 };
@@ -220,8 +220,12 @@ pub(super) async fn lock(conn: &mut PgConnection, id: ClusterId) -> Result<Clust
     find(conn, id).await
 }
 
-pub(super) async fn id_by_name(conn: &mut PgConnection, name: &str) -> Result<Option<ClusterId>> {
+pub(super) async fn id_of(conn: &mut PgConnection, name: &str) -> Result<Option<ClusterId>> {
     Ok(sqlx::query_scalar!(r#"select id as "id: ClusterId" from clusters where name = $1"#, name).fetch_optional(conn).await?)
+}
+
+pub(super) async fn hold(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Named<ClusterId>>> {
+    Ok(sqlx::query_as!(Named::<ClusterId>, r#"select id as "id: ClusterId", name from clusters where id = $1 for share"#, id.0).fetch_optional(conn).await?)
 }
 
 /// Every account, for `on_behalf_of`.

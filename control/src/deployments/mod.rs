@@ -30,7 +30,7 @@ use domain::{
     deployment::{Deployment, DeploymentChange, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
     error::Checks,
     ids::{DeploymentId, ReleaseId, WorkspaceId},
-    names::DeploymentName,
+    names::{DeploymentName, IdOrName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
     workspace::{Quota, WorkspaceState},
@@ -46,6 +46,7 @@ use crate::{
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
+    teams,
 };
 pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
@@ -162,9 +163,15 @@ pub async fn delete(ctx: &Ctx, id: DeploymentId) -> Result<Started> {
 pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentSummary>> {
     ctx.actor().check_signed_in()?;
     let sorts = [("changed_at", Direction::Descending), ("name", Direction::Ascending)];
-    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &query.team, &query.cluster, query.model), &sorts)?;
+    let mut checks = Checks::new();
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
+    let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &team, &cluster, query.model), &sorts)?;
     let mut conn = ctx.read().await?;
-    let rows = list::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    let (team, cluster) = (teams::narrowed(&mut conn, team.as_ref()).await?, clusters::narrowed(&mut conn, cluster.as_ref()).await?);
+    let only = list::Only { state: query.state, team, cluster, model: query.model };
+    let rows = list::list(&mut conn, ctx.actor().visible(), &only, &paging).await?;
     paging.page(rows, |row| (list::key(paging.sort, row), row.id.0), |row| row)
 }
 
@@ -317,20 +324,24 @@ fn add(a: Quota, b: Quota) -> Quota {
 
 /// Starts the operation, marks the deployment for its reconciler, and makes it so.
 async fn begin_operation(mut tx: Tx, ctx: &Ctx, found: &Found, verb: &str, generation: i64, steps: &[&str], event: Event) -> Result<Started> {
-    let new = operations::New {
-        verb,
-        object_kind: ObjectKind::Deployment,
-        object_id: found.id.0,
-        object_name: &found.name,
-        team: Some((found.team, &found.team_name)),
-        generation,
-        steps,
-    };
-    let operation = operations::start(&mut tx, ctx, new).await?;
+    let operation = operations::start(&mut tx, ctx, new_operation(found, verb, generation, steps)).await?;
     mark(&mut tx, found.id.0, ObjectKind::Deployment, Scope::Cluster(found.cluster.0), generation).await?;
     audit::record(&mut tx, ctx, event.accepted()).await?;
     live::changed(&mut tx, found.id.0).await?;
     tx.commit(Started { operation, object: found.id.0 }).await
+}
+
+fn new_operation<'a>(found: &'a Found, verb: &'a str, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
+    operations::New {
+        verb,
+        object_kind: ObjectKind::Deployment,
+        object_id: found.id.0,
+        object_name: &found.name,
+        cluster_name: Some(&found.cluster_name),
+        team: Some((found.team, &found.team_name)),
+        generation,
+        steps,
+    }
 }
 
 fn event(action: &'static str, found: &Found, reason: Option<&str>) -> Event {

@@ -10,7 +10,7 @@ use domain::{
 use sqlx::PgConnection;
 
 use super::{
-    ROLL_OUT, begin_operation, check_quota, event,
+    ROLL_OUT, begin_operation, check_quota, event, new_operation,
     spec::{self, Spec},
     store::{self, Because, Found},
     usable_workspace,
@@ -95,16 +95,7 @@ pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, above: 
     let Some(found) = store::find(conn, id).await? else { return Ok(()) };
     let generation = store::raise(conn, id, above).await?;
     if !operations::carry(conn, id.0, generation).await? && found.settled && !found.deleting {
-        let new = operations::New {
-            verb: APPLY_AGAIN.0,
-            object_kind: ObjectKind::Deployment,
-            object_id: id.0,
-            object_name: &found.name,
-            team: Some((found.team, &found.team_name)),
-            generation,
-            steps: &ROLL_OUT,
-        };
-        operations::start_own(conn, ctx, new).await?;
+        operations::start_own(conn, ctx, new_operation(&found, APPLY_AGAIN.0, generation, &ROLL_OUT)).await?;
         let event = event(APPLY_AGAIN.1, &found, Some(OLDER_ACCEPTED)).change("generation", above, generation);
         audit::record(conn, ctx, event.accepted()).await?;
     }

@@ -29,6 +29,7 @@ pub(super) struct Found {
     pub team: TeamId,
     pub team_name: String,
     pub cluster: ClusterId,
+    pub cluster_name: String,
     pub revision: i32,
     pub generation: i64,
     pub deleting: bool,
@@ -41,9 +42,9 @@ pub(super) async fn find(conn: &mut PgConnection, id: DeploymentId) -> Result<Op
     Ok(sqlx::query_as!(
         Found,
         r#"select d.id as "id: DeploymentId", d.name, w.id as "workspace: WorkspaceId", w.name as workspace_name, t.id as "team: TeamId", t.name as team_name,
-                  w.cluster_id as "cluster: ClusterId", d.revision, d.generation, d.deleting_at is not null as "deleting!",
+                  c.id as "cluster: ClusterId", c.name as cluster_name, d.revision, d.generation, d.deleting_at is not null as "deleting!",
                   d.live_revision is not distinct from d.revision and not d.held and d.state <> 'failed' as "settled!", d.version
-           from deployments d join workspaces w on w.id = d.workspace_id join teams t on t.id = w.team_id
+           from deployments d join workspaces w on w.id = d.workspace_id join teams t on t.id = w.team_id join clusters c on c.id = w.cluster_id
            where d.id = $1"#,
         id.0
     )

@@ -247,6 +247,9 @@ async fn cancelling_holds_until_the_next_revision(pool: PgPool) {
     deployments::change(&ada, id, &DeploymentChange::default()).await.expect("what is held can be tried again as it is");
     let held = sqlx::query_scalar!("select held from deployments where id = $1", id.0).fetch_one(&world.control.pool).await.unwrap();
     assert!(!held);
+    let recorded: Vec<String> =
+        sqlx::query_scalar("select object_name from audit_events where action = 'operation.cancel' and outcome = 'done' order by id").fetch_all(&world.control.pool).await.unwrap();
+    assert_eq!(recorded, ["deploy iris", "change iris"]);
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
@@ -312,7 +315,15 @@ async fn filters_and_search_narrow_the_list(pool: PgPool) {
         ..DeploymentQuery::default()
     };
     assert_eq!(count(all).await, 2);
-    assert_eq!(count(DeploymentQuery { team: Some("growth".into()), ..DeploymentQuery::default() }).await, 0);
+    let of = |team: &str| DeploymentQuery { team: Some(team.into()), ..DeploymentQuery::default() };
+    assert_eq!(count(of(&place.team.to_string())).await, 2);
+    assert_eq!(count(of("growth")).await, 0);
+    let eve = world.user("eve", None).await;
+    for hidden in ["forecasting".to_owned(), place.team.to_string()] {
+        assert!(deployments::list(&eve, &of(&hidden)).await.unwrap().items.is_empty(), "as if there were no such team");
+    }
+    let neither = deployments::list(&ada, &of("Two words")).await.unwrap_err();
+    assert!(neither.is(Code::InvalidInput) && neither.rejected().unwrap().message_for("team").unwrap().contains("two-words"), "{neither}");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -67,10 +67,7 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let email = checks.take("email", EmailAddress::parse(&new.email));
-    let team = match new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()) {
-        Some(team) => checks.take("team", IdOrName::parse(team)),
-        None => None,
-    };
+    let team = checks.take_given("team", new.team.as_deref(), IdOrName::parse);
     checks.ensure(team.is_some() || new.team_role.is_none() || !checks.is_clean(), "team", "Name the team in which they get this role.");
     checks.finish()?;
     let email = email.expect("a clean check has an address");
@@ -81,18 +78,18 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     }
     let team = match team {
         Some(named) => {
-            let (id, name) = teams::hold(&mut tx, &named).await?.ok_or_else(|| Rejected::field("team", format!("There is no team {named}.")))?;
-            Some((id, name, new.team_role.unwrap_or(TeamRole::Viewer)))
+            let team = teams::hold(&mut tx, &named).await?.ok_or_else(|| teams::none_such(&named))?;
+            Some((team, new.team_role.unwrap_or(TeamRole::Viewer)))
         }
         None => None,
     };
     store::withdraw_of(&mut tx, email.as_str()).await?;
     let link =
-        NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(id, _, role)| (*id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
+        NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(team, role)| (team.id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
     let (made, url) = make(&mut tx, ctx, link).await?;
     let mut event = Event::new("invitation.create", ObjectKind::Invitation, made.id.0, email.as_str()).change("platform_role", None::<&str>, new.platform_role);
-    if let Some((id, name, role)) = &team {
-        event = event.of_team(*id, name).change("team", None::<&str>, name).change("team_role", None::<&str>, role);
+    if let Some((team, role)) = &team {
+        event = event.of_team(team.id, &team.name).change("team", None::<&str>, &team.name).change("team_role", None::<&str>, role);
     }
     audit::record(&mut tx, ctx, event).await?;
     tx.commit_secret(Invitation { id: made.id, email: email.into_string(), url: url.into(), expires_at: made.expires_at }).await

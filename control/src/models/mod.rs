@@ -10,7 +10,7 @@ use domain::{
     error::Checks,
     ids::ModelId,
     model::{Model, ModelChange, ModelQuery, NewModel},
-    names::ModelName,
+    names::{IdOrName, ModelName},
     operation::ObjectKind,
     page::{Direction, Page},
 };
@@ -34,11 +34,9 @@ pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     ctx.attempt("model.create", ObjectKind::Model, None);
     ctx.naming(&new.name);
     ctx.actor().check_signed_in()?;
-    if new.team.trim().is_empty() {
-        return Err(Rejected::field("team", "Choose a team.").into());
-    }
-    let team = teams::get_named(ctx, new.team.trim()).await?;
-    ctx.actor().check_team(team.id, team.your_role, TeamAction::Deploy, "team")?;
+    let team = IdOrName::parse(&new.team).map_err(|message| Rejected::field("team", message))?;
+    let mut tx = ctx.begin().await?;
+    let team = teams::lock(&mut tx, ctx.actor(), &team, TeamAction::Deploy).await?;
     let mut checks = Checks::new();
     let name = checks.take("name", ModelName::parse(&new.name));
     let description = new.description.trim();
@@ -46,8 +44,6 @@ pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     checks.finish()?;
     let name = name.expect("a clean check has a name");
 
-    let mut tx = ctx.begin().await?;
-    teams::lock(&mut tx, ctx.actor(), team.id, TeamAction::Deploy).await?;
     let id = ModelId::generate();
     store::insert(&mut tx, id, team.id, name.as_str(), description)
         .await
@@ -65,9 +61,13 @@ pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
 pub async fn list(ctx: &Ctx, query: &ModelQuery) -> Result<Page<Model>> {
     ctx.actor().check_signed_in()?;
     let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending), ("latest_release", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "models", &query.page, &query.team, &sorts)?;
+    let mut checks = Checks::new();
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "models", &query.page, &team, &sorts)?;
     let mut conn = ctx.read().await?;
-    let rows = store::list(&mut conn, ctx.actor(), query.team.as_deref().map(str::trim), &paging).await?;
+    let team = teams::narrowed(&mut conn, team.as_ref()).await?;
+    let rows = store::list(&mut conn, ctx.actor(), team, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.model.id.0), |row| row.model)
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn lock(conn: &mut PgConnection, id: ModelId) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, team: Option<&str>, paging: &Paging) -> Result<Vec<Listed>> {
+pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, team: Option<TeamId>, paging: &Paging) -> Result<Vec<Listed>> {
     let visible = actor.visible();
     let rows = sqlx::query_as!(
         Row,
@@ -87,7 +87,7 @@ pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, team: Option<&s
            where ($1 or exists (select from members m where m.team_id = t.id and m.user_id = $2))
              and ($3::uuid is null or t.id = $3)
              and ($5::text is null or o.name ilike $5 or o.description ilike $5 or t.name ilike $5)
-             and ($10::text is null or t.name = $10 or t.id::text = lower($10))
+             and ($10::uuid is null or t.id = $10)
              and ($6::text is null or case when $8 then (k, o.id) < ($6, $7) else (k, o.id) > ($6, $7) end)
            order by case when $8 then k end desc, case when not $8 then k end asc, case when $8 then o.id end desc, case when not $8 then o.id end asc
            limit $9"#,
@@ -100,7 +100,7 @@ pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, team: Option<&s
         paging.after_id,
         paging.descending,
         paging.limit,
-        team
+        team.map(|team| team.0)
     )
     .fetch_all(conn)
     .await?;

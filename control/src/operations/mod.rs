@@ -1,6 +1,8 @@
 //! Operations: changes that are not instant. Resources start them; the worker carries them through.
 
 mod store;
+#[cfg(test)]
+mod tests;
 
 use domain::{
     Rejected,
@@ -27,6 +29,8 @@ pub struct New<'a> {
     pub object_kind: ObjectKind,
     pub object_id: Uuid,
     pub object_name: &'a str,
+    /// The name of the cluster that it is on, if it is on one.
+    pub cluster_name: Option<&'a str>,
     pub team: Option<(TeamId, &'a str)>,
     pub generation: i64,
     /// The titles of its steps, in order.
@@ -151,7 +155,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         return Err(Rejected::conflict("Only what is being rolled out can be held; this has to run to its end.").into());
     }
     store::hold_deployment(&mut tx, object).await?;
-    let mut event = Event::new("operation.cancel", ObjectKind::Operation, id.0, &operation.verb);
+    let mut event = Event::new("operation.cancel", ObjectKind::Operation, id.0, &format!("{} {}", operation.verb, operation.object_name));
     if let Some((team, name)) = operation.team.zip(operation.team_name.as_deref()) {
         event = event.of_team(team, name);
     }

@@ -19,13 +19,14 @@ pub(super) async fn insert(conn: &mut PgConnection, actor: &Actor, new: &New<'_>
     let id = OperationId::generate();
     let (team, team_name) = new.team.unzip();
     sqlx::query!(
-        "insert into operations (id, verb, object_kind, object_id, object_name, team_id, team_name, generation, actor_kind, actor_id, actor_name)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "insert into operations (id, verb, object_kind, object_id, object_name, cluster_name, team_id, team_name, generation, actor_kind, actor_id, actor_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         id.0,
         new.verb,
         new.object_kind as ObjectKind,
         new.object_id,
         new.object_name,
+        new.cluster_name,
         team.map(|team| team.0),
         team_name,
         new.generation,
@@ -122,13 +123,13 @@ pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outc
     Ok(object)
 }
 
-/// The deployment stays as it is until its next revision.
 /// Locks the deployment, before its operation: everything that changes both does so in this order.
 pub(super) async fn lock_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
     sqlx::query!("select id from deployments where id = $1 for no key update", id).fetch_optional(conn).await?;
     Ok(())
 }
 
+/// The deployment stays as it is until its next revision.
 pub(super) async fn hold_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
     sqlx::query!("update deployments set held = true, state = 'held', state_message = null, version = version + 1 where id = $1", id).execute(conn).await?;
     Ok(())
@@ -140,6 +141,7 @@ struct Row {
     object_kind: ObjectKind,
     object_id: Uuid,
     object_name: String,
+    cluster_name: Option<String>,
     team_id: Option<TeamId>,
     team_name: Option<String>,
     generation: i64,
@@ -172,6 +174,7 @@ impl TryFrom<Row> for Operation {
             object_kind: row.object_kind,
             object_id: row.object_id.to_string(),
             object_name: row.object_name,
+            cluster_name: row.cluster_name,
             team: row.team_id,
             team_name: row.team_name,
             generation: row.generation,
@@ -202,7 +205,7 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
     };
     let rows = sqlx::query_as!(
         Row,
-        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, generation,
+        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, cluster_name, team_id as "team_id: TeamId", team_name, generation,
                   state as "state: OperationState", failure, actor_name, created_at, finished_at,
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"
@@ -211,7 +214,7 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
              and ($2::operation_state is null or state = $2)
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)
-             and ($5::text is null or verb ilike $5 or object_name ilike $5 or actor_name ilike $5 or team_name ilike $5)
+             and ($5::text is null or verb ilike $5 or object_name ilike $5 or cluster_name ilike $5 or actor_name ilike $5 or team_name ilike $5)
              and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
            order by case when $7 then id end desc, case when not $7 then id end asc
            limit $8"#,
@@ -232,7 +235,7 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
 pub(super) async fn find(conn: &mut PgConnection, teams: Option<&[Uuid]>, id: OperationId) -> Result<Option<Operation>> {
     sqlx::query_as!(
         Row,
-        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, team_id as "team_id: TeamId", team_name, generation,
+        r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, cluster_name, team_id as "team_id: TeamId", team_name, generation,
                   state as "state: OperationState", failure, actor_name, created_at, finished_at,
                   coalesce((select jsonb_agg(jsonb_build_object('number', number, 'title', title, 'state', s.state, 'detail', detail, 'started_at', started_at, 'finished_at', s.finished_at) order by number)
                             from operation_steps s where s.operation_id = o.id), '[]') as "steps!"

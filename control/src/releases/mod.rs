@@ -12,7 +12,7 @@ use domain::{
     error::Checks,
     ids::ReleaseId,
     model::{NewRelease, Release, ReleaseQuery},
-    names::{Digest, HttpPath, ImageTag, RepositoryName},
+    names::{Digest, HttpPath, IdOrName, ImageTag, RepositoryName},
     operation::ObjectKind,
     page::{Direction, Page},
 };
@@ -34,6 +34,7 @@ const DEFAULT_PORT: u16 = 8080;
 
 /// What a request says, parsed.
 struct Wanted {
+    account: Option<IdOrName>,
     repository: RepositoryName,
     tag: ImageTag,
     port: u16,
@@ -57,7 +58,7 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
         grants::of_team(&mut conn, model.team).await?
     };
     let wanted = read(new)?;
-    let (grant, region) = grants::place(&grants, new.account.as_deref(), new.region.as_deref(), &wanted.repository)?;
+    let (grant, region) = grants::place(&grants, wanted.account.as_ref(), new.region.as_deref(), &wanted.repository)?;
     let config = ctx.control().aws.config(&grant.access(ctx.actor()), region);
     let looked = bounded("look up the image", ecr::resolve(&config, wanted.repository.as_str(), wanted.tag.as_str())).await;
     let (digest, repository_uri): (Digest, String) = match looked.map_err(|rejected| repositories::locate(rejected, grant, region))? {
@@ -110,6 +111,7 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
 
 fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let mut checks = Checks::new();
+    let account = checks.take_given("account", new.account.as_deref(), IdOrName::parse);
     let repository = checks.take("repository", RepositoryName::parse(&new.repository));
     let tag = checks.take("tag", ImageTag::parse(&new.tag));
     let path = new.health_path.as_deref().map(str::trim).filter(|path| !path.is_empty()).unwrap_or(new.protocol.health_path());
@@ -121,7 +123,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
     checks.finish()?;
     let ((repository, tag), health_path) = repository.zip(tag).zip(health_path).expect("a clean check has every field");
-    Ok(Wanted { repository, tag, port, health_path })
+    Ok(Wanted { account, repository, tag, port, health_path })
 }
 
 /// The releases of the actor's teams, or of one model.

@@ -17,7 +17,7 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Actor, Ctx, Result,
+    Actor, Ctx, Named, Result,
     audit::{self, Event},
     error::OnConstraint as _,
     paging::Paging,
@@ -37,10 +37,7 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
     let mut checks = domain::error::Checks::new();
     let name = checks.take("name", TeamName::parse(&new.name));
     check_description(&mut checks, &new.description);
-    let owner = match new.owner.as_deref().map(str::trim).filter(|owner| !owner.is_empty()) {
-        Some(owner) => checks.take("owner", EmailAddress::parse(owner)),
-        None => None,
-    };
+    let owner = checks.take_given("owner", new.owner.as_deref(), EmailAddress::parse);
     checks.finish()?;
     let name = name.expect("a clean check has a name");
 
@@ -92,30 +89,55 @@ pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
 ///
 /// # Errors
 /// `not_found` if the actor may not see it.
-pub async fn get_named(ctx: &Ctx, named: &str) -> Result<Team> {
+pub async fn get_named(ctx: &Ctx, named: &IdOrName) -> Result<Team> {
     ctx.actor().check_signed_in()?;
-    let mut conn = ctx.read().await?;
-    let id = store::id_of(&mut conn, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
-    drop(conn);
+    let id = id_of(&mut *ctx.read().await?, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
     get(ctx, id).await
 }
 
-/// The team that is meant, with its name, whoever asks. It cannot be deleted until the transaction ends.
+/// The team that is meant, whoever asks. An id is taken at its word: whether a team has it shows where it is used.
+async fn id_of(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<TeamId>> {
+    match named {
+        IdOrName::Id(id) => Ok(Some(TeamId(*id))),
+        IdOrName::Name(name) => store::id_of(conn, name).await,
+    }
+}
+
+/// The team that a list is narrowed to, whoever asks: the list has to leave out what they may not see. A name that no team has
+/// becomes a new id, which nothing has either, so that the list is empty.
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<(TeamId, String)>> {
-    match store::id_of(conn, named.as_str()).await? {
+pub async fn narrowed(conn: &mut PgConnection, named: Option<&IdOrName>) -> Result<Option<TeamId>> {
+    match named {
+        Some(named) => Ok(Some(id_of(conn, named).await?.unwrap_or_else(TeamId::generate))),
+        None => Ok(None),
+    }
+}
+
+/// The team that is meant, whoever asks. It cannot be deleted until the transaction ends.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<Named<TeamId>>> {
+    match id_of(conn, named).await? {
         Some(id) => store::hold(conn, id).await,
         None => Ok(None),
     }
 }
 
-/// Loads, authorizes and locks a team in one step, for something that is made in it.
+/// The rejection for a team that is not there, for those who may see every team.
+#[must_use]
+pub fn none_such(named: &IdOrName) -> Rejected {
+    Rejected::field("team", format!("There is no team {named}."))
+}
+
+/// Loads, authorizes and locks the team that is meant in one step, for something that is made in it.
 ///
 /// # Errors
 /// `not_found` if the actor may not see it; `forbidden`.
-pub async fn lock(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
+pub async fn lock(conn: &mut PgConnection, actor: &Actor, named: &IdOrName, action: TeamAction) -> Result<Team> {
+    let id = id_of(conn, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
     store::lock(conn, actor, id, action).await
 }
 

@@ -10,7 +10,7 @@ use domain::{
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::{Actor, Result, paging::Paging};
+use crate::{Actor, Named, Result, paging::Paging};
 
 /// A person, as far as teams care.
 pub(super) struct Person {
@@ -82,13 +82,12 @@ pub(super) async fn lock(conn: &mut PgConnection, actor: &Actor, id: TeamId, act
     Ok(team)
 }
 
-pub(super) async fn id_of(conn: &mut PgConnection, named: &str) -> Result<Option<TeamId>> {
-    Ok(sqlx::query_scalar!(r#"select id as "id: TeamId" from teams where name = $1 or id::text = lower($1)"#, named).fetch_optional(conn).await?)
+pub(super) async fn id_of(conn: &mut PgConnection, name: &str) -> Result<Option<TeamId>> {
+    Ok(sqlx::query_scalar!(r#"select id as "id: TeamId" from teams where name = $1"#, name).fetch_optional(conn).await?)
 }
 
-pub(super) async fn hold(conn: &mut PgConnection, id: TeamId) -> Result<Option<(TeamId, String)>> {
-    let held = sqlx::query!(r#"select id as "id: TeamId", name from teams where id = $1 for share"#, id.0).fetch_optional(conn).await?;
-    Ok(held.map(|held| (held.id, held.name)))
+pub(super) async fn hold(conn: &mut PgConnection, id: TeamId) -> Result<Option<Named<TeamId>>> {
+    Ok(sqlx::query_as!(Named::<TeamId>, r#"select id as "id: TeamId", name from teams where id = $1 for share"#, id.0).fetch_optional(conn).await?)
 }
 
 pub(super) async fn list(conn: &mut PgConnection, actor: &Actor, paging: &Paging) -> Result<Vec<Listed>> {

@@ -40,10 +40,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let user = ctx.actor().check_person()?;
     let mut checks = Checks::new();
     let name = checks.take("name", DisplayName::parse(&new.name));
-    let team = match new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()) {
-        Some(team) => checks.take("team", IdOrName::parse(team)),
-        None => None,
-    };
+    let team = checks.take_given("team", new.team.as_deref(), IdOrName::parse);
     let team_given = new.team.as_deref().is_some_and(|team| !team.trim().is_empty());
     checks.ensure(team_given || new.kind == TokenKind::Personal, "team", "Name the team that the token is for.");
     checks.ensure(new.role.is_none() || team_given, "team", "Name the team in which it may do this.");
@@ -52,22 +49,18 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     checks.finish()?;
     let name = name.expect("a clean check has a name");
 
-    let team = match team {
-        Some(team) => Some(teams::get_named(ctx, team.as_str()).await.map_err(|error| match error.rejected() {
-            Some(_) => Rejected::field("team", format!("There is no team {team}, or you cannot see it.")).into(),
-            None => error,
-        })?),
-        None => None,
-    };
     let mut tx = ctx.begin().await?;
     let limit = match (team, new.role) {
-        (Some(team), Some(role)) => {
+        (Some(named), Some(role)) => {
+            let unseen = || Rejected::field("team", format!("There is no team {named}, or you cannot see it."));
+            let team = teams::hold(&mut tx, &named).await?.ok_or_else(unseen)?;
             let membership = access::membership(&mut tx, ctx.actor(), team.id).await?;
+            ctx.actor().check_team(team.id, membership, TeamAction::See, "team").map_err(|_| unseen())?;
             match new.kind {
                 TokenKind::Team => ctx.actor().check_team(team.id, membership, TeamAction::ManageTokens, "team")?,
                 TokenKind::Personal => check_own(membership, role, &team.name)?,
             }
-            Some((team.id, team.name, role))
+            Some((team, role))
         }
         _ => None,
     };
@@ -86,8 +79,8 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
         .change("role", None::<&str>, token.role)
         .change("team", None::<&str>, &token.team_name)
         .change("expires_at", None::<&str>, token.expires_at);
-    if let (TokenKind::Team, Some((team, team_name, _))) = (new.kind, &limit) {
-        event = event.of_team(*team, team_name);
+    if let (TokenKind::Team, Some((team, _))) = (new.kind, &limit) {
+        event = event.of_team(team.id, &team.name);
     }
     audit::record(&mut tx, ctx, event).await?;
     tx.commit_secret(CreatedToken { token, secret }).await

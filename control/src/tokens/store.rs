@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Actor, Control, Ctx, Result, paging::Paging, sessions::Used};
+use crate::{Actor, Control, Ctx, Named, Result, paging::Paging, sessions::Used};
 
 /// A token to make.
 pub(super) struct NewRow<'a> {
@@ -20,7 +20,7 @@ pub(super) struct NewRow<'a> {
     pub name: &'a str,
     pub kind: TokenKind,
     pub owner: Option<UserId>,
-    pub limit: Option<&'a (TeamId, String, TeamRole)>,
+    pub limit: Option<&'a (Named<TeamId>, TeamRole)>,
     pub days: u16,
 }
 
@@ -80,8 +80,8 @@ pub(super) async fn insert(conn: &mut PgConnection, ctx: &Ctx, new: NewRow<'_>) 
         new.name,
         new.kind as TokenKind,
         new.owner.map(|user| user.0),
-        new.limit.map(|(team, ..)| team.0),
-        new.limit.map(|(_, _, role)| *role) as Option<TeamRole>,
+        new.limit.map(|(team, _)| team.id.0),
+        new.limit.map(|(_, role)| *role) as Option<TeamRole>,
         ctx.actor().user_id().map(|user| user.0),
         ctx.actor().name(),
         i32::from(new.days)

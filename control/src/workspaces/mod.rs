@@ -16,8 +16,8 @@ use domain::{
     Code, Rejected,
     access::{PlatformAction, TeamAction},
     error::Checks,
-    ids::WorkspaceId,
-    names::WorkspaceName,
+    ids::{ClusterId, TeamId, WorkspaceId},
+    names::{IdOrName, WorkspaceName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
     workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
@@ -25,12 +25,14 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Ctx, Result,
+    Ctx, Named, Result, Tx,
     audit::{self, Event, OLDER_ACCEPTED},
+    clusters,
     error::OnConstraint as _,
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
+    teams,
 };
 
 /// The steps of making or changing one.
@@ -51,26 +53,22 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     ctx.actor().check_platform(PlatformAction::Manage, "page")?;
     let mut checks = Checks::new();
     let name = checks.take("name", WorkspaceName::parse(&new.name));
+    let team = checks.take("team", IdOrName::parse(&new.team));
+    let cluster = checks.take("cluster", IdOrName::parse(&new.cluster));
     check_quota(&mut checks, &new.quota);
     checks.finish()?;
-    let name = name.expect("a clean check has a name");
+    let ((name, team), cluster) = name.zip(team).zip(cluster).expect("a clean check has every field");
 
     let mut tx = ctx.begin().await?;
-    let team = store::team_named(&mut tx, new.team.trim()).await?.ok_or_else(|| Rejected::field("team", "There is no such team."))?;
-    let cluster = store::cluster_named(&mut tx, new.cluster.trim()).await?.ok_or_else(|| Rejected::field("cluster", "There is no such cluster."))?;
+    let team = teams::hold(&mut tx, &team).await?.ok_or_else(|| teams::none_such(&team))?;
+    let cluster = clusters::hold(&mut tx, &cluster).await?.ok_or_else(|| Rejected::field("cluster", format!("There is no cluster {cluster}.")))?;
     let id = WorkspaceId::generate();
     store::insert(&mut tx, id, name.as_str(), team.id, cluster.id, new.adopt, &new.quota).await.on_constraint("workspaces_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("{} has a workspace {name} already. Choose another name.", cluster.name)).at("name")
     })?;
-    let operation = operations::start(&mut tx, ctx, new_operation("create", id, &on(name.as_str(), &cluster.name), &team, 1, &PREPARE)).await?;
-    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(cluster.id.0), 1).await?;
-    let event = event("workspace.create", id, name.as_str(), &team)
-        .accepted()
-        .change("cluster", None::<()>, &cluster.name)
-        .change("quota", None::<()>, new.quota)
-        .change("adopt", None::<()>, new.adopt);
-    audit::record(&mut tx, ctx, event).await?;
-    tx.commit(Started { operation, object: id.0 }).await
+    let which = Which { id, name: name.into_string(), team, cluster };
+    let event = which.event("workspace.create").change("cluster", None::<()>, &which.cluster.name).change("quota", None::<()>, new.quota).change("adopt", None::<()>, new.adopt);
+    begin_operation(tx, ctx, &which, which.operation("create", 1, &PREPARE), event).await
 }
 
 /// The workspaces the actor may see.
@@ -80,9 +78,14 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
 pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> {
     ctx.actor().check_signed_in()?;
     let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&query.team, &query.cluster), &sorts)?;
+    let mut checks = Checks::new();
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
+    let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&team, &cluster), &sorts)?;
     let mut conn = ctx.read().await?;
-    let rows = store::list(&mut conn, ctx.actor().visible(), query, &paging).await?;
+    let only = store::Only { team: teams::narrowed(&mut conn, team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, cluster.as_ref()).await? };
+    let rows = store::list(&mut conn, ctx.actor().visible(), only, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
 }
 
@@ -115,12 +118,9 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     }
     checks.finish()?;
     let generation = store::update(&mut tx, id, &quota).await?;
-    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
-    let operation = operations::start(&mut tx, ctx, new_operation("change quota", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &PREPARE)).await?;
-    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
-    audit::record(&mut tx, ctx, event("workspace.update", id, &workspace.name, &team).accepted().change("quota", workspace.quota, quota)).await?;
-    live::changed(&mut tx, id.0).await?;
-    tx.commit(Started { operation, object: id.0 }).await
+    let which = Which::of(&workspace);
+    let event = which.event("workspace.update").change("quota", workspace.quota, quota);
+    begin_operation(tx, ctx, &which, which.operation("change quota", generation, &PREPARE), event).await
 }
 
 /// Takes a workspace away. An adopted namespace stays, without what Slipway put into it.
@@ -139,12 +139,8 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
         return Err(rejected.into());
     }
     let generation = store::delete_begins(&mut tx, id).await?;
-    let team = store::Named { id: workspace.team, name: workspace.team_name.clone() };
-    let operation = operations::start(&mut tx, ctx, new_operation("delete", id, &on(&workspace.name, &workspace.cluster_name), &team, generation, &REMOVE)).await?;
-    mark(&mut tx, id.0, ObjectKind::Workspace, Scope::Cluster(workspace.cluster.0), generation).await?;
-    audit::record(&mut tx, ctx, event("workspace.delete", id, &workspace.name, &team).accepted()).await?;
-    live::changed(&mut tx, id.0).await?;
-    tx.commit(Started { operation, object: id.0 }).await
+    let which = Which::of(&workspace);
+    begin_operation(tx, ctx, &which, which.operation("delete", generation, &REMOVE), which.event("workspace.delete")).await
 }
 
 /// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again,
@@ -154,13 +150,13 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
 /// A fault when the database fails.
 pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId, above: i64) -> Result<()> {
     let Some(raised) = store::raise(conn, id, above).await? else { return Ok(()) };
-    let team = store::Named { id: raised.team, name: raised.team_name };
+    let which = Which { id, name: raised.name, team: Named { id: raised.team, name: raised.team_name }, cluster: Named { id: raised.cluster, name: raised.cluster_name } };
     if !operations::carry(conn, id.0, raised.generation).await? && raised.ready {
-        operations::start_own(conn, ctx, new_operation(APPLY_AGAIN.0, id, &on(&raised.name, &raised.cluster_name), &team, raised.generation, &PREPARE)).await?;
-        let event = event(APPLY_AGAIN.1, id, &raised.name, &team).because(Some(OLDER_ACCEPTED)).change("generation", above, raised.generation);
-        audit::record(conn, ctx, event.accepted()).await?;
+        operations::start_own(conn, ctx, which.operation(APPLY_AGAIN.0, raised.generation, &PREPARE)).await?;
+        let event = which.event(APPLY_AGAIN.1).because(Some(OLDER_ACCEPTED)).change("generation", above, raised.generation);
+        audit::record(conn, ctx, event).await?;
     }
-    mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(raised.cluster.0), raised.generation).await?;
+    mark(conn, id.0, ObjectKind::Workspace, Scope::Cluster(which.cluster.id.0), raised.generation).await?;
     live::changed(conn, id.0).await
 }
 
@@ -183,7 +179,7 @@ fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
 }
 
 /// Loads, authorizes and locks in one step: workspaces are the platform's to change, and a team sees its own.
-async fn lock(tx: &mut crate::Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
+async fn lock(tx: &mut Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
     store::lock_row(tx, id).await?;
     let workspace = store::find(tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
     let membership = crate::access::membership(tx, ctx.actor(), workspace.team).await?;
@@ -206,15 +202,49 @@ fn check_quota(checks: &mut Checks, quota: &Quota) {
     checks.ensure(domain::limits::QUOTA_PODS.contains(&quota.pods), "quota.pods", "Enter how many pods there may be, at least 1.");
 }
 
-/// `forecasting on lab`: a team's workspaces on several clusters often have the same name.
-fn on(name: &str, cluster: &str) -> String {
-    format!("{name} on {cluster}")
+/// A workspace as its operations and events name it.
+struct Which {
+    id: WorkspaceId,
+    name: String,
+    team: Named<TeamId>,
+    cluster: Named<ClusterId>,
 }
 
-fn new_operation<'a>(verb: &'a str, id: WorkspaceId, name: &'a str, team: &'a store::Named<domain::ids::TeamId>, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
-    operations::New { verb, object_kind: ObjectKind::Workspace, object_id: id.0, object_name: name, team: Some((team.id, &team.name)), generation, steps }
+impl Which {
+    fn of(workspace: &Workspace) -> Self {
+        Self {
+            id: workspace.id,
+            name: workspace.name.clone(),
+            team: Named { id: workspace.team, name: workspace.team_name.clone() },
+            cluster: Named { id: workspace.cluster, name: workspace.cluster_name.clone() },
+        }
+    }
+
+    fn operation<'a>(&'a self, verb: &'a str, generation: i64, steps: &'a [&'a str]) -> operations::New<'a> {
+        operations::New {
+            verb,
+            object_kind: ObjectKind::Workspace,
+            object_id: self.id.0,
+            object_name: &self.name,
+            cluster_name: Some(&self.cluster.name),
+            team: Some((self.team.id, &self.team.name)),
+            generation,
+            steps,
+        }
+    }
+
+    /// Something was begun; a later event carries what comes of it.
+    fn event(&self, action: &'static str) -> Event {
+        Event::new(action, ObjectKind::Workspace, self.id.0, &self.name).of_team(self.team.id, &self.team.name).accepted()
+    }
 }
 
-fn event(action: &'static str, id: WorkspaceId, name: &str, team: &store::Named<domain::ids::TeamId>) -> Event {
-    Event::new(action, ObjectKind::Workspace, id.0, name).of_team(team.id, &team.name)
+/// Starts the operation, marks the workspace for its reconciler, and makes it so.
+async fn begin_operation(mut tx: Tx, ctx: &Ctx, which: &Which, new: operations::New<'_>, event: Event) -> Result<Started> {
+    let generation = new.generation;
+    let operation = operations::start(&mut tx, ctx, new).await?;
+    mark(&mut tx, which.id.0, ObjectKind::Workspace, Scope::Cluster(which.cluster.id.0), generation).await?;
+    audit::record(&mut tx, ctx, event).await?;
+    live::changed(&mut tx, which.id.0).await?;
+    tx.commit(Started { operation, object: which.id.0 }).await
 }

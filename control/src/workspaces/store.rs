@@ -5,17 +5,17 @@ use domain::{
     cluster::ClusterState,
     error::Blocker,
     ids::{ClusterId, TeamId, WorkspaceId},
-    workspace::{Adopt, Quota, Workspace, WorkspaceQuery, WorkspaceState},
+    workspace::{Adopt, Quota, Workspace, WorkspaceState},
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::{Result, access::Visible, paging::Paging};
 
-/// A thing's id with its name.
-pub(super) struct Named<Id> {
-    pub id: Id,
-    pub name: String,
+/// What the list is narrowed to.
+pub(super) struct Only {
+    pub team: Option<TeamId>,
+    pub cluster: Option<ClusterId>,
 }
 
 /// A row of the list, with its sort key.
@@ -134,7 +134,7 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
     Ok(row.map(Workspace::from))
 }
 
-pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &WorkspaceQuery, paging: &Paging) -> Result<Vec<Listed>> {
+pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, paging: &Paging) -> Result<Vec<Listed>> {
     let sizes = Sizes::all();
     let rows = sqlx::query_as!(
         Row,
@@ -158,8 +158,8 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Work
            where ($1 or w.team_id in (select team_id from members where user_id = $2))
              and ($3::uuid is null or w.team_id = $3)
              and ($5::text is null or w.name ilike $5 or t.name ilike $5 or c.name ilike $5)
-             and ($14::text is null or t.name = $14 or t.id::text = lower($14))
-             and ($15::text is null or c.name = $15 or c.id::text = lower($15))
+             and ($14::uuid is null or w.team_id = $14)
+             and ($15::uuid is null or w.cluster_id = $15)
              and ($6::text is null or case when $8 then (k, w.id) < ($6, $7) else (k, w.id) > ($6, $7) end)
            order by case when $8 then k end desc, case when not $8 then k end asc, case when $8 then w.id end desc, case when not $8 then w.id end asc
            limit $9"#,
@@ -176,8 +176,8 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Work
         &sizes.cpu_millis,
         &sizes.memory_mib,
         &sizes.gpus,
-        query.team,
-        query.cluster
+        only.team.map(|team| team.0),
+        only.cluster.map(|cluster| cluster.0)
     )
     .fetch_all(conn)
     .await?;
@@ -187,17 +187,6 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, query: &Work
 pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<()> {
     sqlx::query!("select id from workspaces where id = $1 for update", id.0).fetch_optional(conn).await?;
     Ok(())
-}
-
-pub(super) async fn team_named(conn: &mut PgConnection, named: &str) -> Result<Option<Named<TeamId>>> {
-    // Locked, so that the team cannot be deleted under a new workspace.
-    Ok(sqlx::query_as!(Named::<TeamId>, r#"select id as "id: TeamId", name from teams where name = $1 or id::text = lower($1) for share"#, named).fetch_optional(conn).await?)
-}
-
-pub(super) async fn cluster_named(conn: &mut PgConnection, named: &str) -> Result<Option<Named<ClusterId>>> {
-    Ok(sqlx::query_as!(Named::<ClusterId>, r#"select id as "id: ClusterId", name from clusters where name = $1 or id::text = lower($1) for share"#, named)
-        .fetch_optional(conn)
-        .await?)
 }
 
 pub(super) async fn insert(conn: &mut PgConnection, id: WorkspaceId, name: &str, team: TeamId, cluster: ClusterId, adopt: Adopt, quota: &Quota) -> sqlx::Result<()> {

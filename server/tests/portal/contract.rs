@@ -116,6 +116,11 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
     says(&ask("users?sort=age").await.expect(400), &[("sort", "Sort by one of")]);
     says(&ask("users?page_token=abc").await.expect(400), &[("page_token", "not from this list")]);
     says(&ask("releases?model=iris").await.expect(400), &[("model", "an id")]);
+    for list in ["workspaces", "deployments"] {
+        says(&ask(&format!("{list}?team=Two%20words&cluster=-")).await.expect(400), &[("team", "try two-words"), ("cluster", "starting with a letter")]);
+    }
+    says(&ask("models?team=T%C3%A9am").await.expect(400), &[("team", "try t-am")]);
+    says(&ask("repositories?team=Two%20words&account=-").await.expect(400), &[("team", "try two-words"), ("account", "starting with a letter")]);
     says(&ask("repositories").await.expect(400), &[("team", "missing")]);
     says(&world.json(&admin, Method::POST, "/api/v1/teams?dry_run=true", &[], &json!({ "name": "a" })).await.expect(400), &[("dry_run", "takes no query parameters")]);
     ask("users?state=&search=").await.expect(200);
@@ -142,6 +147,14 @@ async fn a_thing_is_named_by_its_id_or_its_name(pool: PgPool) {
         {
             let found = world.get(admin, &format!("/api/v1/{list}")).await.expect(200).json();
             assert!(found["items"].as_array().unwrap().len() >= least, "{list}: {found}");
+        }
+        for stranger in ["nobody", &uuid::Uuid::nil().to_string()] {
+            for list in [format!("workspaces?team={stranger}&cluster={cluster}"), format!("workspaces?team={team}&cluster={stranger}"), format!("models?team={stranger}")] {
+                assert_eq!(world.get(admin, &format!("/api/v1/{list}")).await.expect(200).json()["items"], json!([]), "{list}");
+            }
+            for list in [format!("deployments?team={stranger}&cluster={cluster}"), format!("deployments?team={team}&cluster={stranger}")] {
+                assert_eq!(world.get(admin, &format!("/api/v1/{list}")).await.expect(200).json()["items"], json!([]), "{list}");
+            }
         }
         // The account is found; what is in it cannot be asked about here.
         world.get(deployer, &format!("/api/v1/repositories?team={team}&account={account}")).await.expect(502);

@@ -191,6 +191,13 @@ async fn operations_on_workspaces_name_the_cluster(pool: PgPool) {
         let page = place.world.get(&place.admin.browser, path).await.expect(200).body;
         assert!(page.contains(">Create scratch on lab</a>"), "{path}: {page}");
     }
+    // Programs have the two apart, and either is searched.
+    for (search, found) in [("scratch", 1), ("LAB", 1), ("fleet", 0)] {
+        let listed = place.world.get(&place.admin.browser, &format!("/api/v1/operations?search={search}")).await.expect(200).json();
+        let names: Vec<(&str, &str)> =
+            listed["items"].as_array().unwrap().iter().map(|one| (one["object_name"].as_str().unwrap(), one["cluster_name"].as_str().unwrap())).collect();
+        assert_eq!(names, [("scratch", "lab")][..found], "{search}");
+    }
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

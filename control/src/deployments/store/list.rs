@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use domain::{
     Rejected, Timestamp,
-    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary, StillServing},
+    deployment::{DeploymentState, DeploymentSummary, StillServing},
     ids::{ClusterId, DeploymentId, ModelId, ReleaseId, TeamId, WorkspaceId},
     size::Size,
 };
@@ -71,9 +71,18 @@ impl Row {
     }
 }
 
+/// What the list is narrowed to.
+#[derive(Default)]
+pub struct Only {
+    pub state: Option<DeploymentState>,
+    pub team: Option<TeamId>,
+    pub cluster: Option<ClusterId>,
+    pub model: Option<ModelId>,
+}
+
 /// The select of every order; what follows `where` and `order by` differs.
 macro_rules! rows {
-    ($conn:expr, $visible:expr, $query:expr, $paging:expr, $key:expr, $id:expr, $after:literal, $order:literal) => {
+    ($conn:expr, $visible:expr, $only:expr, $paging:expr, $key:expr, $id:expr, $after:literal, $order:literal) => {
         sqlx::query_as!(
             Row,
             r#"select d.id as "id: DeploymentId", d.name, d.team_id as "team!: TeamId", d.team_name as "team_name!", d.workspace_id as "workspace: WorkspaceId",
@@ -87,8 +96,8 @@ macro_rules! rows {
                  and ($3::uuid is null or d.team_id = $3)
                  and ($4::text is null or d.name ilike $4 or d.model_name ilike $4 or d.workspace_name ilike $4)
                  and ($5::deployment_state is null or d.state = $5)
-                 and ($6::text is null or d.team_name = $6 or d.team_id::text = lower($6))
-                 and ($7::text is null or d.cluster_name = $7 or d.cluster_id::text = lower($7))
+                 and ($6::uuid is null or d.team_id = $6)
+                 and ($7::uuid is null or d.cluster_id = $7)
                  and ($8::uuid is null or d.model_id = $8)
                  and "#
                 + $after
@@ -99,10 +108,10 @@ macro_rules! rows {
             $visible.user,
             $visible.team,
             $paging.search,
-            $query.state as Option<DeploymentState>,
-            $query.team,
-            $query.cluster,
-            $query.model.map(|id| id.0),
+            $only.state as Option<DeploymentState>,
+            $only.team.map(|id| id.0),
+            $only.cluster.map(|id| id.0),
+            $only.model.map(|id| id.0),
             $key,
             $id,
             $paging.limit
@@ -113,24 +122,24 @@ macro_rules! rows {
 }
 
 /// A page of deployments: by change, newest first, or by name; one statement either way.
-pub async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQuery, paging: &Paging) -> Result<Vec<DeploymentSummary>> {
+pub async fn list(conn: &mut PgConnection, visible: Visible, only: &Only, paging: &Paging) -> Result<Vec<DeploymentSummary>> {
     let id = paging.after_id;
     let rows = if paging.sort == "name" {
         let name = paging.after_key.as_deref();
         if paging.descending {
-            rows!(conn, visible, query, paging, name, id, "($9::text is null or (d.name, d.id) < ($9, $10::uuid))", "d.name desc, d.id desc")
+            rows!(conn, visible, only, paging, name, id, "($9::text is null or (d.name, d.id) < ($9, $10::uuid))", "d.name desc, d.id desc")
         } else {
-            rows!(conn, visible, query, paging, name, id, "(d.name, d.id) > (coalesce($9::text, ''), coalesce($10::uuid, '00000000-0000-0000-0000-000000000000'))", "d.name, d.id")
+            rows!(conn, visible, only, paging, name, id, "(d.name, d.id) > (coalesce($9::text, ''), coalesce($10::uuid, '00000000-0000-0000-0000-000000000000'))", "d.name, d.id")
         }
     } else {
         let moment = paging.after_key.as_deref().map(moment).transpose()?;
         if paging.descending {
             // Sentinels instead of "is null or", so that the index starts where the page does.
             let (moment, id) = (moment.unwrap_or(END), id.unwrap_or(Uuid::max()));
-            rows!(conn, visible, query, paging, moment, id, "(d.changed_at, d.id) < ($9::timestamptz, $10::uuid)", "d.changed_at desc, d.id desc")
+            rows!(conn, visible, only, paging, moment, id, "(d.changed_at, d.id) < ($9::timestamptz, $10::uuid)", "d.changed_at desc, d.id desc")
         } else {
             let (moment, id) = (moment.unwrap_or(OffsetDateTime::UNIX_EPOCH), id.unwrap_or(Uuid::nil()));
-            rows!(conn, visible, query, paging, moment, id, "(d.changed_at, d.id) > ($9::timestamptz, $10::uuid)", "d.changed_at, d.id")
+            rows!(conn, visible, only, paging, moment, id, "(d.changed_at, d.id) > ($9::timestamptz, $10::uuid)", "d.changed_at, d.id")
         }
     };
     summaries(conn, rows).await
@@ -138,8 +147,8 @@ pub async fn list(conn: &mut PgConnection, visible: Visible, query: &DeploymentQ
 
 /// One row, if it is visible.
 pub async fn one(conn: &mut PgConnection, visible: Visible, id: DeploymentId) -> Result<Option<DeploymentSummary>> {
-    let (query, paging) = (DeploymentQuery::default(), One::default());
-    let rows = rows!(conn, visible, query, paging, id.0, None::<Uuid>, "d.id = $9::uuid and $10::uuid is null", "d.id");
+    let (only, paging) = (Only::default(), One::default());
+    let rows = rows!(conn, visible, only, paging, id.0, None::<Uuid>, "d.id = $9::uuid and $10::uuid is null", "d.id");
     Ok(summaries(conn, rows).await?.pop())
 }
 
