@@ -133,7 +133,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                 });
                 view! {
                     <tr>
-                        <td>{invitation.email}</td>
+                        <td class="breaks">{invitation.email}</td>
                         <td>{gives}</td>
                         <td class="extra">{invitation.invited_by}</td>
                         <td class="extra"><Day at=invitation.expires_at/></td>
