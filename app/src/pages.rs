@@ -20,6 +20,7 @@ pub mod reference;
 pub mod register;
 pub mod release;
 pub mod sign_in;
+mod team_choice;
 pub mod team_tokens;
 pub mod teams;
 pub mod user;

@@ -203,6 +203,14 @@ pub struct Failure {
     pub raw: Option<String>,
 }
 
+impl Failure {
+    /// The beginning of the cause, for where the whole of it stands near by.
+    #[must_use]
+    pub fn brief(&self) -> &str {
+        self.cause.find(". ").map_or(self.cause.as_str(), |end| &self.cause[..=end])
+    }
+}
+
 /// The list of operations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "native", derive(utoipa::IntoParams))]

@@ -46,7 +46,10 @@ mod lines {
     use wasm_bindgen::{JsCast, closure::Closure};
     use web_sys::{Document, Element};
 
-    use super::merge::{Merge, Placed};
+    use super::{
+        merge::{Merge, Placed},
+        said::said,
+    };
 
     /// The lines, and where they are drawn.
     struct Lines {
@@ -183,7 +186,7 @@ mod lines {
         let (row, pod, text) = (document.create_element("p").ok()?, document.create_element("span").ok()?, document.create_element("span").ok()?);
         pod.set_text_content(Some(&line.pod));
         let _ = pod.set_attribute("title", &line.pod);
-        text.set_text_content(Some(&line.text));
+        text.set_text_content(Some(said(line)));
         row.append_child(&pod).ok()?;
         if let Some(at) = line.at {
             let time = document.create_element("time").ok()?;
@@ -198,3 +201,4 @@ mod lines {
 
 #[cfg(any(feature = "hydrate", test))]
 mod merge;
+pub mod said;

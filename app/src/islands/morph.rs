@@ -2,7 +2,7 @@
 //! somebody has opened stay as they are.
 
 use wasm_bindgen::JsCast;
-use web_sys::{Document, Element, HtmlTemplateElement, Node};
+use web_sys::{Document, Element, HtmlInputElement, HtmlTemplateElement, Node};
 
 /// Puts `html` in place. Each part of it whose id is on the page goes to the element with that id, and parts that are not on
 /// this page are left out; when none is, the children of `place` become those of `html`.
@@ -57,7 +57,15 @@ fn attributes(old: &Element, new: &Element) {
     let theirs = |name: &str| name == "open" && old.tag_name() == "DETAILS";
     for name in new.get_attribute_names().iter().filter_map(|name| name.as_string()) {
         let value = new.get_attribute(&name);
-        if !theirs(&name) && old.get_attribute(&name) != value {
+        let before = old.get_attribute(&name);
+        if !theirs(&name) && before != value {
+            if name == "value"
+                && let Some(input) = old.dyn_ref::<HtmlInputElement>()
+                && before.as_deref() == Some(input.value().as_str())
+            {
+                // Once somebody typed into it, it would not follow by itself; what they typed since stays.
+                input.set_value(value.as_deref().unwrap_or_default());
+            }
             // Names come from parsed HTML, so none is refused.
             let _ = old.set_attribute(&name, value.as_deref().unwrap_or_default());
         }

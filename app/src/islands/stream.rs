@@ -12,7 +12,7 @@ use web_sys::{Document, EventSource, MessageEvent, VisibilityState};
 pub struct Follower {
     /// The events that carry something: `message` for those without a name.
     pub event: &'static str,
-    /// Each time it opens.
+    /// Each time it opens, also when the browser has taken a broken connection up again by itself.
     pub opened: Box<dyn Fn()>,
     /// With the data of every event.
     pub told: Box<dyn Fn(String)>,
@@ -33,7 +33,6 @@ pub fn follow(document: &Document, source: String, follower: Follower) {
                     stream.close();
                 }
             } else if current.borrow().is_none() && !over.get() {
-                (follower.opened)();
                 *current.borrow_mut() = open(&source, &follower, Rc::clone(&over));
             }
         }
@@ -47,6 +46,10 @@ pub fn follow(document: &Document, source: String, follower: Follower) {
 
 fn open(source: &str, follower: &Rc<Follower>, over: Rc<Cell<bool>>) -> Option<EventSource> {
     let stream = EventSource::new(source).ok()?;
+    let opened = Rc::clone(follower);
+    let on_open = Closure::<dyn FnMut()>::new(move || (opened.opened)());
+    let _ = stream.add_event_listener_with_callback("open", on_open.as_ref().unchecked_ref());
+    on_open.forget();
     let told = Rc::clone(follower);
     listen(&stream, follower.event, move |data| (told.told)(data));
     let (ending, closing) = (Rc::clone(follower), stream.clone());

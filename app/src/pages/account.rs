@@ -1,24 +1,26 @@
 //! `/accounts/{id}`
 
-use control::{Ctx, Result, accounts, teams};
+use control::{Ctx, Result, accounts};
 use domain::{
     access::PlatformAction,
     account::{Account, AccountCheck, AccountPolicy, GrantedPrefix, Verdict},
     ids::AccountId,
     operation::ObjectKind,
-    page::{MAX_PAGE_SIZE, PageQuery},
     state::Tone,
 };
 use leptos::prelude::*;
 
-use super::accounts::rights;
+use super::{
+    accounts::rights,
+    team_choice::{TeamChoice, Teams},
+};
 use crate::{
     buttons::{self, Button as _},
     components::{
         code::{CopyBlock, Raw},
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Choice, Field, Once, Seen},
+        field::{Field, Once, Seen},
         notice::{FormRejection, Notice},
         status::Status,
         table::Table,
@@ -37,7 +39,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
     let account = accounts::get(ctx, id).await?;
     let policy = accounts::policy(ctx, id).await?;
     let may = ctx.actor().check_platform(PlatformAction::Manage, "account").is_ok();
-    let teams = if may { team_names(ctx).await? } else { Vec::new() };
+    let teams = if may { Some(Teams::load(ctx).await?) } else { None };
     let answer = typed.answer();
     let drawn = Page::new(account.name.clone(), Nav::Accounts, move || {
         let (tone, word) = rights(&account);
@@ -53,7 +55,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
             <section class="card"><header><h2>"Account"</h2></header><div class="in"><About account=account.clone() policy=policy.clone()/></div></section>
             <Checks account=account.clone()/>
             <Policies policy named=account.role_arn.is_some() needed=tone != Tone::Good/>
-            <Prefixes prefixes=account.prefixes.clone() known=!account.aws_account_id.is_empty() may teams typed=typed.clone()/>
+            <Prefixes prefixes=account.prefixes.clone() known=!account.aws_account_id.is_empty() teams typed=typed.clone()/>
             {may.then(|| view! {
                 <Settings account typed=typed.clone()/>
                 <Confirm name title="Remove this account" button="Remove account" operation=buttons::Account::Delete.word() version typed note/>
@@ -61,12 +63,6 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
         }
     });
     Ok(drawn.answer(answer).with_islands())
-}
-
-/// As many as a choice can hold; with more teams than that, the name is typed.
-async fn team_names(ctx: &Ctx) -> Result<Vec<String>> {
-    let page = teams::list(ctx, &PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() }).await?;
-    Ok(if page.next_page_token.is_some() { Vec::new() } else { page.items.into_iter().map(|team| team.name).collect() })
 }
 
 /// What to do next, where something is to be done.
@@ -185,8 +181,10 @@ fn Policies(
     }
 }
 
+/// `teams` are those a prefix can be given to, for whoever may.
 #[component]
-fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<String>, typed: Typed) -> impl IntoView {
+fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, teams: Option<Teams>, typed: Typed) -> impl IntoView {
+    let may = teams.is_some();
     let none = prefixes
         .is_empty()
         .then(|| view! { <p class="in muted">"No team may release from here yet. A team sees and releases only repositories that begin with a prefix it was given."</p> });
@@ -205,17 +203,11 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, may: bool, teams: Vec<Str
     let table = none.is_none().then(|| {
         view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table> }
     });
-    let form = (may && known).then(|| {
-        let team = if teams.is_empty() {
-            view! { <Field name="team" label="Team" typed=typed.clone() autocomplete="off"/> }.into_any()
-        } else {
-            let options = std::iter::once((String::new(), "Choose a team".to_owned())).chain(teams.into_iter().map(|team| (team.clone(), team))).collect();
-            view! { <Choice name="team" label="Team" typed=typed.clone() options/> }.into_any()
-        };
+    let form = teams.filter(|_| known).map(|teams| {
         view! {
             <form class="in" method="post">
                 <Once/>
-                <div class="fields"><Field name="prefix" label="Prefix" typed autocomplete="off" placeholder="forecasting/"/>{team}</div>
+                <div class="fields"><Field name="prefix" label="Prefix" typed=typed.clone() autocomplete="off" placeholder="forecasting/"/><TeamChoice typed teams none="Choose a team" hint="Who may register releases from there."/></div>
                 <p class="small muted">"Prefixes of different teams never overlap. Taking one back stops new releases; what runs keeps running."</p>
                 <div class="row"><button name="do" value=buttons::Account::AddPrefix.word()>"Give to team"</button></div>
             </form>

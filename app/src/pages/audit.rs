@@ -98,7 +98,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
         <tr class="top">
             <td><Ago at/><span class="instead"><Status tone=outcome.tone() word=outcome.title()/></span></td>
             <td>{actor_name}<br/><span class="small muted">{source.title()}</span></td>
-            <td>
+            <td class="breaks">
                 {said}" "{thing}<br/><span class="small muted">{of}</span>
                 {reason.map(|reason| view! { <p class="small">"“"{reason}"”"</p> })}
                 <details>

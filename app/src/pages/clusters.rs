@@ -80,7 +80,7 @@ fn Row(cluster: Cluster) -> impl IntoView {
             <td><a href=format!("/clusters/{}", cluster.id)>{cluster.name}</a><br/><span class="small muted">{cluster.region}" · "{cluster.account_name}</span></td>
             <td><Status tone=cluster.state.tone() word=cluster.state.title()/>{cluster.read_only_since.map(|_| view! { " "<Status tone=Tone::Bad word="Read-only"/> })}{cluster.state_message.map(|message| view! { <br/><span class="small muted">{message}</span> })}</td>
             <td class="n extra">{cluster.kubernetes_version}</td>
-            <td class="n">{nodes(cluster.ready_nodes, cluster.nodes)}<br/><span class="small muted">{capacity(cluster.capacity)}</span></td>
+            <td class="n">{nodes(cluster.ready_nodes, cluster.nodes)}{(cluster.nodes > 0).then(|| view! { <br/><span class="small muted extra">{capacity(cluster.capacity)}</span> })}</td>
             <td class="n extra">{cluster.workspaces}</td>
             <td class="extra">{match cluster.synced_at { Some(at) => view! { <Ago at/> }.into_any(), None => view! { <span class="muted">"never"</span> }.into_any() }}</td>
         </tr>

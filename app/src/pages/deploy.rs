@@ -1,5 +1,7 @@
 //! `/deployments/new`
 
+pub mod name;
+
 use control::{
     Ctx, Error, Result,
     deployments::{self, SizeRoom},
@@ -18,6 +20,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use self::name::Name;
 use super::model::short;
 use crate::{
     buttons::{self, Button as _},
@@ -55,18 +58,21 @@ pub async fn show(ctx: &Ctx, typed: Typed) -> Result<Page> {
         Err(missing) => return Ok(missing.answer(typed.answer())),
     };
     let chosen = Chosen::of(&typed, &offer);
-    let name = match &chosen {
+    let (name, suggested_for) = match &chosen {
         // Whoever has emptied it gets the model's own name, and is told if that is taken.
-        Some(chosen) if typed.has("name") => chosen.release.model_name.clone(),
-        Some(chosen) => free_name(ctx, chosen).await?,
-        None => String::new(),
+        Some(Chosen { release, .. }) if typed.has("name") => (release.model_name.clone(), String::new()),
+        Some(Chosen { release, workspace }) => {
+            let name = name::suggest(ctx, release.id, workspace.id).await?.unwrap_or_else(|| release.model_name.clone());
+            (name, name::place(release.id, workspace.id))
+        }
+        None => Default::default(),
     };
     let (preview, sizes) = match &chosen {
         Some(chosen) => (Some(preview(ctx, &typed, chosen, &name).await?), sizes(ctx, &typed, chosen).await?),
         None => (None, Vec::new()),
     };
     let answer = typed.answer();
-    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen name preview sizes/> }).answer(answer).with_islands())
+    Ok(Page::new("Deploy a model", Nav::Deployments, move || view! { <Form typed offer chosen name suggested_for preview sizes/> }).answer(answer).with_islands())
 }
 
 /// What stands in the form, also before anything was typed.
@@ -173,14 +179,6 @@ fn first(title: &'static str, text: &'static str, to: &'static str, word: &'stat
     })
 }
 
-async fn free_name(ctx: &Ctx, chosen: &Chosen) -> Result<String> {
-    match deployments::free_name(ctx, chosen.release.id, chosen.workspace.id).await {
-        // The preview says why.
-        Err(Error::Rejected(rejected)) if rejected.code != Code::Unauthenticated => Ok(chosen.release.model_name.clone()),
-        other => other,
-    }
-}
-
 /// What would be made; or which fields to mend first, and nothing else.
 async fn preview(ctx: &Ctx, typed: &Typed, chosen: &Chosen, name: &str) -> Result<DeploymentPreview> {
     let whole = typed.clone().filled_in(vec![
@@ -234,7 +232,7 @@ async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom
 }
 
 #[component]
-fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
+fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, suggested_for: String, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
     let (size, hint) = chosen.as_ref().map_or((Size::default(), "What will run.".to_owned()), |chosen| (chosen.release.size, told_apart(&chosen.release)));
@@ -253,7 +251,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, previe
                 <section class="card"><div class="in">
                     <Choice name="release" label="Release" typed=typed.clone() options=releases value=release hint/>
                     <Choice name="workspace" label="Where" typed=typed.clone() options=workspaces value=workspace hint=about_place/>
-                    <Field name="name" label="Name" typed=typed.clone() value=name autocomplete="off" hint="Lower-case letters, digits and dashes. Its address inside the cluster begins with it."/>
+                    <Name typed=typed.clone() name suggested_for/>
                 </div></section>
                 <section class="card"><div class="in">
                     <SizeChoice typed=typed.clone() value=size sizes/>
@@ -267,7 +265,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, previe
                 <Preview preview/>
             </aside>
         </form>
-        <Recheck form="deploy".to_owned() parts=["preview", "sizes", "release-hint", "workspace-hint"].map(str::to_owned).to_vec()/>
+        <Recheck form="deploy".to_owned() parts=["preview", "naming", "sizes", "release-hint", "workspace-hint"].map(str::to_owned).to_vec()/>
     }
 }
 

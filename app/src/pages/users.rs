@@ -9,6 +9,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use super::team_choice::{TeamChoice, Teams};
 use crate::{
     buttons::{self, Button as _},
     components::{
@@ -35,6 +36,7 @@ pub async fn list(ctx: &Ctx, query: UserQuery, typed: Typed, made: Option<Invita
     let page = users::list(ctx, &query).await?;
     let open = links::invitations(ctx, &PageQuery { page_size: Some(OPEN), ..PageQuery::default() }).await?;
     let may_invite = ctx.actor().check_platform(PlatformAction::Manage, "page").is_ok();
+    let teams = if may_invite { Some(Teams::load(ctx).await?) } else { None };
     let asked = Asked::new("/users", &query);
     let answer = typed.answer();
     let copies = made.is_some();
@@ -60,7 +62,7 @@ pub async fn list(ctx: &Ctx, query: UserQuery, typed: Typed, made: Option<Invita
                 <Pager asked next=page.next_page_token/>
             </section>
             <OpenInvitations open=open.items may_revoke=may_invite/>
-            {may_invite.then(|| view! { <Invite typed/> })}
+            {teams.map(|teams| view! { <Invite typed teams/> })}
         }
     })
     .answer(answer);
@@ -131,7 +133,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                 });
                 view! {
                     <tr>
-                        <td>{invitation.email}</td>
+                        <td class="breaks">{invitation.email}</td>
                         <td>{gives}</td>
                         <td class="extra">{invitation.invited_by}</td>
                         <td class="extra"><Day at=invitation.expires_at/></td>
@@ -152,17 +154,16 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
 }
 
 #[component]
-fn Invite(typed: Typed) -> impl IntoView {
-    let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned()));
-    let roles = [(String::new(), "—".to_owned())].into_iter().chain(roles).collect();
+fn Invite(typed: Typed, teams: Teams) -> impl IntoView {
+    let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
     let platform = [("", "none"), ("auditor", "auditor"), ("admin", "platform admin")].map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     view! {
         <section class="card" id="invite"><header><h2>"Invite somebody"</h2></header><form class="in" method="post">
             <Once/>
             <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="off" hint="You get a link to send to them: Slipway sends no mail."/>
             <div class="fields">
-                <Field name="team" label="Team" typed=typed.clone() hint="They join it. Leave it empty for none."/>
-                <Choice name="team_role" label="Role in the team" typed=typed.clone() options=roles hint="Viewer, when nothing is chosen."/>
+                <TeamChoice typed=typed.clone() teams none="No team" hint="They are in it from the start."/>
+                <Choice name="team_role" label="Role in the team" typed=typed.clone() options=roles hint="Viewers see, deployers deploy, owners also delete and manage members."/>
                 <Choice name="platform_role" label="On the platform" typed options=platform hint="Admins run everything, auditors read everything."/>
             </div>
             <div class="row"><button class="primary" name="do" value=buttons::Users::Invite.word()>"Make an invitation"</button></div>

@@ -1,6 +1,6 @@
 //! `/workspaces`
 
-use control::{Ctx, Result, clusters, teams, workspaces};
+use control::{Ctx, Result, clusters, workspaces};
 use domain::{
     access::PlatformAction,
     cluster::ClusterQuery,
@@ -10,6 +10,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
+use super::team_choice::{TeamChoice, Teams};
 use crate::{
     buttons::{self, Button as _},
     components::{
@@ -99,20 +100,20 @@ pub fn status(workspace: &Workspace) -> (Tone, &'static str) {
 
 /// What an admin can choose from.
 struct Offer {
-    teams: Vec<String>,
+    teams: Teams,
     clusters: Vec<String>,
 }
 
 async fn offer(ctx: &Ctx) -> Result<Offer> {
     let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
-    let teams = teams::list(ctx, &many).await?.items.into_iter().map(|team| team.name).collect();
+    let teams = Teams::load(ctx).await?;
     let clusters = clusters::list(ctx, &ClusterQuery { page: many, ..ClusterQuery::default() }).await?.items.into_iter().map(|cluster| cluster.name).collect();
     Ok(Offer { teams, clusters })
 }
 
 #[component]
 fn New(typed: Typed, offer: Offer) -> impl IntoView {
-    if offer.teams.is_empty() || offer.clusters.is_empty() {
+    if offer.teams.is_none() || offer.clusters.is_empty() {
         let (title, text, to, word) = if offer.clusters.is_empty() {
             ("Attach a cluster first", "A workspace is a namespace on a cluster.", "/clusters", "Clusters")
         } else {
@@ -128,7 +129,7 @@ fn New(typed: Typed, offer: Offer) -> impl IntoView {
             <form class="in" method="post" action="#new">
                 <Once/>
                 <div class="fields">
-                    <Choice name="team" label="Team" typed=typed.clone() options=options(offer.teams)/>
+                    <TeamChoice typed=typed.clone() teams=offer.teams none="Choose a team" hint="Who deploys into it."/>
                     <Choice name="cluster" label="Cluster" typed=typed.clone() options=options(offer.clusters)/>
                     <Field name="name" label="Name" typed=typed.clone() autocomplete="off" hint="The name of its namespace."/>
                 </div>

@@ -9,7 +9,7 @@ mod image;
 mod words;
 
 pub use words::short;
-use words::{Exits, exit_in_words, next_size};
+use words::{exit_in_words, next_size};
 
 /// All there is to judge by.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
             Some(larger) => format!("Retry with size {} ({}).", larger.as_str(), larger.summary()),
             None => "There is no larger size: make the model smaller, or ask a platform admin for a larger one.".into(),
         };
-        let cause = format!("The model ran out of memory. Each replica may use {} MiB; it reached the limit {}.", evidence.size.memory_mib(), Exits(pod.exits));
+        let cause = format!("The model ran out of memory, also after a restart. Each replica may use {} MiB.", evidence.size.memory_mib());
         return Verdict::Fatal(Failure { code: "out_of_memory".into(), cause, next, raw: Some(raw(pod, exit)) });
     }
     if let Some(why) = killed_by_startup_probe(pod) {
@@ -195,10 +195,11 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
     }
     let last = pod.last_words.as_deref().and_then(|words| words.lines().rev().find(|line| !line.trim().is_empty()));
     let last = last.map(|line| format!(" Its last words: {}", words::one_line(line))).unwrap_or_default();
-    let (code, what) = if exit.code == 0 { ("exited", "ended, though it should go on serving") } else { ("crashed", "stopped") };
+    let (code, what) = if exit.code == 0 { ("exited", "ended by itself, though it should go on serving") } else { ("crashed", "stopped") };
     Verdict::Fatal(Failure {
         code: code.into(),
-        cause: format!("The model {what} {} ({}).{last}", Exits(pod.exits), exit_in_words(exit)),
+        // Kubernetes goes on starting it, so a number would soon be another than the one beside the replica.
+        cause: format!("The model {what}, also after a restart ({}).{last}", exit_in_words(exit)),
         next: "Read its log, mend the model or its environment variables, then deploy again.".into(),
         raw: Some(raw(pod, exit)),
     })

@@ -2,6 +2,8 @@
 
 mod store;
 #[cfg(test)]
+mod kept_names_tests;
+#[cfg(test)]
 mod tests;
 
 use domain::{
@@ -9,7 +11,7 @@ use domain::{
     access::TeamAction,
     audit::ActorKind,
     ids::{OperationId, TeamId},
-    operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState, StepState},
+    operation::{Failure, ObjectKind, Operation, OperationQuery, StepState},
     page::{Direction, Page},
 };
 use sqlx::PgConnection;
@@ -53,7 +55,9 @@ pub struct Running {
 /// # Errors
 /// A fault when the database fails.
 pub async fn start(conn: &mut PgConnection, ctx: &Ctx, new: New<'_>) -> Result<OperationId> {
-    store::end_running(conn, new.object_id, OperationState::Superseded).await?;
+    if let Some(superseded) = store::supersede(conn, new.object_id).await? {
+        live::changed(conn, superseded.0).await?;
+    }
     store::insert(conn, ctx.actor(), &new).await
 }
 
@@ -93,7 +97,7 @@ pub async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, 
     Ok(())
 }
 
-/// Ends an operation, unless it is over already; open steps become done or, after a failure, skipped.
+/// Ends an operation, unless it is over already; open steps become done. After a failure the one that ran says what ended it, and the others are skipped.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -148,7 +152,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     }
     let object = Uuid::parse_str(&operation.object_id).map_err(|error| anyhow::anyhow!(error))?;
     store::lock_deployment(&mut tx, object).await?;
-    if operation.state.is_over() || !store::end(&mut tx, id, OperationState::Cancelled).await? {
+    if operation.state.is_over() || !store::cancel(&mut tx, id).await? {
         return Err(Rejected::conflict("This operation is over: there is nothing to cancel.").into());
     }
     if operation.object_kind != ObjectKind::Deployment || operation.verb == "delete" {

@@ -63,14 +63,40 @@ pub(super) async fn carry(conn: &mut PgConnection, object: Uuid, generation: i64
     Ok(carried.rows_affected() == 1)
 }
 
-pub(super) async fn end_running(conn: &mut PgConnection, object: Uuid, state: OperationState) -> Result<()> {
-    sqlx::query!("update operations set state = $2, finished_at = now() where object_id = $1 and state = 'running'", object, state as OperationState).execute(conn).await?;
-    Ok(())
+/// Ends what runs for a thing, since something later takes its place; gives what ended.
+pub(super) async fn supersede(conn: &mut PgConnection, object: Uuid) -> Result<Option<OperationId>> {
+    let ended = sqlx::query_scalar!(
+        r#"update operations set state = 'superseded', finished_at = now() where object_id = $1 and state = 'running' returning id as "id: OperationId""#,
+        object
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(id) = ended {
+        leave_off(conn, id, "A later change took its place.").await?;
+    }
+    Ok(ended)
 }
 
-pub(super) async fn end(conn: &mut PgConnection, id: OperationId, state: OperationState) -> Result<bool> {
-    let ended = sqlx::query!("update operations set state = $2, finished_at = now() where id = $1 and state = 'running'", id.0, state as OperationState).execute(conn).await?;
-    Ok(ended.rows_affected() == 1)
+pub(super) async fn cancel(conn: &mut PgConnection, id: OperationId) -> Result<bool> {
+    let ended = sqlx::query!("update operations set state = 'cancelled', finished_at = now() where id = $1 and state = 'running'", id.0).execute(&mut *conn).await?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    leave_off(conn, id, "It was cancelled here.").await?;
+    Ok(true)
+}
+
+/// No step of an operation that is over goes on; the one that ran says why.
+async fn leave_off(conn: &mut PgConnection, id: OperationId, why: &str) -> Result<()> {
+    sqlx::query!(
+        "update operation_steps set state = 'skipped', detail = case when state = 'running' then $2 end, finished_at = now()
+         where operation_id = $1 and state in ('waiting', 'running')",
+        id.0,
+        why
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn step(conn: &mut PgConnection, operation: OperationId, number: i32, state: StepState, detail: Option<&str>) -> Result<Option<Uuid>> {
@@ -111,11 +137,12 @@ pub(super) async fn finish(conn: &mut PgConnection, operation: OperationId, outc
             // What failed is the step that ran, or the first that never began.
             "update operation_steps s
              set state = case when $2 = 'succeeded' then 'done'::step_state when s.number = f.number then 'failed' else 'skipped' end,
-                 detail = case when $2 = 'succeeded' then null else s.detail end, started_at = coalesce(s.started_at, now()), finished_at = now()
+                 detail = case when $2 = 'failed' and s.number = f.number then $3 end, started_at = coalesce(s.started_at, now()), finished_at = now()
              from (select number from operation_steps where operation_id = $1 and state in ('waiting', 'running') order by (state = 'running') desc, number limit 1) f
              where s.operation_id = $1 and s.state in ('waiting', 'running')",
             operation.0,
-            state as OperationState
+            state as OperationState,
+            outcome.err().map(Failure::brief)
         )
         .execute(conn)
         .await?;

@@ -1,47 +1,75 @@
-use domain::{access::PlatformRole, operation::OperationQuery};
+use domain::{
+    access::TeamRole,
+    deployment::{DeploymentChange, NewDeployment},
+    ids::{DeploymentId, OperationId},
+    operation::{Failure, OperationState, StepState},
+};
 use sqlx::PgPool;
 
-use crate::{db::MIGRATOR, operations, testing::World};
+use crate::{Ctx, deployments, operations, testing::World, workspaces::fixture::Place};
 
-/// The last schema in which a workspace's operations had its cluster in their name.
-const BEFORE: i64 = 20_261_124_194_500;
+/// A rollout whose first step is done and whose second goes on.
+struct Rollout {
+    world: World,
+    ada: Ctx,
+    deployment: DeploymentId,
+    id: OperationId,
+}
 
-/// What that schema held: a workspace with an operation of each age, one that is gone, a deployment, and a cluster.
-const HELD: &str = "
-    insert into teams (id, name) values ('00000000-0000-0000-0000-000000000010', 'forecasting');
-    insert into accounts (id, name, external_id, regions) values ('00000000-0000-0000-0000-000000000020', 'main', 'external', '{us-east-1}');
-    insert into clusters (id, name, account_id, region, eks_name, arn) values
-        ('00000000-0000-0000-0000-000000000030', 'lab', '00000000-0000-0000-0000-000000000020', 'us-east-1', 'lab', 'arn:aws:eks:us-east-1:123456789012:cluster/lab');
-    insert into workspaces (id, name, team_id, cluster_id, cpu_millis, memory_mib, pods) values
-        ('00000000-0000-0000-0000-000000000040', 'forecasting', '00000000-0000-0000-0000-000000000010', '00000000-0000-0000-0000-000000000030', 1000, 1024, 5);
-    insert into deployments (id, workspace_id, name) values ('00000000-0000-0000-0000-000000000070', '00000000-0000-0000-0000-000000000040', 'iris');
-    insert into operations (id, verb, object_kind, object_id, object_name, generation, state, actor_kind, actor_name) values
-        ('00000000-0000-0000-0000-000000000081', 'create', 'workspace', '00000000-0000-0000-0000-000000000040', 'forecasting', 1, 'succeeded', 'system', 'x'),
-        ('00000000-0000-0000-0000-000000000082', 'change quota', 'workspace', '00000000-0000-0000-0000-000000000040', 'forecasting on lab', 2, 'succeeded', 'system', 'x'),
-        ('00000000-0000-0000-0000-000000000083', 'delete', 'workspace', '00000000-0000-0000-0000-000000000041', 'scratch on fleet', 2, 'succeeded', 'system', 'x'),
-        ('00000000-0000-0000-0000-000000000084', 'delete', 'workspace', '00000000-0000-0000-0000-000000000042', 'old', 2, 'succeeded', 'system', 'x'),
-        ('00000000-0000-0000-0000-000000000085', 'deploy', 'deployment', '00000000-0000-0000-0000-000000000070', 'iris', 1, 'succeeded', 'system', 'x'),
-        ('00000000-0000-0000-0000-000000000086', 'set up access', 'cluster', '00000000-0000-0000-0000-000000000030', 'lab', 1, 'succeeded', 'system', 'x')";
+impl Rollout {
+    async fn new(pool: PgPool) -> Self {
+        let world = World::new(pool).await;
+        let place = Place::new(&world).await;
+        let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+        let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+        let started = deployments::create(&ada, &new).await.unwrap();
+        let mut conn = world.control.pool.acquire().await.unwrap();
+        operations::step(&mut conn, started.operation, 1, StepState::Done, None).await.unwrap();
+        operations::step(&mut conn, started.operation, 2, StepState::Running, Some("0 of 1 ready. A replica waits for a node.")).await.unwrap();
+        Self { world, ada, deployment: DeploymentId(started.object), id: started.operation }
+    }
 
-#[sqlx::test(migrations = false)]
-async fn names_that_were_kept_with_their_cluster_are_taken_apart(pool: PgPool) {
-    MIGRATOR.run_to(BEFORE, &pool).await.unwrap();
-    sqlx::raw_sql(HELD).execute(&pool).await.unwrap();
-    MIGRATOR.run(&pool).await.unwrap();
-    let admin = World::new(pool).await.user("admin", Some(PlatformRole::Admin)).await;
-    let mut listed = operations::list(&admin, &OperationQuery::default()).await.unwrap().items;
-    listed.reverse();
-    let names: Vec<(&str, &str, Option<&str>)> = listed.iter().map(|one| (one.verb.as_str(), one.object_name.as_str(), one.cluster_name.as_deref())).collect();
-    let lab = Some("lab");
-    assert_eq!(
-        names,
-        [
-            ("create", "forecasting", lab),
-            ("change quota", "forecasting", lab),
-            ("delete", "scratch", Some("fleet")),
-            ("delete", "old", None),
-            ("deploy", "iris", lab),
-            ("set up access", "lab", None),
-        ]
-    );
+    /// How it ended, and how each step stands with what it says; none goes on.
+    async fn ended(&self) -> (OperationState, Vec<(StepState, Option<String>)>) {
+        let operation = operations::get(&self.ada, self.id).await.unwrap();
+        assert!(operation.steps.iter().all(|step| step.finished_at.is_some()), "{:?}", operation.steps);
+        (operation.state, operation.steps.into_iter().map(|step| (step.state, step.detail)).collect())
+    }
+}
+
+fn steps(second: (StepState, &str)) -> Vec<(StepState, Option<String>)> {
+    let later = vec![(StepState::Skipped, None); deployments::ROLL_OUT.len() - 2];
+    [vec![(StepState::Done, None), (second.0, Some(second.1.to_owned()))], later].concat()
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_step_that_failed_says_what_ended_it(pool: PgPool) {
+    let rollout = Rollout::new(pool).await;
+    let cause = "The model ran out of memory, also after a restart. Each replica may use 512 MiB.";
+    let failure = Failure { code: "out_of_memory".into(), cause: cause.into(), next: "Retry with size medium.".into(), raw: None };
+    let mut conn = rollout.world.control.pool.acquire().await.unwrap();
+    assert!(operations::finish(&mut conn, rollout.id, Err(&failure)).await.unwrap());
+    assert!(!operations::finish(&mut conn, rollout.id, Ok(())).await.unwrap(), "it is over");
+    assert_eq!(rollout.ended().await, (OperationState::Failed, steps((StepState::Failed, "The model ran out of memory, also after a restart."))));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_overtaken_does_not_seem_to_go_on(pool: PgPool) {
+    let rollout = Rollout::new(pool).await;
+    deployments::change(&rollout.ada, rollout.deployment, &DeploymentChange { replicas: Some(2), ..DeploymentChange::default() }).await.unwrap();
+    assert_eq!(rollout.ended().await, (OperationState::Superseded, steps((StepState::Skipped, "A later change took its place."))));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_cancelled_does_not_seem_to_go_on(pool: PgPool) {
+    let rollout = Rollout::new(pool).await;
+    operations::cancel(&rollout.ada, rollout.id).await.unwrap();
+    assert_eq!(rollout.ended().await, (OperationState::Cancelled, steps((StepState::Skipped, "It was cancelled here."))));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_succeeded_keeps_nothing_of_what_went_on(pool: PgPool) {
+    let rollout = Rollout::new(pool).await;
+    operations::finish(&mut rollout.world.control.pool.acquire().await.unwrap(), rollout.id, Ok(())).await.unwrap();
+    assert_eq!(rollout.ended().await, (OperationState::Succeeded, vec![(StepState::Done, None); deployments::ROLL_OUT.len()]));
 }

@@ -1,7 +1,7 @@
 // The main journey: a data scientist deploys a model, watches it come up, asks it, changes it, rolls it back; an owner deletes it.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { accessible, admin, close, deployer, eventually, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
+import { accessible, admin, close, deployer, eventually, later, screenshot, setting, signIn, visitor } from "../lib/portal.mjs";
 import { choose, deploy, isGone, predict, releaseOf, remove, removeAfter, standsAs } from "../lib/deployments.mjs";
 
 after(close);
@@ -63,4 +63,26 @@ test("from the button to a prediction, a change, a rollback and the end", async 
   await remove(owner.page, "journey-main");
   await isGone(id);
   await owner.context.close();
+});
+
+test("a suggested name follows the release until it is edited", async (t) => {
+  const token = setting("SLIPWAY_DEPLOYER_TOKEN");
+  const iris = await releaseOf(t, "iris", "1", { token });
+  const other = await releaseOf(t, "journey-follows", "2", { repository: "forecasting/iris", token });
+  const { context, page } = await visitor();
+  later(t, () => context.close());
+  await signIn(page, ...deployer());
+  await page.goto(`/deployments/new?release=${iris.id}`);
+  const name = page.getByLabel("Name");
+  const preview = page.locator("#preview");
+  assert.match(await name.inputValue(), /^iris(-\d+)?$/);
+  await choose(page.getByLabel("Release"), `journey-follows ${other.number} `);
+  await eventually("the other model's name", async () => (await name.inputValue()) === "journey-follows");
+  await preview.getByText("Deployment journey-follows").waitFor();
+
+  await name.fill("by-hand");
+  await preview.getByText("Deployment by-hand").waitFor();
+  await choose(page.getByLabel("Release"), `iris ${iris.number} `);
+  await page.locator("#release-hint", { hasText: "forecasting/iris:1," }).waitFor();
+  assert.equal(await name.inputValue(), "by-hand", "what somebody typed stays");
 });

@@ -18,6 +18,8 @@ test("a browser without JavaScript deploys, asks, changes, rolls back and delete
   await page.goto("/deployments/new");
   await choose(page.getByLabel("Release"), `iris ${first.number} `);
   await choose(page.getByLabel("Where"), /on lab/);
+  await page.getByRole("button", { name: "Check" }).click();
+  assert.match(await page.getByLabel("Name").inputValue(), /^iris(-\d+)?$/, "a name is suggested");
   await page.getByLabel("Name").fill("journey-plain");
   await page.getByRole("button", { name: "Check" }).click();
   assert.equal(await page.getByLabel("Name").inputValue(), "journey-plain");

@@ -88,6 +88,24 @@ test("status and logs of every replica stream in, until the role is taken away",
   assert.equal((await status.goto(`/deployments/${id}`)).status(), 404);
 });
 
+test("a log whose connection broke off begins anew, with no line twice", async (t) => {
+  const { page, context } = await visitor();
+  later(t, () => context.close());
+  await signIn(page, ...admin());
+  // Each connection gives the last lines and breaks off; the browser then comes back by itself.
+  let connections = 0;
+  await page.route(/\/logs\?follow=true/, (route) => {
+    connections += 1;
+    const line = (second) => `event: line\ndata: ${JSON.stringify({ pod: "iris-1", at: `2026-11-24T09:00:0${second}Z`, text: `2026-11-24T09:00:0${second}.5Z line ${second}` })}\n\n`;
+    return route.fulfill({ contentType: "text/event-stream", body: `retry: 200\n\n${line(1)}${line(connections + 1)}` });
+  });
+  await page.goto(`/deployments/${setting("SLIPWAY_DEPLOYMENT")}/logs`);
+  await eventually("the browser coming back", async () => connections > 3);
+  const lines = await page.getByRole("log").locator("p:not(.said)").evaluateAll((all) => all.map((line) => line.lastElementChild.textContent));
+  assert.equal(lines.filter((line) => line === "line 1").length, 1, `each line once, with one time: ${JSON.stringify(lines)}`);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
 test("a page in a hidden tab lets its stream go and takes it up again", async (t) => {
   const { page, context } = await visitor();
   later(t, () => context.close());

@@ -21,11 +21,11 @@ export async function signUp(page, link, { name, password }) {
 }
 
 /** Fills in and sends the form that invites, on an admin's page. Gives the link, which is shown this once. */
-export async function invite(page, { email, team = "", role = "", platform = "" }) {
+export async function invite(page, { email, team = "", role = "viewer", platform = "" }) {
   await page.goto("/users");
   const form = page.locator("#invite");
   await form.getByLabel("E-mail address").fill(email);
-  await form.getByLabel("Team", { exact: true }).fill(team);
+  await form.getByLabel("Team", { exact: true }).selectOption(team);
   await form.getByLabel("Role in the team").selectOption(role);
   await form.getByLabel("On the platform").selectOption(platform);
   await form.getByRole("button", { name: "Make an invitation" }).click();

@@ -39,6 +39,7 @@ pub async fn new(Caller(ctx): Caller, Query(filled): Query<Vec<(String, String)>
 }
 
 pub async fn create(Posted(ctx, typed): Posted) -> FormResult {
+    let typed = pages::deploy::name::follow(&ctx, typed).await?;
     match deploy(&ctx, &typed).await {
         Ok(Some(next)) => Ok(see_other(&next)),
         Ok(None) => Ok(Shown::from(pages::deploy::show(&ctx, typed).await?).into_response()),

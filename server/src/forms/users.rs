@@ -48,12 +48,11 @@ async fn invite_or_revoke(ctx: &Ctx, typed: &Typed) -> control::Result<Option<In
                 "admin" => Some(PlatformRole::Admin),
                 _ => return Err(Rejected::field("platform_role", "Choose a role.").into()),
             };
-            let new = NewInvitation {
-                email: typed.text("email").into(),
-                platform_role,
-                team: typed.filled("team").map(str::to_owned),
-                team_role: typed.filled("team_role").map(|role| team_role("team_role", role)).transpose()?,
-            };
+            let team = typed.filled("team").map(str::to_owned);
+            let team_role = typed.filled("team_role").map(|role| team_role("team_role", role)).transpose()?;
+            // Viewer stands in the form before anybody chooses: without a team it asks for nothing.
+            let team_role = team_role.filter(|role| team.is_some() || *role != TeamRole::Viewer);
+            let new = NewInvitation { email: typed.text("email").into(), platform_role, team, team_role };
             links::invite(ctx, &new).await.or_replay().map(Some)
         }
         buttons::Users::RevokeInvitation => {

@@ -32,6 +32,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
     }
 }
 
+const TAKES_NONE: &str = "This operation takes no query parameters.";
+
 fn check(operation: &'static Value, query: &str) -> Result<(), Rejected> {
     let known: BTreeMap<&str, &'static Value> = operation["parameters"]
         .as_array()
@@ -48,7 +50,7 @@ fn check(operation: &'static Value, query: &str) -> Result<(), Rejected> {
     for (name, values) in &given {
         let error = |message: String| FieldError { field: bounded(name), message };
         match (known.get(name.as_ref()), values.as_slice()) {
-            (None, _) if known.is_empty() => wrong.push(error("This operation takes no query parameters.".into())),
+            (None, _) if known.is_empty() => wrong.push(error(TAKES_NONE.into())),
             (None, _) => wrong.push(error(format!("There is no such parameter here. There are: {}.", listed(known.keys().copied())))),
             // Empty values count as left out, as forms send them.
             (Some(parameter), [value]) => wrong.extend(wrong_text(&parameter["schema"], value).filter(|_| !value.is_empty()).map(error)),
@@ -58,5 +60,16 @@ fn check(operation: &'static Value, query: &str) -> Result<(), Rejected> {
     for (name, _) in known.iter().filter(|(name, parameter)| parameter["required"] == true && given.get(**name).is_none_or(|values| values.iter().all(|value| value.is_empty()))) {
         wrong.push(FieldError { field: (*name).into(), message: "This parameter is missing.".into() });
     }
-    Rejected::of_fields(Code::MalformedRequest, wrong, |one| format!("The query parameter {}: {}", one.field, one.message))
+    let unknown: Vec<String> = given.keys().filter(|name| !known.contains_key(name.as_ref())).map(|name| bounded(name)).collect();
+    Rejected::of_fields(Code::MalformedRequest, wrong, |one| format!("The query parameter {}: {}", one.field, one.message)).map_err(|rejected| {
+        let message = match rejected.errors.len() {
+            1 => return rejected,
+            _ if known.is_empty() => TAKES_NONE.to_owned(),
+            n if n == unknown.len() => {
+                format!("There are no query parameters {} here. There are: {}.", listed(unknown.iter().map(String::as_str)), listed(known.keys().copied()))
+            }
+            n => format!("{n} query parameters need a change."),
+        };
+        Rejected { message, ..rejected }
+    })
 }

@@ -123,6 +123,13 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
     says(&ask("repositories?team=Two%20words&account=-").await.expect(400), &[("team", "try two-words"), ("account", "starting with a letter")]);
     says(&ask("repositories").await.expect(400), &[("team", "missing")]);
     says(&world.json(&admin, Method::POST, "/api/v1/teams?dry_run=true", &[], &json!({ "name": "a" })).await.expect(400), &[("dry_run", "takes no query parameters")]);
+    let detail = async |query: &str| ask(query).await.expect(400).json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail("me?verbose=1&color=no").await, "This operation takes no query parameters.");
+    assert_eq!(
+        detail("users?role=admin&team=a").await,
+        "There are no query parameters role, team here. There are: direction, page_size, page_token, platform_role, search, sort, state."
+    );
+    assert_eq!(detail("users?role=admin&state=asleep").await, "2 query parameters need a change.");
     ask("users?state=&search=").await.expect(200);
     // Whoever may not ask at all is not told what could be asked.
     world.get(&Caller::Stranger, "/api/v1/users?x=1").await.expect(401);

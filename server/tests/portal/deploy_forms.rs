@@ -58,6 +58,48 @@ async fn a_fresh_form_suggests_a_free_name_and_tells_releases_apart(pool: PgPool
     assert!(second.contains(" by Ada</option>") && second.contains("forecasting/iris:v2, pinned to sha256:222222222222…"), "{second}");
 }
 
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_suggested_name_follows_the_release_until_it_is_edited(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let churn = "00000000-0000-0000-0000-000000000063";
+    let sql = format!(
+        "insert into models (id, team_id, name) select '00000000-0000-0000-0000-000000000051', team_id, 'churn' from models;
+         insert into releases (id, model_id, number, account_id, region, repository, repository_uri, tag, digest, port, health_path, protocol, size, created_by_name)
+         select '{churn}', '00000000-0000-0000-0000-000000000051', number, account_id, region, repository, repository_uri, tag, digest, port, health_path, protocol, size, created_by_name
+         from releases where number = 1"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&place.world.inner.control.pool).await.unwrap();
+    let (iris, workspace) = ("00000000-0000-0000-0000-000000000061", "00000000-0000-0000-0000-000000000040");
+    let (iris_here, churn_here) = (format!("{iris} {workspace}"), format!("{churn} {workspace}"));
+    let post = async |button: &str, release: &str, name: &str, suggested: &[(&str, &str)]| {
+        let fields = [("do", button), ("release", release), ("workspace", workspace), ("name", name), ("size", "small"), ("replicas", "1")];
+        place.world.post(&place.deployer.browser, "/deployments/new", &[&fields, suggested].concat()).await
+    };
+    let named = |page: &str, name: &str| page.contains(&format!("name=\"name\" type=\"text\" value=\"{name}\""));
+    let fresh = place.world.get(&place.deployer.browser, &format!("/deployments/new?release={iris}")).await.expect(200).body;
+    assert!(named(&fresh, "iris"), "{fresh}");
+    let untouched = [("suggested", "iris"), ("suggested_for", iris_here.as_str())];
+    for (name, value) in untouched {
+        assert!(fresh.contains(&format!("type=\"hidden\" name=\"{name}\" value=\"{value}\"")), "{name} is not sent along in {fresh}");
+    }
+
+    let other = post("check", churn, "iris", &untouched).await.expect(200).body;
+    assert!(named(&other, "churn") && other.contains("Deployment churn") && other.contains(&churn_here), "{other}");
+    let edited = post("check", churn, "iris-main", &untouched).await.expect(200).body;
+    assert!(named(&edited, "iris-main") && edited.contains("value=\"iris\" disabled"), "what was edited is theirs, for good: {edited}");
+    let emptied = post("check", churn, "", &untouched).await.expect(200).body;
+    assert!(named(&emptied, ""), "{emptied}");
+    assert!(named(&post("check", churn, "iris", &[]).await.expect(200).body, "iris"), "a name that nobody suggested was typed");
+
+    // Pressed at once, without a check between.
+    post("deploy", churn, "iris", &untouched).await.expect(303);
+    let listed = place.world.get(&place.deployer.browser, "/api/v1/deployments").await.expect(200).json();
+    assert_eq!(listed["items"][0]["name"], "churn");
+    // What is taken meanwhile is not deployed under another name than the one that stands there.
+    let taken = post("deploy", churn, "churn", &[("suggested", "churn"), ("suggested_for", &churn_here)]).await.expect(409).body;
+    assert!(named(&taken, "churn"), "{taken}");
+}
+
 /// The tag of the radio button for a size.
 #[track_caller]
 fn radio<'a>(page: &'a str, size: &str) -> &'a str {

@@ -71,6 +71,32 @@ async fn invitations_are_listed_and_withdrawn(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn an_invitation_offers_the_teams_there_are(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.person("admin", Some(PlatformRole::Admin)).await;
+    let ada = world.person("ada", None).await;
+    let forecasting = world.team(&admin, "forecasting", &ada, &[]).await;
+    world.team(&admin, "growth", &ada, &[]).await;
+    let fresh = world.get(&admin.browser, "/users").await.expect(200).body;
+    assert!(fresh.contains(">No team</option>") && fresh.contains("<option value=\"growth\">growth</option>"), "{fresh}");
+
+    let invite = async |fields: &[(&str, &str)]| world.post(&admin.browser, "/users", &[&[("do", "invite")], fields].concat()).await;
+    let wrong = invite(&[("email", "bo"), ("team", "growth"), ("team_role", "deployer"), ("platform_role", "auditor")]).await.expect(422).body;
+    for kept in ["value=\"bo\"", "value=\"growth\" selected", "value=\"deployer\" selected", "value=\"auditor\" selected"] {
+        assert!(wrong.contains(kept), "{kept} is not in {wrong}");
+    }
+    let roleless = invite(&[("email", "bo@example.com"), ("team", ""), ("team_role", "deployer")]).await.expect(422).body;
+    assert!(roleless.contains("Name the team in which they get this role."), "{roleless}");
+    invite(&[("email", "bo@example.com"), ("team", "growth"), ("team_role", "deployer")]).await.expect(200);
+    // What the form holds before anything is chosen.
+    invite(&[("email", "cy@example.com"), ("team", ""), ("team_role", "viewer"), ("platform_role", "")]).await.expect(200);
+    world.json(&admin.browser, Method::POST, "/api/v1/invitations", &[], &json!({"email": "di@example.com", "team": forecasting.to_string()})).await.expect(201);
+    let open = world.get(&admin.browser, "/api/v1/invitations?sort=email&direction=ascending").await.expect(200).json();
+    let given: Vec<_> = open["items"].as_array().unwrap().iter().map(|one| (one["team_name"].as_str(), one["team_role"].as_str())).collect();
+    assert_eq!(given, [(Some("growth"), Some("deployer")), (None, None), (Some("forecasting"), Some("viewer"))]);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_reset_link_from_the_command_line_sets_a_new_password(pool: PgPool) {
     let world = World::new(pool).await;
     world.inner.user_with_password("ada").await;

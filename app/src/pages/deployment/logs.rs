@@ -13,7 +13,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::notice::Rejection,
-    islands::log::{Log, clock},
+    islands::log::{Log, clock, said::said},
     page::{Nav, Page},
 };
 
@@ -164,7 +164,8 @@ fn Body(deployment: Deployment, query: LogQuery, read: Read, rejected: Option<Re
 fn line(line: LogLine) -> impl IntoView {
     let name = line.pod.clone();
     let at = line.at.map(|at| view! { <time datetime=at.to_string() title=at.to_string()>{clock(at)}</time> });
-    view! { <p><span title=line.pod>{name}</span>{at}<span>{line.text}</span></p> }
+    let said = said(&line).to_owned();
+    view! { <p><span title=line.pod>{name}</span>{at}<span>{said}</span></p> }
 }
 
 #[cfg(test)]
@@ -174,20 +175,28 @@ mod tests {
     use super::*;
     use crate::page::draw_part;
 
-    fn said(second: u8, pod: &str, text: &str) -> LogLine {
+    fn wrote(second: u8, pod: &str, text: &str) -> LogLine {
         LogLine { pod: pod.into(), at: Some(domain::Timestamp(datetime!(2026-11-24 09:00:00 UTC) + Duration::from_secs(second.into()))), text: text.into() }
     }
 
     #[test]
     fn a_file_has_time_and_replica_on_every_line() {
-        let text = written(&[said(1, "iris-a", "one"), said(2, "iris-b", "</p><script>")], true);
+        let text = written(&[wrote(1, "iris-a", "one"), wrote(2, "iris-b", "</p><script>")], true);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("2026-11-24T09:00:01Z iris-a one") && lines[1].ends_with(" iris-b </p><script>") && lines[2].starts_with("-- There is more"), "{text}");
     }
 
     #[test]
     fn a_line_says_when_and_by_whom_and_stays_text() {
-        let html = draw_part(|| line(said(7, "iris-a", "<script>")));
+        let html = draw_part(|| line(wrote(7, "iris-a", "<script>")));
         assert!(html.contains("title=\"iris-a\"") && html.contains(">09:00:07.000</time>") && !html.contains("<script>"), "{html}");
+    }
+
+    #[test]
+    fn a_time_of_the_line_s_own_is_in_the_file_alone() {
+        let twice = || wrote(7, "iris-a", "2026-11-24T09:00:07.000123Z INFO ready");
+        let html = draw_part(move || line(twice()));
+        assert!(html.contains("<span>INFO ready</span>") && !html.contains("000123"), "{html}");
+        assert!(written(&[twice()], false).ends_with(" iris-a 2026-11-24T09:00:07.000123Z INFO ready\n"));
     }
 }

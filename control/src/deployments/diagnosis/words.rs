@@ -1,7 +1,5 @@
 //! Words for what happened.
 
-use std::fmt;
-
 use domain::size::Size;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -40,19 +38,6 @@ pub fn short(code: &str) -> &'static str {
 /// The next larger size with more memory.
 pub(super) fn next_size(size: Size) -> Option<Size> {
     Size::ALL.into_iter().find(|larger| larger.memory_mib() > size.memory_mib() && larger.gpus() == size.gpus())
-}
-
-/// How often, as people say it.
-pub(super) struct Exits(pub i32);
-
-impl fmt::Display for Exits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            ..=1 => f.write_str("once"),
-            2 => f.write_str("twice"),
-            n => write!(f, "{n} times"),
-        }
-    }
 }
 
 /// Exit codes with a known meaning carry it.
