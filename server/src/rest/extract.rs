@@ -38,7 +38,8 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> 
     }
 }
 
-/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once.
+/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once. What operations would not take
+/// of the fields that can be read is said with it, since no operation gets to say so.
 fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let refused = match serde_path_to_error::deserialize::<_, T>(&mut json) {
@@ -46,10 +47,16 @@ fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
         Err(refused) => refused,
     };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    Rejected::of_fields(Code::InvalidInput, shape::wrong(&T::name(), &value), said)?;
+    let mut found = shape::wrong(&T::name(), &value);
+    if found.misshapen {
+        Rejected::of_fields(Code::InvalidInput, std::mem::take(&mut found.errors), said)?;
+    }
     // What no schema says: a field that is there twice.
     let at = refused.inner();
-    Err(Rejected::field(pointer(refused.path()), format!("Something in here is there twice, or cannot be read: see line {}, column {} of the body.", at.line(), at.column())))
+    let mut rejected =
+        Rejected::field(pointer(refused.path()), format!("Something in here is there twice, or cannot be read: see line {}, column {} of the body.", at.line(), at.column()));
+    rejected.errors.extend(found.errors);
+    Err(rejected)
 }
 
 fn said(one: &FieldError) -> String {

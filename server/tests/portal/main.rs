@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admin;
+mod bodies;
 mod common;
 mod contract;
 mod deploy_forms;
