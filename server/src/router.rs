@@ -7,10 +7,10 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use domain::{Code, Rejected};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -18,12 +18,14 @@ use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
-    timeout::TimeoutLayer,
     trace::TraceLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{forms, rest, rest::error::RestError, session, state::AppState, telemetry};
+
+/// The longest that an answer may take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// REST, with the paths its document has.
 pub fn api() -> OpenApiRouter<AppState> {
@@ -133,6 +135,7 @@ pub fn router(state: AppState) -> Router {
                 .fallback(no_such_address)
                 .method_not_allowed_fallback(wrong_method),
         )
+        .route("/api/{*path}", any(no_such_address))
         .layer(from_fn(no_store));
     let pages = pages().fallback(no_such_page).layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
@@ -154,7 +157,7 @@ pub fn router(state: AppState) -> Router {
                 .layer(set(header::X_FRAME_OPTIONS, "DENY"))
                 .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
                 .layer(CatchPanicLayer::custom(panicked))
-                .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60)))
+                .layer(from_fn(async |request, next| rest::error::timely(PATIENCE, request, next).await))
                 .layer(CompressionLayer::new().br(false).quality(tower_http::CompressionLevel::Fastest))
                 .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
         )

@@ -25,17 +25,26 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> 
     type Rejection = RestError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, RestError> {
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(Rejected::new(Code::UnsupportedMediaType, "Send the body as it is, without a content-encoding.").at("Content-Encoding").into());
+        }
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
             return Err(Rejected::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.").into());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Rejected::new(Code::MalformedRequest, "The body broke off. Send it again.").at(""),
         })?;
         Ok(Self(read(&bytes)?))
     }
+}
+
+/// What a body over [`MAX_BODY`] is told.
+#[must_use]
+pub fn too_large() -> Rejected {
+    Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)).at("")
 }
 
 /// Serde decides; when it says no, the published schema says why, of everything that is wrong at once. What operations would not take
@@ -64,7 +73,13 @@ fn said(one: &FieldError) -> String {
 }
 
 fn not_json(error: &serde_json::Error) -> Rejected {
-    let why = if error.is_eof() { "it ends too early" } else { "see what stands there" };
+    let said = error.to_string();
+    let why = match () {
+        () if error.is_eof() => "it ends too early",
+        () if said.starts_with("recursion limit") => "it is nested too deeply",
+        () if said.starts_with("invalid unicode") => "it is not UTF-8",
+        () => "see what stands there",
+    };
     Rejected::new(Code::MalformedRequest, format!("The body is not JSON, at line {}, column {}: {why}.", error.line(), error.column())).at("")
 }
 

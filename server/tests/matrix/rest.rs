@@ -104,6 +104,7 @@ const OPEN: &[(&str, &str)] = &[
     ("/problems/{code}", "/api/v1/problems/not_found"),
     ("/docs", "/api/v1/docs"),
     ("/docs/{*path}", "/api/v1/docs/index.html"),
+    ("/api/{*path}", "/api/v2/teams"),
     ("/icon.svg", "/icon.svg"),
     ("/livez", "/livez"),
     ("/readyz", "/readyz"),

@@ -16,4 +16,5 @@ mod models;
 mod place;
 mod process;
 mod profile;
+mod rejections;
 mod users;
