@@ -5,6 +5,7 @@
 
 mod accounts;
 mod admin;
+mod attacks;
 mod bodies;
 mod common;
 mod contract;
