@@ -197,8 +197,9 @@ async fn every_page_says_what_browsers_may_do_with_it(pool: PgPool) {
         }
     }
     for path in ["/api/v1/me", "/api/v1/users", "/api/v1/audit", "/api/v1/nothing"] {
-        let answer = world.get(&admin, path).await;
+        let answer = world.send(&admin, Method::GET, path, &[("origin", "https://evil.example")], Body::empty()).await;
         assert_eq!((answer.header("cache-control"), answer.header("x-content-type-options")), ("no-store", "nosniff"), "{path}");
+        assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{path}: no other site reads it");
     }
     let away = world.get(&Caller::Stranger, "/users").await.expect(303);
     assert!(away.header("location").starts_with("/sign-in") && away.body.is_empty());
