@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use sqlx::{
     Connection as _, PgPool,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
@@ -17,19 +17,30 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// has closed it. Sooner, that question would cost more than most queries.
 const QUIET: Duration = Duration::from_secs(5);
 
+/// How long a database may take to answer at start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Opens a pool.
 ///
 /// # Errors
-/// When the database does not answer within ten seconds.
+/// When the database does not answer within ten seconds or does not let Slipway in, with where it was looked for.
 pub async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Result<PgPool> {
-    PgPoolOptions::new()
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let opened = PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(async move { if meta.idle_for < QUIET { Ok(true) } else { Ok(connection.ping().await.is_ok()) } }))
         .connect_with(options.application_name("slipway"))
-        .await
-        .context("the database does not answer")
+        .await;
+    opened.map_err(|error| match error {
+        sqlx::Error::PoolTimedOut => anyhow!("no database answers at {place} within {} s. Check DATABASE_URL, and that Postgres runs there.", PATIENCE.as_secs()),
+        sqlx::Error::Database(refused) => anyhow!("the database at {place} turns Slipway away: {}. Check user, password and name in DATABASE_URL.", refused.message()),
+        other => anyhow!("the database at {place} cannot be reached: {other}. Check DATABASE_URL."),
+    })
 }
 
 /// Brings the schema up to date. Several replicas may do so at once: a lock in the database puts them in line.
@@ -37,8 +48,13 @@ pub async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Res
 /// # Errors
 /// When a migration fails, or the database is newer than this program.
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
-    MIGRATOR.run(pool).await.context("the database could not be migrated")
+    match MIGRATOR.run(pool).await {
+        Err(MigrateError::VersionMissing(_)) => bail!(NEWER),
+        migrated => migrated.context("the database could not be migrated"),
+    }
 }
+
+const NEWER: &str = "the database is newer than this program. Run a newer Slipway.";
 
 /// Makes sure that the schema is the one this program was built for, without changing it.
 ///
@@ -51,7 +67,7 @@ pub async fn check_migrated(pool: &PgPool) -> anyhow::Result<()> {
     let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(pool).await?;
     let known: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
     anyhow::ensure!(known.iter().all(|version| applied.contains(version)), "the database is older than this program. Run `slipway migrate` first.");
-    anyhow::ensure!(applied.iter().all(|version| known.contains(version)), "the database is newer than this program. Run a newer Slipway.");
+    anyhow::ensure!(applied.iter().all(|version| known.contains(version)), NEWER);
     Ok(())
 }
 

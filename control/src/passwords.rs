@@ -96,6 +96,23 @@ mod tests {
         assert!(!passwords.verify("correct horse battery".into(), None).await.unwrap());
     }
 
+    /// Nothing finer than "the same work": the shortest of a few runs, on a machine that does other things too.
+    #[tokio::test]
+    async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+        let passwords = Passwords::new();
+        let hash = passwords.hash("correct horse battery".into()).await.unwrap();
+        let mut shortest = [std::time::Duration::MAX; 2];
+        for _ in 0..5 {
+            for (shortest, hash) in shortest.iter_mut().zip([Some(hash.clone()), None]) {
+                let started = std::time::Instant::now();
+                assert!(!passwords.verify("not the right one".into(), hash).await.unwrap());
+                *shortest = started.elapsed().min(*shortest);
+            }
+        }
+        let [wrong, unknown] = shortest;
+        assert!(unknown > wrong / 3 && wrong > unknown / 3, "wrong password: {wrong:?}, unknown address: {unknown:?}");
+    }
+
     #[test]
     fn weak_passwords_are_named() {
         for weak in ["short", "aaaaaaaaaaaaaaaa", "ada.lovelace.long!"] {

@@ -108,7 +108,7 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct FieldError {
-    /// The field's name in a form, with nested ones joined by dots; in REST its JSON pointer into the body, or the name of the query parameter.
+    /// The field's name in a form, with nested ones joined by dots; in REST its JSON pointer into the body, empty for all of it, or the name of the query parameter or the header.
     pub field: String,
     /// What is wrong and what to do.
     pub message: String,

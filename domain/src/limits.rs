@@ -44,3 +44,9 @@ pub const QUOTA_MEMORY_MIB: RangeInclusive<i64> = 1..=100_000_000;
 pub const QUOTA_GPUS: RangeInclusive<i64> = 0..=10_000;
 /// Pods in a quota.
 pub const QUOTA_PODS: RangeInclusive<i64> = 1..=100_000;
+
+/// What is said of a text that is longer than it may be.
+#[must_use]
+pub fn at_most_characters(most: usize) -> String {
+    format!("Use at most {most} characters.")
+}

@@ -38,6 +38,16 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// To the minute, as people write it: `24 Nov 2026 09:31 UTC`.
+    #[must_use]
+    pub fn to_the_minute(self) -> String {
+        let moment = self.0.to_offset(time::UtcOffset::UTC);
+        let month = moment.month().to_string();
+        format!("{} {} {} {:02}:{:02} UTC", moment.day(), &month[..3], moment.year(), moment.hour(), moment.minute())
+    }
+}
+
 impl From<OffsetDateTime> for Timestamp {
     fn from(moment: OffsetDateTime) -> Self {
         Self(moment)
@@ -61,6 +71,12 @@ mod tests {
     use time::{Duration, macros::datetime};
 
     use super::Timestamp;
+
+    #[test]
+    fn a_moment_to_the_minute_is_in_utc() {
+        assert_eq!(Timestamp(datetime!(2026-11-04 09:01:59.123456 UTC)).to_the_minute(), "4 Nov 2026 09:01 UTC");
+        assert_eq!(Timestamp(datetime!(2026-11-04 00:30 +2)).to_the_minute(), "3 Nov 2026 22:30 UTC");
+    }
 
     #[test]
     fn ages_read_as_people_say_them() {

@@ -16,7 +16,7 @@ pub async fn run(control: Control, command: &Admin) -> anyhow::Result<()> {
         Admin::ResetPassword { email } => {
             let link = links::reset_password(&ctx, email).await.map_err(words)?;
             println!("{}", link.url);
-            eprintln!("{} sets a new password with this link. It works once, until {}.", link.email, link.expires_at);
+            eprintln!("{} sets a new password with this link. It works once, until {}.", link.email, link.expires_at.to_the_minute());
         }
         Admin::VerifyAudit => {
             if let Some(sequence) = audit::seal::verify(&ctx.control().pool).await.map_err(words)? {

@@ -8,7 +8,11 @@ use url::Url;
 
 /// Slipway puts machine-learning models on Amazon EKS.
 #[derive(Parser)]
-#[command(name = "slipway", version)]
+#[command(
+    name = "slipway",
+    version,
+    after_help = "Each setting is a flag or the variable beside it; the flag wins. `slipway help admin` says what can be done when nobody can sign in."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -61,32 +65,46 @@ pub struct Settings {
     #[arg(long, env = "SLIPWAY_DATA", default_value = "slipway-data", global = true)]
     pub data: PathBuf,
     /// Where to listen.
-    #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:3000", global = true)]
+    #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:3000", value_parser = address, global = true)]
     pub listen: SocketAddr,
     /// Where to listen for metrics; not for the public.
-    #[arg(long, env = "SLIPWAY_METRICS_LISTEN", default_value = "127.0.0.1:3001", global = true)]
+    #[arg(long, env = "SLIPWAY_METRICS_LISTEN", default_value = "127.0.0.1:3001", value_parser = address, global = true)]
     pub metrics_listen: SocketAddr,
     /// Where people reach the portal. Over anything but loopback this has to be HTTPS.
-    #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", global = true)]
+    #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_parser = origin, global = true)]
     pub public_url: Url,
     /// How many proxies stand in front and append to X-Forwarded-For.
-    #[arg(long, env = "SLIPWAY_TRUSTED_PROXIES", default_value_t = 0, global = true)]
+    #[arg(long, env = "SLIPWAY_TRUSTED_PROXIES", default_value_t = 0, value_parser = number::<u8>, global = true)]
     pub trusted_proxies: u8,
     /// The folder with the style sheet, the scripts and the icons.
     #[arg(long, env = "SLIPWAY_SITE", default_value = "target/site", global = true)]
     pub site: PathBuf,
     /// Connections to the database.
-    #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", default_value_t = 16, global = true)]
+    #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = number::<u32>, global = true)]
     pub database_connections: u32,
     /// Hours until an unused session ends.
-    #[arg(long, env = "SLIPWAY_SESSION_IDLE_HOURS", default_value_t = 12, global = true)]
+    #[arg(long, env = "SLIPWAY_SESSION_IDLE_HOURS", default_value_t = 12, value_parser = number::<u32>, global = true)]
     pub session_idle_hours: u32,
     /// Days until finished operations are forgotten.
-    #[arg(long, env = "SLIPWAY_OPERATION_RETENTION_DAYS", default_value_t = 90, global = true)]
+    #[arg(long, env = "SLIPWAY_OPERATION_RETENTION_DAYS", default_value_t = 90, value_parser = number::<u32>, global = true)]
     pub operation_retention_days: u32,
     /// How logs are written.
     #[arg(long, env = "SLIPWAY_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
+}
+
+// What cannot be read is said in the words of whoever sets it, not of a parser.
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, like 127.0.0.1:3000".into())
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|_| "write an address, like https://slipway.example.com".into())
+}
+
+fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "write a whole number".into())
 }
 
 impl Settings {

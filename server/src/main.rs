@@ -58,18 +58,34 @@ async fn start() -> anyhow::Result<()> {
             outcome
         }
         _ => {
-            let url = cli.settings.database_url.as_deref().context("DATABASE_URL is not set. Only the all-in-one `slipway` brings a Postgres of its own.")?;
-            run(&cli, PgConnectOptions::from_str(url).context("DATABASE_URL cannot be read")?, &telemetry, stop).await
+            let url = cli
+                .settings
+                .database_url
+                .as_deref()
+                .with_context(|| format!("DATABASE_URL is not set. Set it to an address like {DATABASE_URL}; only the all-in-one `slipway` brings a Postgres of its own."))?;
+            run(&cli, database(url)?, &telemetry, stop).await
         }
     };
     telemetry.flush();
     outcome
 }
 
+const DATABASE_URL: &str = "postgres://user:password@host:5432/slipway";
+
+/// What is wrong with an address is not repeated: a password may be in it.
+fn database(url: &str) -> anyhow::Result<PgConnectOptions> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    PgConnectOptions::from_str(url).ok().filter(|_| is_postgres).with_context(|| format!("DATABASE_URL cannot be read. Set it to an address like {DATABASE_URL}."))
+}
+
 async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
     let pool = db::connect(database, cli.settings.database_connections).await?;
     match &cli.command {
-        Some(Command::Migrate) => return db::migrate(&pool).await,
+        Some(Command::Migrate) => {
+            db::migrate(&pool).await?;
+            println!("The database's schema is up to date.");
+            return Ok(());
+        }
         None => db::migrate(&pool).await?,
         Some(_) => db::check_migrated(&pool).await?,
     }

@@ -18,4 +18,5 @@ pub mod shape;
 pub mod teams;
 pub mod tokens;
 pub mod users;
+pub mod values;
 pub mod workspaces;

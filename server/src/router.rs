@@ -7,10 +7,10 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use domain::{Code, Rejected};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -18,12 +18,14 @@ use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
-    timeout::TimeoutLayer,
     trace::TraceLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{forms, rest, rest::error::RestError, session, state::AppState, telemetry};
+
+/// The longest that an answer may take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// REST, with the paths its document has.
 pub fn api() -> OpenApiRouter<AppState> {
@@ -133,6 +135,7 @@ pub fn router(state: AppState) -> Router {
                 .fallback(no_such_address)
                 .method_not_allowed_fallback(wrong_method),
         )
+        .route("/api/{*path}", any(no_such_address))
         .layer(from_fn(no_store));
     let pages = pages().fallback(no_such_page).layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
@@ -146,15 +149,17 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(telemetry::ready))
         .layer(
             ServiceBuilder::new()
+                .layer(from_fn(own_request_id))
                 .layer(SetRequestIdLayer::new(HeaderName::from_static("x-request-id"), MakeRequestUuid))
                 .layer(TraceLayer::new_for_http().make_span_with(telemetry::span))
                 .layer(PropagateRequestIdLayer::new(HeaderName::from_static("x-request-id")))
                 .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .layer(set(header::REFERRER_POLICY, "same-origin"))
                 .layer(set(header::X_FRAME_OPTIONS, "DENY"))
+                .option_layer(state.is_https().then(|| set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")))
                 .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
                 .layer(CatchPanicLayer::custom(panicked))
-                .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60)))
+                .layer(from_fn(async |request, next| rest::error::timely(PATIENCE, request, next).await))
                 .layer(CompressionLayer::new().br(false).quality(tower_http::CompressionLevel::Fastest))
                 .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
         )
@@ -177,6 +182,16 @@ async fn cached(request: axum::extract::Request, next: axum::middleware::Next) -
     let policy = if versioned && response.status().is_success() { "public, max-age=31536000, immutable" } else { "no-cache" };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(policy));
     response
+}
+
+/// A proxy's id for the request is kept when it is one: it stands in logs and answers, and anybody can send it.
+async fn own_request_id(mut request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    const NAME: &str = "x-request-id";
+    let is_id = |value: &HeaderValue| (1..=64).contains(&value.len()) && value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte));
+    if request.headers().get_all(NAME).iter().count() > 1 || !request.headers().get(NAME).is_none_or(is_id) {
+        request.headers_mut().remove(NAME);
+    }
+    next.run(request).await
 }
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

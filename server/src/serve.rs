@@ -31,7 +31,11 @@ pub fn state(control: Control, site: &Path, proxies: TrustedProxies) -> AppState
 /// When the address is taken.
 pub async fn run(settings: &Settings, control: Control, stop: CancellationToken) -> anyhow::Result<()> {
     let style_sheet = settings.site.join("pkg/slipway.css");
-    anyhow::ensure!(style_sheet.exists(), "SLIPWAY_SITE is not a built site: {} is missing", style_sheet.display());
+    anyhow::ensure!(
+        style_sheet.exists(),
+        "SLIPWAY_SITE is not a built site: {} is missing. Build it with scripts/site.sh, or set SLIPWAY_SITE to its folder.",
+        style_sheet.display()
+    );
     let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {} (SLIPWAY_LISTEN)", settings.listen))?;
     tracing::info!(address = %settings.listen, url = %settings.public_url, "serving");
     let app = router::router(state(control, &settings.site, TrustedProxies(settings.trusted_proxies))).into_make_service_with_connect_info::<SocketAddr>();

@@ -74,7 +74,7 @@ fn read(new: &ClusterConnection) -> Result<ClusterConnection, Rejected> {
     let mut wanted = ClusterConnection { server: given(&new.server), certificate_authority: given(&new.certificate_authority), tls_server_name: given(&new.tls_server_name) };
     let mut checks = Checks::new();
     if let Some(server) = &mut wanted.server {
-        checks.ensure(is_server(server), "server", "Enter https:// and a host, with a port if it is not 443, and nothing else.");
+        checks.take("server", check_server(server));
         // Kept as it was understood: parsers differ in what they forgive.
         if let Ok(url) = Url::parse(server) {
             *server = url.origin().ascii_serialization();
@@ -91,16 +91,25 @@ fn read(new: &ClusterConnection) -> Result<ClusterConnection, Rejected> {
     Ok(wanted)
 }
 
-fn is_server(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
-    text.chars().count() <= MAX_SERVER
-        && url.scheme() == "https"
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.fragment().is_none()
+/// Whether the text is the address of an API server.
+///
+/// # Errors
+/// A sentence that says what to change.
+pub fn check_server(text: &str) -> Result<(), String> {
+    let fits = |url: &Url| {
+        url.scheme() == "https"
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let text = text.trim();
+    if text.chars().count() <= MAX_SERVER && Url::parse(text).is_ok_and(|url| fits(&url)) {
+        return Ok(());
+    }
+    Err("Enter https:// and a host, with a port if it is not 443, and nothing else.".into())
 }
 
 /// Lets the address prove itself: first by its certificate alone, then by knowing Slipway.
@@ -156,7 +165,7 @@ mod tests {
     #[test]
     fn only_https_and_a_host_are_an_address() {
         for good in ["https://lab.example", "https://10.0.0.1:6443/", "https://[::1]:443"] {
-            assert!(is_server(good), "{good}");
+            assert!(check_server(good).is_ok(), "{good}");
         }
         for bad in [
             "http://lab.example",
@@ -168,7 +177,7 @@ mod tests {
             "https://lab.example?x",
             "https://lab.example#x",
         ] {
-            assert!(!is_server(bad), "{bad}");
+            assert!(check_server(bad).is_err(), "{bad}");
         }
     }
 

@@ -150,8 +150,11 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
     tx.commit(cluster).await
 }
 
-/// The rule of EKS: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html>.
-fn eks_name(text: &str) -> Result<String, String> {
+/// A cluster's name as EKS has it: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html>.
+///
+/// # Errors
+/// A sentence that says what to change.
+pub fn eks_name(text: &str) -> Result<String, String> {
     let text = text.trim();
     let fits = text.len() <= domain::limits::EKS_NAME
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

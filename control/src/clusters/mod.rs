@@ -15,8 +15,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{connection, set_connection};
-pub use find::{attach, found};
+pub use connection::{check_server, connection, set_connection};
+pub use find::{attach, eks_name, found};
 pub use restored::{accept_database, found_newer, newer, why_read_only};
 
 use domain::{

@@ -55,7 +55,7 @@ pub fn check_environment(checks: &mut Checks, environment: &[Variable]) -> Vec<V
         let Some(name) = checks.take(&format!("environment.{n}.name"), VariableName::parse(&variable.name)) else { continue };
         checks.ensure(names.insert(name.as_str().to_owned()), &format!("environment.{n}.name"), format!("{name} is set twice."));
         let value = &format!("environment.{n}.value");
-        checks.ensure(variable.value.chars().count() <= MAX_VALUE, value, format!("Use at most {MAX_VALUE} characters."));
+        checks.ensure(variable.value.chars().count() <= MAX_VALUE, value, domain::limits::at_most_characters(MAX_VALUE));
         checks.ensure(!variable.value.contains('\0'), value, "Leave out the NUL character.");
         checked.push(Variable { name: name.into_string(), value: variable.value.clone() });
     }
@@ -65,7 +65,7 @@ pub fn check_environment(checks: &mut Checks, environment: &[Variable]) -> Vec<V
 /// Takes the reason, or notes what is wrong with it. Nothing but blanks is no reason.
 pub fn check_reason(checks: &mut Checks, reason: Option<&str>) -> Option<String> {
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty())?;
-    checks.ensure(reason.chars().count() <= MAX_REASON, "reason", format!("Use at most {MAX_REASON} characters."));
+    checks.ensure(reason.chars().count() <= MAX_REASON, "reason", domain::limits::at_most_characters(MAX_REASON));
     checks.ensure(!reason.chars().any(|c| is_deceptive(c) && c != '\n' && c != '\r'), "reason", "Leave out control characters and invisible characters.");
     Some(reason.to_owned())
 }

@@ -132,7 +132,9 @@ pub async fn reset_password(ctx: &Ctx, email: &str) -> Result<Invitation> {
     }
     let email = EmailAddress::parse(email).map_err(|message| Rejected::field("email", message))?;
     let mut tx = ctx.begin().await?;
-    let user = users::by_email(&mut tx, email.as_str()).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}.")))?;
+    let user = users::by_email(&mut tx, email.as_str())
+        .await?
+        .ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. The page Users lists everybody with the address they sign in with.")))?;
     if user.disabled {
         return Err(Rejected::conflict(format!("{email} is disabled. Enable them first.")).into());
     }

@@ -144,6 +144,6 @@ pub async fn delete(ctx: &Ctx, id: ModelId) -> Result<()> {
 }
 
 fn check_description(checks: &mut Checks, description: &str) {
-    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", format!("Use at most {MAX_DESCRIPTION} characters."));
+    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", domain::limits::at_most_characters(MAX_DESCRIPTION));
     checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
 }

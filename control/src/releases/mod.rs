@@ -119,7 +119,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let port = new.port.unwrap_or(DEFAULT_PORT);
     // Models run without the right to bind lower ports.
     checks.ensure(domain::limits::PORT.contains(&port), "port", "Choose a port from 1024 to 65535: models do not run as root.");
-    checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", format!("Use at most {MAX_NOTES} characters."));
+    checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", domain::limits::at_most_characters(MAX_NOTES));
     checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
     checks.finish()?;
     let ((repository, tag), health_path) = repository.zip(tag).zip(health_path).expect("a clean check has every field");

@@ -241,7 +241,7 @@ async fn enabled(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option
 }
 
 fn check_description(checks: &mut domain::error::Checks, description: &str) {
-    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", format!("Use at most {MAX_DESCRIPTION} characters."));
+    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", domain::limits::at_most_characters(MAX_DESCRIPTION));
     checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
 }
 

@@ -82,7 +82,7 @@ pub async fn roll_back(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(rollb
     Ok(Begun(deployments::roll_back(&ctx, id, &rollback).await.or_replay()?))
 }
 
-/// Sends a request to a ready replica and gives the model's answer. An answer of the model that is no success is a problem with the whole of it: `model_refused` (422) for a 4xx of the model's, else `model_error` (502).
+/// Sends a request to a ready replica and gives the model's answer. An answer of the model that is no success is a problem with its status and cause in `detail` and the whole of it in `answer`: `model_refused` (422) for a 4xx of the model's, else `model_error` (502).
 #[utoipa::path(post, path = "/deployments/{id}/predict", operation_id = "predict", tag = "deployments", params(("id" = DeploymentId, Path)), request_body = PredictRequest, responses((status = 200, body = Prediction), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request): Body<PredictRequest>) -> Answer<Response> {
     let answer = deployments::predict(&ctx, id, &request).await?;

@@ -25,7 +25,7 @@ use super::error::RestError;
     info(
         title = "Slipway",
         version = "1",
-        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`; `errors` names each field at fault, by its JSON pointer into the body or by the name of the query parameter. Changes that are not instant answer 202 with an operation to watch. Whatever changes something takes `Idempotency-Key`; changing what somebody else may have changed needs `If-Match` with the `ETag` last seen. Lists take `page_size` and `page_token`. Unknown fields and query parameters are refused. A team, an account or a cluster is named by its id or by its name, in bodies and in filters alike: what looks like an id is one. Models, releases, workspaces and deployments are named by their id.",
+        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`; `errors` names each field at fault, by its JSON pointer into the body (empty for all of it) or by the name of the query parameter or the header. Changes that are not instant answer 202 with an operation to watch. Whatever changes something takes `Idempotency-Key`; changing what somebody else may have changed needs `If-Match` with the `ETag` last seen. Lists take `page_size` and `page_token`. Unknown fields and query parameters are refused. A team, an account or a cluster is named by its id or by its name, in bodies and in filters alike: what looks like an id is one. Models, releases, workspaces and deployments are named by their id.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/api/v1")),

@@ -1,5 +1,7 @@
 //! Every rejection leaves as RFC 9457 `application/problem+json` with a stable code; faults are logged here, once, and opaque outside.
 
+use std::time::Duration;
+
 use axum::{
     extract::Request,
     middleware::Next,
@@ -29,7 +31,7 @@ pub struct Problem {
     /// A summary of the kind.
     pub title: String,
     pub status: u16,
-    /// What is wrong here and what to do.
+    /// What is wrong here and what to do; of a model's error, the model's own words.
     pub detail: String,
     /// The stable code.
     pub code: Code,
@@ -53,13 +55,29 @@ impl Problem {
     #[must_use]
     pub fn of_model(answer: Prediction) -> Self {
         let code = if (400..500).contains(&answer.status) { Code::ModelRefused } else { Code::ModelError };
-        let rejected = Rejected::new(code, format!("The model answered with status {}; `answer` has what it said.", answer.status));
+        let said = answer.cause().map_or_else(|| " and gave no reason in words; `answer` has all it said.".to_owned(), |cause| format!(": {cause}"));
+        let rejected = Rejected::new(code, format!("The model answered with status {}{said}", answer.status));
         Self { answer: Some(answer), ..Self::from(rejected) }
+    }
+}
+
+/// The header that a rejection is about, where its code says so: operations do not know what carries what they ask for.
+fn header_at_fault(code: Code) -> Option<&'static str> {
+    match code {
+        Code::Unauthenticated => Some("Authorization"),
+        Code::UnsupportedMediaType => Some("Content-Type"),
+        Code::PreconditionFailed | Code::PreconditionRequired => Some("If-Match"),
+        Code::IdempotencyMismatch | Code::IdempotencyInProgress => Some("Idempotency-Key"),
+        _ => None,
     }
 }
 
 impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
+        let rejected = match header_at_fault(rejected.code) {
+            Some(header) if rejected.errors.is_empty() => rejected.at(header),
+            _ => rejected,
+        };
         Self {
             kind: format!("/api/v1/problems/{}", rejected.code.as_str()),
             title: rejected.code.title().into(),
@@ -101,7 +119,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
     }
     let pointed = |error: FieldError| match error.field.as_str() {
         "" => error,
-        field if field.starts_with('/') => error,
+        // A header's name begins with a capital, which no field's does.
+        field if field.starts_with('/') || field.starts_with(|first: char| first.is_ascii_uppercase()) => error,
         field => FieldError { field: format!("/{}", field.replace('.', "/")), ..error },
     };
     let errors = rejected.errors.into_iter().map(pointed).collect();
@@ -136,12 +155,40 @@ impl IntoResponse for RestError {
     }
 }
 
+/// Gives up on what takes longer than `most`, in words.
+pub async fn timely(most: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(most, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let sentence = format!("This took longer than {} s and was given up. Look at what came of it before you try again.", most.as_secs());
+            RestError::from(Rejected::new(Code::Timeout, sentence)).into_response()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::body::to_bytes;
+    use axum::{Router, body::to_bytes, middleware::from_fn, routing::get};
     use serde_json::{Value, json};
 
+    use tower::ServiceExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_a_problem_like_any_other() {
+        let router = Router::new().route("/slow", get(std::future::pending::<()>)).layer(from_fn(async |request, next| timely(Duration::from_millis(5), request, next).await));
+        let response = router.oneshot(Request::get("/slow").body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (StatusCode::GATEWAY_TIMEOUT, "application/problem+json"));
+        let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+        assert_eq!(problem["code"], "timeout");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_a_model_answers_with_is_no_cause() {
+        let answer = Prediction { status: 503, body: json!("<html><script>alert(1)</script></html>"), latency_ms: 1.5, pod: "iris-1".into(), revision: 2 };
+        assert_eq!(Problem::of_model(answer).detail, "The model answered with status 503 and gave no reason in words; `answer` has all it said.");
+    }
 
     #[tokio::test]
     async fn a_models_error_is_no_success() {
@@ -152,7 +199,7 @@ mod tests {
             let response = Problem::of_model(answer).into_response();
             assert_eq!((response.status(), response.headers()[header::CONTENT_TYPE].to_str().unwrap()), (outside, "application/problem+json"));
             let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
-            assert_eq!(problem["code"], code);
+            assert_eq!((&problem["code"], &problem["detail"]), (&json!(code), &json!(format!("The model answered with status {status}: wrong shape"))));
             assert_eq!(problem["answer"], json!({ "status": status, "body": { "error": "wrong shape" }, "latency_ms": 1.5, "pod": "iris-1", "revision": 2 }));
         }
     }

@@ -25,20 +25,30 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for Body<T> 
     type Rejection = RestError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, RestError> {
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(Rejected::new(Code::UnsupportedMediaType, "Send the body as it is, without a content-encoding.").at("Content-Encoding").into());
+        }
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
             return Err(Rejected::new(Code::UnsupportedMediaType, "Send JSON, with content-type: application/json.").into());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Rejected::new(Code::MalformedRequest, "The body broke off. Send it again.").at(""),
         })?;
         Ok(Self(read(&bytes)?))
     }
 }
 
-/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once.
+/// What a body over [`MAX_BODY`] is told.
+#[must_use]
+pub fn too_large() -> Rejected {
+    Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)).at("")
+}
+
+/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once. What operations would not take
+/// of the fields that can be read is said with it, since no operation gets to say so.
 fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let refused = match serde_path_to_error::deserialize::<_, T>(&mut json) {
@@ -46,10 +56,16 @@ fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
         Err(refused) => refused,
     };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    Rejected::of_fields(Code::InvalidInput, shape::wrong(&T::name(), &value), said)?;
+    let mut found = shape::wrong(&T::name(), &value);
+    if found.misshapen {
+        Rejected::of_fields(Code::InvalidInput, std::mem::take(&mut found.errors), said)?;
+    }
     // What no schema says: a field that is there twice.
     let at = refused.inner();
-    Err(Rejected::field(pointer(refused.path()), format!("Something in here is there twice, or cannot be read: see line {}, column {} of the body.", at.line(), at.column())))
+    let mut rejected =
+        Rejected::field(pointer(refused.path()), format!("Something in here is there twice, or cannot be read: see line {}, column {} of the body.", at.line(), at.column()));
+    rejected.errors.extend(found.errors);
+    Err(rejected)
 }
 
 fn said(one: &FieldError) -> String {
@@ -57,7 +73,13 @@ fn said(one: &FieldError) -> String {
 }
 
 fn not_json(error: &serde_json::Error) -> Rejected {
-    let why = if error.is_eof() { "it ends too early" } else { "see what stands there" };
+    let said = error.to_string();
+    let why = match () {
+        () if error.is_eof() => "it ends too early",
+        () if said.starts_with("recursion limit") => "it is nested too deeply",
+        () if said.starts_with("invalid unicode") => "it is not UTF-8",
+        () => "see what stands there",
+    };
     Rejected::new(Code::MalformedRequest, format!("The body is not JSON, at line {}, column {}: {why}.", error.line(), error.column())).at("")
 }
 

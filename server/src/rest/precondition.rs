@@ -9,7 +9,10 @@ use domain::{Code, Rejected, limits};
 use http::{HeaderMap, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{error::RestError, extract::MAX_BODY};
+use super::{
+    error::RestError,
+    extract::{MAX_BODY, too_large},
+};
 use crate::session::Caller;
 
 /// The idempotency key, with the hash of the request it came with. Reads the body and puts it back.
@@ -23,9 +26,9 @@ pub async fn idempotency(request: &mut Request) -> Result<Option<Key>, Rejected>
         .ok()
         .map(|key| key.trim().trim_matches('"').to_owned())
         .filter(|key| (1..=limits::IDEMPOTENCY_KEY).contains(&key.len()))
-        .ok_or_else(|| Rejected::new(Code::MalformedRequest, format!("Idempotency-Key takes 1 to {} visible characters.", limits::IDEMPOTENCY_KEY)))?;
+        .ok_or_else(|| Rejected::new(Code::MalformedRequest, format!("Idempotency-Key takes 1 to {} visible characters.", limits::IDEMPOTENCY_KEY)).at("Idempotency-Key"))?;
     let body = std::mem::replace(request.body_mut(), Body::empty());
-    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB or broke off.", MAX_BODY / 1024)))?;
+    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
     let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let request_hash = hash(request.method().as_str(), target, &bytes);
     *request.body_mut() = Body::from(bytes);

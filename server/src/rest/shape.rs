@@ -3,23 +3,43 @@
 use domain::FieldError;
 use serde_json::Value;
 
-use super::document::resolved;
+use super::{document::resolved, values};
 
 /// So many errors are told of one body: what is wrong a thousand times is wrong for one reason.
 const MOST: usize = 50;
 /// The most of a name of the caller's own that is repeated.
 const NAME: usize = 60;
 
-/// What keeps `value` from being what the published schema `name` says, up to [`MOST`] things; fields are JSON pointers.
-#[must_use]
-pub fn wrong(name: &str, value: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    look(&super::document::openapi()["components"]["schemas"][name], value, "", &mut errors);
-    if errors.len() > MOST {
-        errors.truncate(MOST);
-        errors.push(FieldError { field: String::new(), message: "More is wrong than these.".into() });
+/// What was found wrong, in the order of the schema and the body.
+#[derive(Default)]
+pub struct Found {
+    /// Fields are JSON pointers.
+    pub errors: Vec<FieldError>,
+    /// Whether anything has the wrong shape, and not only a value that an operation would turn down.
+    pub misshapen: bool,
+}
+
+impl Found {
+    fn say(&mut self, at: &str, message: String) {
+        self.errors.push(FieldError { field: at.into(), message });
+        self.misshapen = true;
     }
-    errors
+
+    fn is_enough(&self) -> bool {
+        self.errors.len() > MOST
+    }
+}
+
+/// What keeps `value` from being what the published schema `name` says, and what an operation would not take of the rest, up to [`MOST`] things.
+#[must_use]
+pub fn wrong(name: &str, value: &Value) -> Found {
+    let mut found = Found::default();
+    look_at(name, &super::document::openapi()["components"]["schemas"][name], value, "", &mut found);
+    if found.is_enough() {
+        found.errors.truncate(MOST);
+        found.errors.push(FieldError { field: String::new(), message: "More is wrong than these.".into() });
+    }
+    found
 }
 
 /// What keeps the text of a query parameter from being what its schema says.
@@ -32,55 +52,61 @@ pub fn wrong_text(schema: &'static Value, text: &str) -> Option<String> {
         Some(&"boolean") => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
         _ => text.into(),
     };
-    let mut errors = Vec::new();
-    look(schema, &value, "", &mut errors);
-    errors.pop().map(|error| error.message)
+    let mut found = Found::default();
+    look(schema, &value, "", &mut found);
+    found.errors.pop().map(|error| error.message)
 }
 
-fn look(schema: &'static Value, value: &Value, at: &str, errors: &mut Vec<FieldError>) {
-    if errors.len() > MOST || (value.is_null() && may_be_null(schema)) {
+fn look(schema: &'static Value, value: &Value, at: &str, found: &mut Found) {
+    if found.is_enough() || (value.is_null() && may_be_null(schema)) {
         return;
     }
-    let schema = some(schema);
-    let mut say = |message: String| errors.push(FieldError { field: at.into(), message });
+    look_at(name(schema), some(schema), value, at, found);
+}
+
+/// `of` is what the schema is called, where it has a name.
+fn look_at(of: &str, schema: &'static Value, value: &Value, at: &str, found: &mut Found) {
     let kinds = kinds(schema);
     if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind, value)) {
-        return say(format!("This has to be {}, not {}.", wanted(schema, &kinds), given(value)));
+        return found.say(at, format!("This has to be {}, not {}.", wanted(schema, &kinds), given(value)));
     }
     if let Some(values) = schema["enum"].as_array()
         && !values.contains(value)
     {
-        return say(format!("This has to be one of: {}.", listed(values.iter().filter_map(Value::as_str))));
+        return found.say(at, format!("This has to be one of: {}.", listed(values.iter().filter_map(Value::as_str))));
     }
     match value {
         Value::Number(number) => {
             let (low, high) = range(schema);
             if number.as_f64().is_some_and(|number| number < low as f64 || number > high as f64) {
-                say(format!("This has to be a whole number from {low} to {high}."));
+                found.say(at, format!("This has to be a whole number from {low} to {high}."));
             }
         }
-        Value::String(text) if schema["format"] == "uuid" && uuid::Uuid::parse_str(text).is_err() => say("This has to be an id, as answers give it.".into()),
+        Value::String(text) if schema["format"] == "uuid" && uuid::Uuid::parse_str(text).is_err() => found.say(at, "This has to be an id, as answers give it.".into()),
         Value::Array(items) if schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most) => {
-            say(format!("This list may hold at most {}.", schema["maxItems"]));
+            found.say(at, format!("This list may hold at most {}.", schema["maxItems"]));
         }
-        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| look(&schema["items"], item, &format!("{at}/{n}"), errors)),
-        Value::Object(members) => object(schema, members, at, errors),
+        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| look(&schema["items"], item, &format!("{at}/{n}"), found)),
+        Value::Object(members) => object(of, schema, members, at, found),
         _ => {}
     }
 }
 
-fn object(schema: &'static Value, members: &serde_json::Map<String, Value>, at: &str, errors: &mut Vec<FieldError>) {
+fn object(of: &str, schema: &'static Value, members: &serde_json::Map<String, Value>, at: &str, found: &mut Found) {
     let Some(known) = schema["properties"].as_object() else { return };
-    let mut say = |name: &str, message: String| errors.push(FieldError { field: format!("{at}/{}", escaped(name)), message });
+    let pointer = |name: &str| format!("{at}/{}", escaped(name));
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|name| !members.contains_key(*name)) {
-        say(name, "This field is missing.".into());
+        found.say(&pointer(name), "This field is missing.".into());
     }
     for name in members.keys().filter(|name| schema["additionalProperties"] == false && !known.contains_key(*name)).take(MOST + 1) {
-        say(name, format!("There is no such field here. There are: {}.", listed(known.keys().map(String::as_str))));
+        found.say(&pointer(name), format!("There is no such field here. There are: {}.", listed(known.keys().map(String::as_str))));
     }
     for (name, value) in members {
-        if let Some(schema) = known.get(name) {
-            look(schema, value, &format!("{at}/{}", escaped(name)), errors);
+        let Some(schema) = known.get(name) else { continue };
+        let before = found.errors.len();
+        look(schema, value, &pointer(name), found);
+        if found.errors.len() == before {
+            found.errors.extend(values::wrong(of, name, schema, value).map(|message| FieldError { field: pointer(name), message }));
         }
     }
 }
@@ -99,8 +125,16 @@ pub fn bounded(name: &str) -> String {
 
 /// What something is when it is not null.
 fn some(schema: &'static Value) -> &'static Value {
-    let one = schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one["type"] != "null"));
-    resolved(one.unwrap_or(schema))
+    resolved(one(schema))
+}
+
+fn one(schema: &'static Value) -> &'static Value {
+    schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one["type"] != "null")).unwrap_or(schema)
+}
+
+/// What the schema is called; empty where it has no name.
+fn name(schema: &'static Value) -> &'static str {
+    one(schema)["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default()
 }
 
 fn may_be_null(schema: &Value) -> bool {
@@ -136,7 +170,8 @@ fn range(schema: &Value) -> (i64, i64) {
 
 fn wanted(schema: &Value, kinds: &[&str]) -> String {
     let word = |kind: &&str| match *kind {
-        "string" => "a text".to_owned(),
+        "string" if schema["format"] == "uuid" => "an id, as answers give it".to_owned(),
+        "string" => "a text".into(),
         "integer" if schema["maximum"].is_i64() => {
             let (low, high) = range(schema);
             format!("a whole number from {low} to {high}")
@@ -180,7 +215,7 @@ mod tests {
         let zeros = json!({ "environment": vec![0; 500_000] });
         let fields = serde_json::Map::from_iter((0..50_000).map(|n| (format!("{n}-{}", "x".repeat(200)), json!(1))));
         for body in [zeros, Value::Object(fields)] {
-            let errors = wrong("NewDeployment", &body);
+            let errors = wrong("NewDeployment", &body).errors;
             assert!((1..=MOST + 1).contains(&errors.len()), "{}", errors.len());
             assert!(errors.iter().all(|error| error.field.len() < 100), "{errors:?}");
         }

@@ -32,3 +32,19 @@ pub fn set(secret: &str, https: bool, seconds: u64) -> HeaderValue {
 pub fn clear(https: bool) -> HeaderValue {
     set("", https, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_tls_the_cookie_is_pinned_to_this_host() {
+        assert_eq!(set("s3cret", true, 60).to_str().unwrap(), "__Host-slipway=s3cret; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
+        assert_eq!(clear(true).to_str().unwrap(), "__Host-slipway=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure");
+        // A cookie without the prefix may have been planted by a neighbour or on the way.
+        let planted: HeaderMap = [(header::COOKIE, HeaderValue::from_static("slipway=planted; other=__Host-slipway=x"))].into_iter().collect();
+        assert_eq!((secret(&planted, true), secret(&planted, false).as_deref()), (None, Some("planted")));
+        let empty: HeaderMap = [(header::COOKIE, HeaderValue::from_static("__Host-slipway=; __Host-slipway=mine"))].into_iter().collect();
+        assert_eq!(secret(&empty, true).as_deref(), Some("mine"));
+    }
+}

@@ -30,5 +30,5 @@ async fn a_record_that_was_tampered_with_is_found_out(pool: PgPool) {
 async fn a_reset_for_nobody_says_so(pool: PgPool) {
     let world = World::new(pool).await;
     let nobody = admin::run(world.inner.control.clone(), &Admin::ResetPassword { email: "nobody@example.com".into() }).await.unwrap_err();
-    assert_eq!(nobody.to_string(), "Nobody here has the address nobody@example.com.");
+    assert_eq!(nobody.to_string(), "Nobody here has the address nobody@example.com. The page Users lists everybody with the address they sign in with.");
 }

@@ -59,8 +59,12 @@ pub struct Answer {
 impl World {
     /// One trusted proxy, so that tests can say where a request comes from.
     pub async fn new(pool: PgPool) -> Self {
-        let inner = testing::World::new(pool).await;
-        let router = router::router(serve::state(inner.control.clone(), Path::new("/nonexistent"), TrustedProxies(1)));
+        Self::over(testing::World::new(pool).await, Path::new("/nonexistent"), TrustedProxies(1))
+    }
+
+    /// With these files, behind so many proxies.
+    pub fn over(inner: testing::World, site: &Path, proxies: TrustedProxies) -> Self {
+        let router = router::router(serve::state(inner.control.clone(), site, proxies));
         Self { inner, router }
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `(field, message)` of each error.
-fn errors(answer: &Answer) -> Vec<(String, String)> {
+pub fn errors(answer: &Answer) -> Vec<(String, String)> {
     let problem = answer.json();
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let text = |error: &Value, key: &str| error[key].as_str().unwrap().to_owned();
@@ -19,7 +19,7 @@ fn errors(answer: &Answer) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn says(answer: &Answer, expected: &[(&str, &str)]) {
+pub fn says(answer: &Answer, expected: &[(&str, &str)]) {
     let errors = errors(answer);
     let fields: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
     assert_eq!(fields, expected.iter().map(|(field, _)| *field).collect::<Vec<_>>(), "{errors:?}");
@@ -28,7 +28,7 @@ fn says(answer: &Answer, expected: &[(&str, &str)]) {
     }
 }
 
-async fn admin(pool: PgPool) -> (World, Caller) {
+pub async fn admin(pool: PgPool) -> (World, Caller) {
     let world = World::new(pool).await;
     let admin = world.person("admin", Some(PlatformRole::Admin)).await.browser;
     (world, admin)

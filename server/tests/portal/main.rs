@@ -5,6 +5,8 @@
 
 mod accounts;
 mod admin;
+mod attacks;
+mod bodies;
 mod common;
 mod contract;
 mod deploy_forms;
@@ -15,4 +17,5 @@ mod models;
 mod place;
 mod process;
 mod profile;
+mod rejections;
 mod users;

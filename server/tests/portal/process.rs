@@ -166,12 +166,17 @@ async fn a_setting_that_cannot_work_is_named_in_a_sentence(pool: PgPool) {
         ("SLIPWAY_OPERATION_RETENTION_DAYS", "0", "SLIPWAY_OPERATION_RETENTION_DAYS has to be 1 to 3650"),
         ("SLIPWAY_DATABASE_CONNECTIONS", "1", "SLIPWAY_DATABASE_CONNECTIONS has to be 2 to 500"),
         ("RUST_LOG", "control=loud", "RUST_LOG cannot be read"),
-        ("SLIPWAY_TRUSTED_PROXIES", "many", "--trusted-proxies"),
+        ("SLIPWAY_TRUSTED_PROXIES", "many", "--trusted-proxies <TRUSTED_PROXIES>': write a whole number"),
+        ("SLIPWAY_LISTEN", "3000", "--listen <LISTEN>': write an IP address and a port, like 127.0.0.1:3000"),
+        ("SLIPWAY_PUBLIC_URL", "models", "--public-url <PUBLIC_URL>': write an address, like https://slipway.example.com"),
+        ("SLIPWAY_SITE", "/nonexistent", "Build it with scripts/site.sh, or set SLIPWAY_SITE"),
+        ("DATABASE_URL", "mysql://root:hunter2@db/slipway", "DATABASE_URL cannot be read. Set it to an address like postgres://user:password@host:5432/slipway."),
+        ("DATABASE_URL", "hunter2", "DATABASE_URL cannot be read."),
     ] {
         let output = program(&pool).arg("serve").env(name, value).env("RUST_BACKTRACE", "1").output().unwrap();
         let said_to = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{name}");
-        assert!(said_to.contains(said) && !said_to.contains("backtrace"), "{name}: {said_to}");
+        assert!(said_to.contains(said) && !said_to.contains("backtrace") && !said_to.contains("hunter2"), "{name}: {said_to}");
     }
 }
 
@@ -184,4 +189,61 @@ async fn a_database_that_was_not_migrated_is_neither_served_nor_worked(pool: PgP
     }
     assert!(program(&pool).arg("migrate").output().unwrap().status.success());
     assert!(program(&pool).args(["admin", "verify-audit"]).output().unwrap().status.success());
+}
+
+/// What the program writes to standard output and standard error, and whether it succeeded.
+fn said(program: &mut Command) -> (String, String, bool) {
+    let output = program.output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.success())
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_password_is_reset_from_the_command_line(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    world.inner.user_with_password("ada").await;
+    let reset = |email: &str| said(program(&pool).args(["admin", "reset-password", email]));
+    let (link, words, success) = reset("Ada@Example.com");
+    assert!(success, "{words}");
+    assert!(link.starts_with("http://127.0.0.1:3000/links/") && link.lines().count() == 1, "{link}");
+    let until = words.strip_prefix("ada@example.com sets a new password with this link. It works once, until ").unwrap_or_else(|| panic!("{words}"));
+    let moment = regex::Regex::new(r"^[0-9]{1,2} [A-Z][a-z]{2} 20[0-9]{2} [0-9]{2}:[0-9]{2} UTC\.\n$").unwrap();
+    assert!(moment.is_match(until), "{until}");
+    for (email, why) in [("nobody@example.com", "Nobody here has the address nobody@example.com. The page Users lists"), ("ada", "Enter an e-mail address like ada@example.com.")] {
+        let (nothing, words, success) = reset(email);
+        assert!(!success && nothing.is_empty() && words.starts_with(&format!("error: {why}")) && words.lines().count() == 1, "{words}");
+    }
+    sqlx::query("update users set disabled_at = now()").execute(&pool).await.unwrap();
+    assert_eq!(reset("ada@example.com").1, "error: ada@example.com is disabled. Enable them first.\n");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_cannot_be_done_is_said_in_one_sentence_that_says_what_to_do(pool: PgPool) {
+    let url = pool.connect_options().to_url_lossy();
+    let nowhere = |path: &str| {
+        let mut url = url.clone();
+        url.set_path(path);
+        url.to_string()
+    };
+    let without = |arguments: &[&str]| said(program(&pool).env_remove("DATABASE_URL").env("SLIPWAY_DATA", "/nonexistent").args(arguments));
+    for (words, why) in [
+        (without(&["migrate"]).1, "DATABASE_URL is not set. Set it to an address like postgres://"),
+        (without(&["serve"]).1, "DATABASE_URL is not set."),
+        (without(&["work"]).1, "DATABASE_URL is not set."),
+        (without(&["admin", "verify-audit"]).1, "no portal keeps its data in /nonexistent. Set SLIPWAY_DATA to its folder, or DATABASE_URL."),
+        (said(program(&pool).env("DATABASE_URL", nowhere("/no_such_database")).arg("migrate")).1, "turns Slipway away: database \"no_such_database\" does not exist. Check user"),
+        (said(program(&pool).env("DATABASE_URL", "postgres://slipway:hunter2@nowhere.invalid/slipway").arg("work")).1, "the database at nowhere.invalid:5432 cannot be reached"),
+    ] {
+        assert!(words.starts_with("error: ") && words.contains(why) && words.lines().count() == 1 && !words.contains("hunter2"), "{why}: {words}");
+    }
+    assert_eq!(said(program(&pool).arg("migrate")).0, "The database's schema is up to date.\n");
+    let (help, _, success) = said(program(&pool).arg("--help"));
+    assert!(success && help.contains("slipway help admin") && !help.contains(url.password().unwrap()), "{help}");
+
+    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99990101000000, 'later', true, '', 0)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for command in ["migrate", "serve", "work"] {
+        assert_eq!(said(program(&pool).arg(command)).1, "error: the database is newer than this program. Run a newer Slipway.\n", "{command}");
+    }
 }
