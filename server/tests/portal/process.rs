@@ -173,7 +173,9 @@ async fn a_setting_that_cannot_work_is_named_in_a_sentence(pool: PgPool) {
         ("DATABASE_URL", "mysql://root:hunter2@db/slipway", "DATABASE_URL cannot be read. Set it to an address like postgres://user:password@host:5432/slipway."),
         ("DATABASE_URL", "hunter2", "DATABASE_URL cannot be read."),
     ] {
-        let output = program(&pool).arg("serve").env(name, value).env("RUST_BACKTRACE", "1").output().unwrap();
+        let mut program = program(&pool);
+        program.arg("serve").env("SLIPWAY_LISTEN", free().to_string()).env("SLIPWAY_METRICS_LISTEN", free().to_string()).env("RUST_BACKTRACE", "1").env(name, value);
+        let output = program.output().unwrap();
         let said_to = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{name}");
         assert!(said_to.contains(said) && !said_to.contains("backtrace") && !said_to.contains("hunter2"), "{name}: {said_to}");
