@@ -1,6 +1,7 @@
 //! Audit events: who did what, through which door, and what changed.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     ids::{EventId, TeamId},
@@ -117,7 +118,7 @@ pub struct AuditEvent {
     pub action: String,
     pub outcome: Outcome,
     pub object_kind: ObjectKind,
-    pub object_id: Option<String>,
+    pub object_id: Option<Uuid>,
     pub object_name: Option<String>,
     pub team: Option<TeamId>,
     pub team_name: Option<String>,
@@ -157,5 +158,5 @@ pub struct AuditQuery {
     pub object_kind: Option<ObjectKind>,
     /// Only events about the thing with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object_id: Option<String>,
+    pub object_id: Option<Uuid>,
 }

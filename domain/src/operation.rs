@@ -1,6 +1,7 @@
 //! Operations: changes that are not instant.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     ids::{OperationId, TeamId},
@@ -135,7 +136,7 @@ pub struct Operation {
     /// What is being done, in words: `deploy`, `roll back`, `delete`, …
     pub verb: String,
     pub object_kind: ObjectKind,
-    pub object_id: String,
+    pub object_id: Uuid,
     /// Its own name at that time. A team's workspaces on several clusters may share one: `cluster_name` tells them apart.
     pub object_name: String,
     /// The cluster that a workspace or a deployment is on, by its name at that time; absent for what is on none.
@@ -158,7 +159,7 @@ pub struct Started {
     /// The operation to watch.
     pub operation: OperationId,
     /// The thing it is about.
-    pub object: uuid::Uuid,
+    pub object: Uuid,
 }
 
 /// How a step stands.
@@ -227,5 +228,5 @@ pub struct OperationQuery {
     pub object_kind: Option<ObjectKind>,
     /// Only operations about the thing with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object_id: Option<String>,
+    pub object_id: Option<Uuid>,
 }

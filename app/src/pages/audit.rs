@@ -29,7 +29,7 @@ use crate::{
 pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
     let page = audit::list(ctx, &query).await?;
     let asked = Asked::new("/audit", &query);
-    let about = query.object_id.clone();
+    let about = query.object_id;
     Ok(Page::new("Audit", Nav::Audit, move || {
         let head = view! {
             <div class="head"><div><h1>"Audit"</h1><p class="muted">"Who did what, through which door, and what changed. Events never change; each is sealed into a chain."</p></div></div>
@@ -80,7 +80,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
     let (kind, verb) = action.split_once('.').unwrap_or(("", &action));
     let said = capitalized(&verb.replace('_', " "));
     let thing = match (object_name, object_id) {
-        (Some(name), Some(id)) => Some(view! { <Thing kind=object_kind id name/> }.into_any()),
+        (Some(name), Some(id)) => Some(view! { <Thing kind=object_kind id=id.to_string() name/> }.into_any()),
         (Some(name), None) => Some(view! { <span>{name}</span> }.into_any()),
         _ => None,
     };

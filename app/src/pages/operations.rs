@@ -181,7 +181,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
     let superseded = (state == OperationState::Superseded).then(|| {
         view! { <section class="notice"><p>"A later change of the same thing took its place."</p></section> }
     });
-    let (kind, id, name) = (operation.object_kind, operation.object_id.clone(), name(&operation));
+    let (kind, id, name) = (operation.object_kind, operation.object_id.to_string(), name(&operation));
     let failure = operation.failure.clone().map(|failure| {
         let way = view! { <Thing kind id=id.clone() name=format!("Go to {name}")/> };
         view! { <FailureNotice failure>{way}</FailureNotice> }

@@ -48,7 +48,7 @@ struct Loaded {
 async fn load(ctx: &Ctx, id: WorkspaceId) -> Result<Loaded> {
     let workspace = workspaces::get(ctx, id).await?;
     let newest = PageQuery { page_size: Some(1), ..PageQuery::default() };
-    let operation = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.to_string()), ..OperationQuery::default() }).await?.items.into_iter().next();
+    let operation = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.0), ..OperationQuery::default() }).await?.items.into_iter().next();
     Ok(Loaded { workspace, operation, platform: ctx.actor().platform_role().is_some() })
 }
 

@@ -8,7 +8,6 @@ use domain::{
     page::{Direction, Page},
 };
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::{Ctx, Result, access, paging::Paging};
 
@@ -18,11 +17,7 @@ use crate::{Ctx, Result, access, paging::Paging};
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "audit", &query.page, &(query.outcome, query.object_kind, &query.object_id), &[("at", Direction::Descending)])?;
-    let object = match query.object_id.as_deref().filter(|id| !id.is_empty()) {
-        Some(id) => Some(Uuid::parse_str(id).map_err(|_| domain::Rejected::field("object_id", "Enter an id."))?),
-        None => None,
-    };
+    let paging = Paging::read(ctx.control(), "audit", &query.page, &(query.outcome, query.object_kind, query.object_id), &[("at", Direction::Descending)])?;
     let mut conn = ctx.read().await?;
     let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = sqlx::query!(
@@ -40,7 +35,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         teams.as_deref(),
         query.outcome as Option<Outcome>,
         query.object_kind as Option<ObjectKind>,
-        object,
+        query.object_id,
         paging.search,
         paging.after_id,
         paging.descending,
@@ -62,7 +57,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
             action: row.action,
             outcome: row.outcome,
             object_kind: row.object_kind,
-            object_id: row.object_id.map(|id| id.to_string()),
+            object_id: row.object_id,
             object_name: row.object_name,
             team: row.team_id,
             team_name: row.team_name,

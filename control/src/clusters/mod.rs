@@ -139,7 +139,7 @@ pub async fn newest_operation(ctx: &Ctx, id: ClusterId) -> Result<Option<Operati
     get(ctx, id).await?;
     let query = OperationQuery {
         object_kind: Some(ObjectKind::Cluster),
-        object_id: Some(id.to_string()),
+        object_id: Some(id.0),
         page: PageQuery { page_size: Some(1), ..PageQuery::default() },
         ..OperationQuery::default()
     };

@@ -116,7 +116,7 @@ pub async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Re
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &OperationQuery) -> Result<Page<Operation>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "operations", &query.page, &(query.state, query.object_kind, &query.object_id), &[("created_at", Direction::Descending)])?;
+    let paging = Paging::read(ctx.control(), "operations", &query.page, &(query.state, query.object_kind, query.object_id), &[("created_at", Direction::Descending)])?;
     let mut conn = ctx.read().await?;
     let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = store::list(&mut conn, teams.as_deref(), query, &paging).await?;
@@ -150,7 +150,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         }
         None => ctx.actor().check_platform(domain::access::PlatformAction::Manage, "operation")?,
     }
-    let object = Uuid::parse_str(&operation.object_id).map_err(|error| anyhow::anyhow!(error))?;
+    let object = operation.object_id;
     store::lock_deployment(&mut tx, object).await?;
     if operation.state.is_over() || !store::cancel(&mut tx, id).await? {
         return Err(Rejected::conflict("This operation is over: there is nothing to cancel.").into());

@@ -199,7 +199,7 @@ impl TryFrom<Row> for Operation {
             id: row.id,
             verb: row.verb,
             object_kind: row.object_kind,
-            object_id: row.object_id.to_string(),
+            object_id: row.object_id,
             object_name: row.object_name,
             cluster_name: row.cluster_name,
             team: row.team_id,
@@ -226,10 +226,6 @@ impl TryFrom<Row> for Operation {
 }
 
 pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query: &OperationQuery, paging: &Paging) -> Result<Vec<Operation>> {
-    let object = match query.object_id.as_deref().filter(|id| !id.is_empty()) {
-        Some(id) => Some(Uuid::parse_str(id).map_err(|_| domain::Rejected::field("object_id", "Enter an id."))?),
-        None => None,
-    };
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: OperationId", verb, object_kind as "object_kind: ObjectKind", object_id, object_name, cluster_name, team_id as "team_id: TeamId", team_name, generation,
@@ -248,7 +244,7 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
         teams,
         query.state as Option<OperationState>,
         query.object_kind as Option<ObjectKind>,
-        object,
+        query.object_id,
         paging.search,
         paging.after_id,
         paging.descending,

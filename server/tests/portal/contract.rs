@@ -116,6 +116,8 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
     says(&ask("users?sort=age").await.expect(400), &[("sort", "Sort by one of")]);
     says(&ask("users?page_token=abc").await.expect(400), &[("page_token", "not from this list")]);
     says(&ask("releases?model=iris").await.expect(400), &[("model", "an id")]);
+    says(&ask("operations?object_id=iris").await.expect(400), &[("object_id", "an id")]);
+    says(&ask("audit?object_id=iris").await.expect(400), &[("object_id", "an id")]);
     for list in ["workspaces", "deployments"] {
         says(&ask(&format!("{list}?team=Two%20words&cluster=-")).await.expect(400), &[("team", "try two-words"), ("cluster", "starting with a letter")]);
     }
