@@ -306,12 +306,13 @@ async fn finish_or_start(tx: &mut Transaction<'static, Postgres>, subject: &Subj
 
 /// Nothing of it is left.
 pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Done {
+    // Only an operation deletes: without one there is nobody to put it on the record for.
+    let Some(running) = &subject.operation else { return Err(Halt::Lost) };
     let mut tx = begin(control, claim, subject).await?;
-    if let Some(running) = &subject.operation
-        && operations::finish(&mut tx, running.id, Ok(())).await?
-    {
-        audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
+    if !operations::finish(&mut tx, running.id, Ok(())).await? {
+        return Err(Halt::Lost);
     }
+    audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
     inventory::forget(&mut tx, subject.id.0).await?;
     sqlx::query!("delete from deployments where id = $1", subject.id.0).execute(&mut *tx).await?;
     live::changed(&mut tx, subject.id.0).await?;

@@ -101,12 +101,13 @@ pub(super) async fn going(control: &Control, claim: &Claim, subject: &Subject, d
 /// Nothing of it is left.
 pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace.0;
+    // Only an operation deletes: without one there is nobody to put it on the record for.
+    let Some(running) = &subject.operation else { return Err(Halt::Lost) };
     let mut tx = begin(control, claim).await?;
-    if let Some(running) = &subject.operation
-        && operations::finish(&mut tx, running.id, Ok(())).await?
-    {
-        record(&mut tx, subject, event(action(&running.verb), subject)).await?;
+    if !operations::finish(&mut tx, running.id, Ok(())).await? {
+        return Err(Halt::Lost);
     }
+    record(&mut tx, subject, event(action(&running.verb), subject)).await?;
     inventory::forget(&mut tx, id).await?;
     sqlx::query!("delete from workspaces where id = $1", id).execute(&mut *tx).await?;
     live::changed(&mut tx, id).await?;

@@ -104,6 +104,10 @@ fn deleting() {
     assert_eq!(next(&gone(Place::Never(Dead::WorkspaceFailed)), &whole()), Step::Delete);
     assert_eq!(next(&gone(Place::Never(Dead::ClusterGone)), &Observed::default()), Step::Forget);
     assert_eq!(next(&gone(Place::NotYet("later".into())), &whole()), Step::Wait("later".into()));
+    for place in [Place::Ready, Place::Never(Dead::WorkspaceFailed), Place::Never(Dead::ClusterGone), Place::NotYet("later".into())] {
+        let stopped = Desired { operation: Carried::No, ..gone(place) };
+        assert_eq!(next(&stopped, &whole()), Step::Leave, "what was stopped does not go on by itself");
+    }
 }
 
 #[test]
@@ -161,8 +165,8 @@ proptest! {
         match step {
             Step::Apply => prop_assert!(desired.intent == Intent::Run && desired.operation == Carried::ByAnOperation && desired.place == Place::Ready && !ahead),
             Step::Heal => prop_assert!(desired.intent == Intent::Run && desired.applied == desired.generation && observed.deployment.is_none() && desired.place == Place::Ready),
-            Step::Delete => prop_assert!(desired.intent == Intent::Delete && !ahead),
-            Step::Forget => prop_assert!(desired.intent == Intent::Delete && desired.place == Place::Never(Dead::ClusterGone)),
+            Step::Delete => prop_assert!(desired.intent == Intent::Delete && desired.operation == Carried::ByAnOperation && !ahead),
+            Step::Forget => prop_assert!(desired.intent == Intent::Delete && desired.operation == Carried::ByAnOperation && desired.place == Place::Never(Dead::ClusterGone)),
             _ => {}
         }
         if desired.intent == Intent::Hold && !ahead {
