@@ -11,7 +11,7 @@ use domain::{
 use kube::Client;
 
 use super::{
-    next::{Cluster, Namespace, Step, next},
+    next::{Cluster, Intent, Namespace, Step, next},
     record,
     subject::{self, Subject},
     write,
@@ -186,16 +186,22 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
                     unlost(record::waiting(control, claim, subject, &format!("{sentence} Slipway keeps trying.")).await)?;
                     return Ok(Next::Failed { error: raw, scope_is_down });
                 }
-                None => Failure {
-                    code: "cluster_denied".into(),
-                    cause: sentence,
-                    next: "Look at the cluster's page, which shows what Slipway may do there, then try again.".into(),
-                    raw: Some(raw),
-                },
+                None => Failure { raw: Some(raw), ..refused(&error.kind, subject.desired.intent, sentence) },
             }
         }
     };
     Ok(unlost(record::failed(control, claim, subject, &failure).await)?.unwrap_or(Next::Again(Duration::ZERO)))
+}
+
+/// What a refusal means that is not going to pass.
+fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
+    match (kind, intent) {
+        (Kind::Conflict, Intent::Keep) => {
+            failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then save the workspace's quota again, changed or not.")
+        }
+        (Kind::Conflict, Intent::Delete) => failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again."),
+        _ => failure("cluster_denied", cause, "Look at the cluster's page, which shows what Slipway may do there, then try again."),
+    }
 }
 
 fn cluster_gone(subject: &Subject) -> Failure {
@@ -204,4 +210,19 @@ fn cluster_gone(subject: &Subject) -> Failure {
 
 fn failure(code: &str, cause: String, next: &str) -> Failure {
     Failure { code: code.into(), cause, next: next.into(), raw: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_manage_is_told_apart_from_what_the_cluster_forbids() {
+        let cause = || "Others manage some of these fields: .spec.hard belongs to kubectl.".to_owned();
+        let conflict = refused(&Kind::Conflict, Intent::Keep, cause());
+        assert_eq!((conflict.code.as_str(), conflict.cause), ("changed_by_others", cause()));
+        assert!(conflict.next.contains("save the workspace's quota again"), "{}", conflict.next);
+        assert!(refused(&Kind::Conflict, Intent::Delete, cause()).next.contains("delete the workspace again"));
+        assert_eq!(refused(&Kind::Forbidden, Intent::Keep, "The cluster does not allow this.".into()).code, "cluster_denied");
+    }
 }
