@@ -7,6 +7,7 @@ pub mod next;
 pub mod reconcile;
 mod record;
 mod store;
+mod strangers;
 mod subject;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use kube::Client;
 
 use super::{
     next::{Cluster, Intent, Namespace, Step, next},
-    record,
+    record, strangers,
     subject::{self, Subject},
     write,
 };
@@ -129,7 +129,7 @@ async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Clie
 }
 
 async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Client) -> Result<Next, Halt> {
-    let strangers = write::strangers(client, &subject.blueprint).await?;
+    let strangers = strangers::strangers(client, &subject.blueprint).await?;
     if !strangers.is_empty() {
         return Err(Halt::Failed(Failure {
             code: "namespace_in_use".into(),
