@@ -107,11 +107,11 @@ async fn observe(control: &Control, subject: &Subject) -> Result<Observed, Halt>
 }
 
 async fn rest(control: &Control, claim: &Claim, subject: &Subject, state: DeploymentState, ready: i32) -> Result<Next, Halt> {
-    record::resting(control, claim, subject, state, ready).await?;
-    let whole = subject.desired.applied == subject.desired.generation;
-    if whole && subject.verify {
+    // What cannot be healed is not whole: it is looked at first, and says so until it can.
+    if subject.desired.applied == subject.desired.generation && subject.verify {
         heal(control, claim, subject).await?;
     }
+    record::resting(control, claim, subject, state, ready).await?;
     Ok(Next::Settled { again: REST })
 }
 
