@@ -45,7 +45,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
     check_actor(control, subject).await?;
     let name = &subject.blueprint.namespace;
     if !matches!(subject.desired.cluster, Cluster::Connected | Cluster::ReadOnly(_)) {
-        return apart(control, claim, subject).await;
+        return apart(control, claim, subject).await.map(Next::unheard);
     }
     let client = control.k8s.own(control, subject.cluster).await?;
     let seen = write::see(&client, &subject.blueprint).await?;
@@ -161,7 +161,7 @@ async fn release(control: &Control, claim: &Claim, subject: &Subject, client: &C
 async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt) -> Result<Next> {
     let failure = match halt {
         Halt::Ours(error) => return Err(error),
-        Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
+        Halt::Lost => return Ok(Next::Waits(Duration::ZERO)),
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
         Halt::Ahead(there) => {
@@ -190,7 +190,7 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
             }
         }
     };
-    Ok(unlost(record::failed(control, claim, subject, &failure).await)?.unwrap_or(Next::Again(Duration::ZERO)))
+    Ok(unlost(record::failed(control, claim, subject, &failure).await)?.unwrap_or(Next::Again(Duration::ZERO)).unheard())
 }
 
 /// What a refusal means that is not going to pass.
