@@ -228,8 +228,11 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
         true => vec!["Slipway's quota, limits, network policies, service accounts and bindings".to_owned()],
         false => vec![format!("the namespace {} on {} and everything in it", workspace.name, workspace.cluster_name)],
     };
-    let note =
-        if workspace.adopted { "The namespace was there before Slipway: it stays, with what others put into it." } else { "Only a workspace without deployments can be deleted, and only while nobody else runs or stores anything in its namespace. Secrets and ConfigMaps that others put there are not looked for, and go with it." };
+    let note = if workspace.adopted {
+        "The namespace was there before Slipway: it stays, with what others put into it."
+    } else {
+        "Only a workspace without deployments can be deleted, and only while nobody else runs or stores anything in its namespace. Secrets and ConfigMaps that others put there are not looked for, and go with it."
+    };
     let quota = (workspace.state != WorkspaceState::Deleting).then(|| {
         view! {
             <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">

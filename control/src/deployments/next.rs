@@ -155,7 +155,7 @@ pub fn next(desired: &Desired, observed: &Observed) -> Step {
             // A workspace that was never whole does not keep what is in it from being deleted.
             Place::Ready | Place::Never(Dead::WorkspaceFailed) => Step::Delete,
         },
-        Intent::Hold => Step::Leave,
+        Intent::Hold => Step::Rest { state: DeploymentState::Held, ready: progress(desired, observed).serving },
         Intent::Run => run(desired, observed),
     }
 }

@@ -51,7 +51,7 @@ pub async fn run(control: &Control, claim: &Claim) -> Result<Next> {
 
 async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     check_actor(control, subject).await?;
-    let sight = observe(control, subject).await?;
+    let Some(sight) = observe(control, subject).await? else { return Ok(Next::Left { again: REST }) };
     match next(&subject.desired, &sight.observed) {
         Step::Leave => Ok(Next::Left { again: REST }),
         Step::Rest { state, ready } => rest(control, claim, subject, &sight, (state, ready)).await,
@@ -116,24 +116,30 @@ impl Sight {
 }
 
 /// The rows where they suffice. While something is under way and they do not, the cluster itself.
-async fn observe(control: &Control, subject: &Subject) -> Result<Sight, Halt> {
+/// Nothing when they do not and only they would be asked: how it stands is left as it was found last.
+async fn observe(control: &Control, subject: &Subject) -> Result<Option<Sight>, Halt> {
     use super::next::{Carried, Place};
     if let Some(observed) = observe::rows(control, subject).await? {
-        return Ok(Sight { observed, told: Told::ByRows });
+        return Ok(Some(Sight { observed, told: Told::ByRows }));
     }
     let asks = subject.desired.place == Place::Ready
         && subject.desired.intent == Intent::Run
         && (subject.desired.operation == Carried::ByAnOperation || subject.desired.applied == subject.desired.generation)
         && subject.desired.applied > 0;
     if asks {
-        return Ok(Sight { observed: observe::cluster(control, subject).await?, told: Told::ByTheCluster });
+        return Ok(Some(Sight { observed: observe::cluster(control, subject).await?, told: Told::ByTheCluster }));
     }
-    Ok(Sight { observed: Observed::default(), told: Told::ByRows })
+    let counts = match subject.desired.intent {
+        Intent::Run => subject.desired.place == Place::Ready && subject.desired.operation == Carried::No,
+        Intent::Hold => true,
+        Intent::Delete => false,
+    };
+    Ok((!counts).then(|| Sight { observed: Observed::default(), told: Told::ByRows }))
 }
 
 async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight, (state, ready): (DeploymentState, i32)) -> Result<Next, Halt> {
     // What cannot be healed is not whole: it is looked at first, and says so until it can.
-    let heals = subject.desired.applied == subject.desired.generation && subject.verify;
+    let heals = subject.desired.intent == Intent::Run && subject.desired.applied == subject.desired.generation && subject.verify;
     if heals {
         heal(control, claim, subject).await?;
     }

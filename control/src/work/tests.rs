@@ -182,6 +182,38 @@ async fn what_is_held_is_left_alone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_held_is_counted_while_its_rows_are_fresh(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (place, ada, id, started) = deployed(&world).await;
+    operations::cancel(&ada, started).await.unwrap();
+    let pool = &world.control.pool;
+    let rows = [
+        "insert into observed_deployments (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas)
+         values ($1, 'forecasting', 'iris', $2, 'd', '1', 'x', 1, 1, true, 1, 1, 1, 1)",
+        "insert into observed_pods (cluster_id, namespace, name, uid, deployment_id, revision, phase, ready, terminating, restarts, created_at)
+         values ($1, 'forecasting', 'iris-1', 'p', $2, 1, 'Running', true, false, 0, now())",
+        "insert into observed_sync (cluster_id, kind, synced_at, lease_epoch) select $1, kind, now(), 1 from unnest('{deployments,pods}'::text[]) kind where $2::uuid is not null",
+    ];
+    for row in rows {
+        sqlx::query(row).bind(place.cluster.0).bind(id.0).execute(pool).await.unwrap();
+    }
+    let stands = async || {
+        let summary = deployments::get(&ada, id).await.unwrap().summary;
+        (summary.state, summary.ready_replicas)
+    };
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 1));
+    sqlx::query("delete from observed_pods").execute(pool).await.unwrap();
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 0));
+    // What was seen long ago says nothing about now.
+    sqlx::query("update deployments set ready_replicas = 1").execute(pool).await.unwrap();
+    sqlx::query("update observed_sync set synced_at = now() - interval '1 hour'").execute(pool).await.unwrap();
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 1));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn a_kind_that_nothing_reconciles_slows_nothing(pool: PgPool) {
     let world = World::new(pool).await;
     let stray = uuid::Uuid::now_v7();

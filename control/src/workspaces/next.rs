@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_deletion_that_was_stopped_does_not_go_on_by_itself() {
-        for (cluster, seen) in [(Cluster::Connected, Namespace::Ours), (Cluster::Connected, Namespace::Going), (Cluster::Connected, Namespace::Absent), (Cluster::Gone, Namespace::Unseen)] {
+        for (cluster, seen) in
+            [(Cluster::Connected, Namespace::Ours), (Cluster::Connected, Namespace::Going), (Cluster::Connected, Namespace::Absent), (Cluster::Gone, Namespace::Unseen)]
+        {
             for adoption in [Adoption::Refused, Adoption::Done] {
                 let stopped = Desired { intent: Intent::Delete, operation: Carried::No, adoption, cluster: cluster.clone(), ..desired() };
                 assert_eq!(next(&stopped, seen), Step::Leave, "{seen:?}");

@@ -199,7 +199,9 @@ fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
         (Kind::Conflict, Intent::Keep) => {
             failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then save the workspace's quota again, changed or not.")
         }
-        (Kind::Conflict, Intent::Delete) => failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again."),
+        (Kind::Conflict, Intent::Delete) => {
+            failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again.")
+        }
         _ => failure("cluster_denied", cause, "Look at the cluster's page, which shows what Slipway may do there, then try again."),
     }
 }

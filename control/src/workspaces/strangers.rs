@@ -51,11 +51,7 @@ where
 /// Whether it is neither ours nor controlled by something that is named itself, if it is not ours.
 fn is_strange(meta: &ObjectMeta, installation: Uuid) -> bool {
     let ours = meta.annotations.as_ref().and_then(|all| all.get(labels::INSTALLATION)).is_some_and(|found| *found == installation.to_string());
-    let controlled = meta
-        .owner_references
-        .iter()
-        .flatten()
-        .any(|owner| owner.controller == Some(true) && CONTROLLERS.contains(&(owner.api_version.as_str(), owner.kind.as_str())));
+    let controlled = meta.owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && CONTROLLERS.contains(&(owner.api_version.as_str(), owner.kind.as_str())));
     !ours && !controlled
 }
 

@@ -81,7 +81,6 @@ pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When) -
     Ok(put)
 }
 
-
 /// Deletes the namespace that we made, with all that is in it.
 pub(super) async fn remove_namespace(client: &Client, blueprint: &Blueprint) -> Result<bool, Refused> {
     let api: Api<Namespace> = Api::all(client.clone());

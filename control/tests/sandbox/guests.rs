@@ -45,10 +45,21 @@ async fn a_namespace_that_holds_anything_of_others_stays(pool: PgPool) {
     let Stage { scene, admin, workspace, .. } = &stage;
     let namespace = &workspace.namespace;
     let pod = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "it", "image": "it"}]}});
-    puts::<PersistentVolumeClaim>(admin, namespace, json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})).await;
-    puts::<CronJob>(admin, namespace, json!({"metadata": {"name": "nightly"}, "spec": {"schedule": "0 0 * * *", "suspend": true, "jobTemplate": {"spec": {"template": pod}}}})).await;
+    puts::<PersistentVolumeClaim>(
+        admin,
+        namespace,
+        json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+    )
+    .await;
+    puts::<CronJob>(admin, namespace, json!({"metadata": {"name": "nightly"}, "spec": {"schedule": "0 0 * * *", "suspend": true, "jobTemplate": {"spec": {"template": pod}}}}))
+        .await;
     let always = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "it", "image": "it"}]}});
-    puts::<StatefulSet>(admin, namespace, json!({"metadata": {"name": "store"}, "spec": {"replicas": 0, "serviceName": "store", "selector": {"matchLabels": {"a": "b"}}, "template": always}})).await;
+    puts::<StatefulSet>(
+        admin,
+        namespace,
+        json!({"metadata": {"name": "store"}, "spec": {"replicas": 0, "serviceName": "store", "selector": {"matchLabels": {"a": "b"}}, "template": always}}),
+    )
+    .await;
     let other = json!({"name": "theirs", "labels": {"app.kubernetes.io/managed-by": "slipway"}, "annotations": {"slipway.dev/installation": uuid::Uuid::now_v7()}});
     puts::<Service>(admin, namespace, json!({"metadata": other, "spec": {"ports": [{"port": 80}]}})).await;
 

@@ -45,7 +45,10 @@ mod tests {
     use domain::{access::TeamRole, deployment::NewDeployment, ids::DeploymentId};
     use sqlx::PgPool;
 
-    use super::{super::{failed, resting}, *};
+    use super::{
+        super::{failed, resting},
+        *,
+    };
     use crate::{
         deployments::{self, subject},
         operations,
