@@ -1,8 +1,8 @@
 //! Operations: changes that are not instant. Resources start them; the worker carries them through.
 
-mod store;
 #[cfg(test)]
 mod kept_names_tests;
+mod store;
 #[cfg(test)]
 mod tests;
 
