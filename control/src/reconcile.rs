@@ -77,10 +77,26 @@ pub enum Next {
     Settled { again: Duration },
     /// One step was taken; take the next after this long.
     Again(Duration),
+    /// As [`Settled`](Self::Settled), without having heard from the outside: nothing new is known of the scope.
+    Left { again: Duration },
+    /// As [`Again`](Self::Again), without having heard from the outside.
+    Waits(Duration),
     /// The thing is gone: forget it.
     Gone,
     /// The outside failed: back off. `scope_is_down` counts towards the breaker.
     Failed { error: String, scope_is_down: bool },
+}
+
+impl Next {
+    /// The same, of a look that heard nothing from the outside.
+    #[must_use]
+    pub fn unheard(self) -> Self {
+        match self {
+            Self::Settled { again } => Self::Left { again },
+            Self::Again(after) => Self::Waits(after),
+            other => other,
+        }
+    }
 }
 
 /// Marks a thing as due now, in the operation's transaction.
@@ -218,7 +234,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
     let (object, epoch) = (claim.object_id, claim.epoch);
     let settled = match next {
         Next::Gone => sqlx::query!("delete from reconcile where object_id = $1 and lease_epoch = $2", object, epoch).execute(&mut *tx).await?,
-        Next::Settled { again } => {
+        Next::Settled { again } | Next::Left { again } => {
             sqlx::query!(
                 "update reconcile
                  set observed_generation = $3, attempts = 0, last_error = null, lease_owner = null, lease_until = null,
@@ -232,7 +248,7 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
             .execute(&mut *tx)
             .await?
         }
-        Next::Again(after) => {
+        Next::Again(after) | Next::Waits(after) => {
             sqlx::query!(
                 "update reconcile
                  set attempts = 0, last_error = null, lease_owner = null, lease_until = null,
@@ -278,7 +294,8 @@ pub async fn settle(pool: &PgPool, claim: &Claim, next: &Next, times: Times) -> 
                 .execute(&mut *tx)
                 .await?;
             }
-            Next::Failed { scope_is_down: false, .. } => {}
+            // The scope was not heard.
+            Next::Failed { scope_is_down: false, .. } | Next::Left { .. } | Next::Waits(_) => {}
             Next::Settled { .. } | Next::Again(_) | Next::Gone => {
                 sqlx::query!("delete from scopes where scope = $1", claim.scope).execute(&mut *tx).await?;
             }

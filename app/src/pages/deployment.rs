@@ -101,7 +101,9 @@ async fn load(ctx: &Ctx, id: DeploymentId) -> Result<Loaded> {
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let mut may = May::of(ctx.actor().rights(team, membership));
     if deployment.summary.state == DeploymentState::Deleting {
-        may = May { deploy: false, predict: false, delete: false };
+        // A deletion that failed or was stopped is started again by whoever may.
+        let stopped = operation.as_ref().is_none_or(|operation| operation.state.is_over());
+        may = May { deploy: false, predict: false, delete: may.delete && stopped };
     }
     Ok(Loaded { deployment, revisions, operation, place, workspace, platform: ctx.actor().platform_role().is_some(), instead, register, may })
 }

@@ -67,7 +67,9 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     let mut running = deployments::list(ctx, &query).await?.items;
     // A team may have several workspaces on one cluster.
     running.retain(|deployment| deployment.workspace == id);
-    let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && loaded.workspace.state != WorkspaceState::Deleting;
+    // A deletion that failed or was stopped is started again by whoever may.
+    let stopped = loaded.operation.as_ref().is_none_or(|operation| operation.state.is_over());
+    let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && (loaded.workspace.state != WorkspaceState::Deleting || stopped);
     let team = loaded.workspace.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
@@ -226,14 +228,22 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
         true => vec!["Slipway's quota, limits, network policies, service accounts and bindings".to_owned()],
         false => vec![format!("the namespace {} on {} and everything in it", workspace.name, workspace.cluster_name)],
     };
-    let note =
-        if workspace.adopted { "The namespace was there before Slipway: it stays, with what others put into it." } else { "Only a workspace without deployments can be deleted." };
+    let note = if workspace.adopted {
+        "The namespace was there before Slipway: it stays, with what others put into it."
+    } else {
+        "Only a workspace without deployments can be deleted, and only while nobody else runs or stores anything in its namespace. Secrets and ConfigMaps that others put there are not looked for, and go with it."
+    };
+    let quota = (workspace.state != WorkspaceState::Deleting).then(|| {
+        view! {
+            <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
+                <Once/><Seen version=workspace.version/>
+                <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
+                <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>
+            </form></section>
+        }
+    });
     view! {
-        <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
-            <Once/><Seen version=workspace.version/>
-            <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
-            <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>
-        </form></section>
+        {quota}
         <Confirm name=workspace.name.clone() title=format!("Delete this {}", ObjectKind::Workspace.as_str()) button="Delete workspace" operation=buttons::Workspace::Delete.word() version=workspace.version typed goes note/>
     }
 }

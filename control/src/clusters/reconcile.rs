@@ -48,13 +48,13 @@ pub async fn run(control: &Control, claim: &Claim) -> Result<Next> {
     let eks = describe(&config, &looked).await;
     let mut tx = control.pool.begin().await?;
     if !observation::write_description(&mut tx, claim, &eks).await? {
-        return Ok(Next::Again(Duration::ZERO));
+        return Ok(Next::Waits(Duration::ZERO));
     }
     tx.commit().await?;
     let observed = Observed { probe: probe(control, &looked, &eks).await?, entry: entry(&config, &looked, principal.as_ref()).await, borrowed: looked.borrowed, eks };
     let mut tx = control.pool.begin().await?;
     if !observation::write(&mut tx, claim, &observed, principal.as_ref()).await? {
-        return Ok(Next::Again(Duration::ZERO));
+        return Ok(Next::Waits(Duration::ZERO));
     }
     tx.commit().await?;
 
@@ -78,6 +78,7 @@ fn settle(desired: &Desired, observed: &Observed, step: &Step, again: Duration) 
     match (&observed.eks, &observed.probe, step) {
         (Eks::Silent { message, raw, .. }, ..) => Next::Failed { error: raw.clone().unwrap_or_else(|| message.clone()), scope_is_down: false },
         (_, Probe::Unreachable { raw, .. }, _) if idle => Next::Failed { error: raw.clone(), scope_is_down: true },
+        (_, Probe::Unreachable { .. }, _) => Next::Waits(again),
         (_, _, Step::Rest(_)) => Next::Settled { again },
         _ => Next::Again(again),
     }

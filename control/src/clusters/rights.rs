@@ -2,6 +2,8 @@
 
 /// Reading, and being told of changes.
 const WATCH: &[&str] = &["get", "list", "watch"];
+/// Looking once.
+const LIST: &[&str] = &["list"];
 /// Making, changing and removing.
 const MANAGE: &[&str] = &["get", "list", "watch", "create", "patch", "update", "delete"];
 /// The Kubernetes group that Slipway's principal is mapped to.
@@ -51,6 +53,10 @@ pub const NEEDS: &[Need] = &[
     need("policy", "poddisruptionbudgets", WATCH, "Notice what is missing"),
     need("", "events", WATCH, "Say why something does not start"),
     need("apps", "daemonsets", WATCH, "Find out whether network policies are enforced"),
+    need("apps", "statefulsets", LIST, "Find what others would lose with a workspace"),
+    need("batch", "cronjobs", LIST, "Find what others would lose with a workspace"),
+    need("batch", "jobs", LIST, "Find what others would lose with a workspace"),
+    need("", "persistentvolumeclaims", LIST, "Find what others would lose with a workspace"),
 ];
 
 impl Need {

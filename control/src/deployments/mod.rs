@@ -33,7 +33,7 @@ use domain::{
     names::{DeploymentName, IdOrName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
-    workspace::{Quota, WorkspaceState},
+    workspace::Quota,
 };
 use sqlx::PgConnection;
 
@@ -270,7 +270,7 @@ async fn usable_workspace(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId) -
     let workspace = store::workspace(conn, id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
     let role = membership(conn, ctx.actor(), workspace.team).await?;
     ctx.actor().check_team(workspace.team, role, TeamAction::Deploy, "workspace")?;
-    if workspace.state == WorkspaceState::Deleting {
+    if workspace.deleting {
         return Err(Rejected::conflict(format!("The workspace {} is being deleted.", workspace.name)).at("workspace").into());
     }
     Ok(workspace)

@@ -38,7 +38,7 @@ pub enum Intent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carried {
     ByAnOperation,
-    /// It is over: nothing new is applied, what is missing is healed.
+    /// It is over: nothing new is applied, nothing is deleted, what is missing is healed.
     No,
 }
 
@@ -147,13 +147,15 @@ pub fn next(desired: &Desired, observed: &Observed) -> Step {
         return Step::Older { there: seen.generation };
     }
     match desired.intent {
+        // Nothing goes without somebody behind it who may still delete it.
+        Intent::Delete if desired.operation == Carried::No => Step::Leave,
         Intent::Delete => match &desired.place {
             Place::Never(Dead::ClusterGone) => Step::Forget,
             Place::NotYet(why) => Step::Wait(why.clone()),
             // A workspace that was never whole does not keep what is in it from being deleted.
             Place::Ready | Place::Never(Dead::WorkspaceFailed) => Step::Delete,
         },
-        Intent::Hold => Step::Leave,
+        Intent::Hold => Step::Rest { state: DeploymentState::Held, ready: progress(desired, observed).serving },
         Intent::Run => run(desired, observed),
     }
 }

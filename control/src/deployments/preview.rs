@@ -164,6 +164,9 @@ async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Resu
     match workspace.state {
         WorkspaceState::Ready => {}
         WorkspaceState::Preparing => findings.push(warn("The workspace is still being prepared", format!("The rollout starts as soon as {} is ready.", workspace.name))),
+        WorkspaceState::Failed if workspace.made => {
+            findings.push(warn("The workspace's last change failed", format!("{} serves as it was before. Ask a platform admin to look at it.", workspace.name)));
+        }
         WorkspaceState::Failed => findings.push(bad("The workspace could not be made", format!("Ask a platform admin to look at {}.", workspace.name))),
         WorkspaceState::Deleting => findings.push(bad("The workspace is being deleted", "Choose another one.")),
     }

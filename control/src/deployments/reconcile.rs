@@ -51,23 +51,23 @@ pub async fn run(control: &Control, claim: &Claim) -> Result<Next> {
 
 async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     check_actor(control, subject).await?;
-    let observed = observe(control, subject).await?;
-    match next(&subject.desired, &observed) {
-        Step::Leave => Ok(Next::Settled { again: REST }),
-        Step::Rest { state, ready } => rest(control, claim, subject, state, ready).await,
+    let Some(sight) = observe(control, subject).await? else { return Ok(Next::Left { again: REST }) };
+    match next(&subject.desired, &sight.observed) {
+        Step::Leave => Ok(Next::Left { again: REST }),
+        Step::Rest { state, ready } => rest(control, claim, subject, &sight, (state, ready)).await,
         Step::Wait(why) => {
             record::waiting(control, claim, subject, &why).await?;
-            Ok(Next::Again(Duration::from_secs(5)))
+            Ok(Next::Waits(Duration::from_secs(5)))
         }
         Step::GiveUp(dead) => Err(Halt::Failed(gave_up(subject, dead))),
         Step::Older { there } => Err(Halt::Ahead(there)),
         Step::Apply => apply(control, claim, subject).await,
         Step::Heal => heal(control, claim, subject).await,
-        Step::Look(progress) => look(control, claim, subject, progress).await,
+        Step::Look(progress) => look(control, claim, subject, &sight, progress).await,
         Step::Ask(progress) => ask(control, claim, subject, progress).await,
         Step::Finish(progress) => {
             record::finished(control, claim, subject, progress).await?;
-            Ok(Next::Settled { again: REST })
+            Ok(sight.heard(Next::Settled { again: REST }))
         }
         Step::Delete => delete(control, claim, subject).await,
         Step::Forget => {
@@ -93,26 +93,59 @@ async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
     }))
 }
 
+/// What is seen, and who told.
+struct Sight {
+    observed: Observed,
+    told: Told,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    ByTheCluster,
+    ByRows,
+}
+
+impl Sight {
+    /// What a step came to that asked nobody else.
+    fn heard(&self, next: Next) -> Next {
+        match self.told {
+            Told::ByTheCluster => next,
+            Told::ByRows => next.unheard(),
+        }
+    }
+}
+
 /// The rows where they suffice. While something is under way and they do not, the cluster itself.
-async fn observe(control: &Control, subject: &Subject) -> Result<Observed, Halt> {
+/// Nothing when they do not and only they would be asked: how it stands is left as it was found last.
+async fn observe(control: &Control, subject: &Subject) -> Result<Option<Sight>, Halt> {
     use super::next::{Carried, Place};
     if let Some(observed) = observe::rows(control, subject).await? {
-        return Ok(observed);
+        return Ok(Some(Sight { observed, told: Told::ByRows }));
     }
     let asks = subject.desired.place == Place::Ready
         && subject.desired.intent == Intent::Run
         && (subject.desired.operation == Carried::ByAnOperation || subject.desired.applied == subject.desired.generation)
         && subject.desired.applied > 0;
-    if asks { Ok(observe::cluster(control, subject).await?) } else { Ok(Observed::default()) }
+    if asks {
+        return Ok(Some(Sight { observed: observe::cluster(control, subject).await?, told: Told::ByTheCluster }));
+    }
+    let counts = match subject.desired.intent {
+        Intent::Run => subject.desired.place == Place::Ready && subject.desired.operation == Carried::No,
+        Intent::Hold => true,
+        Intent::Delete => false,
+    };
+    Ok((!counts).then(|| Sight { observed: Observed::default(), told: Told::ByRows }))
 }
 
-async fn rest(control: &Control, claim: &Claim, subject: &Subject, state: DeploymentState, ready: i32) -> Result<Next, Halt> {
-    record::resting(control, claim, subject, state, ready).await?;
-    let whole = subject.desired.applied == subject.desired.generation;
-    if whole && subject.verify {
+async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight, (state, ready): (DeploymentState, i32)) -> Result<Next, Halt> {
+    // What cannot be healed is not whole: it is looked at first, and says so until it can.
+    let heals = subject.desired.intent == Intent::Run && subject.desired.applied == subject.desired.generation && subject.verify;
+    if heals {
         heal(control, claim, subject).await?;
     }
-    Ok(Next::Settled { again: REST })
+    record::resting(control, claim, subject, state, ready).await?;
+    let next = Next::Settled { again: REST };
+    Ok(if heals { next } else { sight.heard(next) })
 }
 
 async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
@@ -129,16 +162,17 @@ async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Ne
 async fn heal(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     let healed = Subject { operation: None, ..subject::load(control, subject.id).await?.ok_or(Halt::Lost)? };
     if healed.desired != subject.desired {
-        return Err(Halt::Later(Duration::ZERO));
+        return Err(Halt::Lost);
     }
     let put = write::apply(control, &healed, When::Missing).await?;
     record::healed(control, claim, subject, &put).await?;
     Ok(Next::Again(PACE))
 }
 
-async fn look(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
+async fn look(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight, progress: Progress) -> Result<Next, Halt> {
     let mut words = None;
-    if progress.ready < progress.wanted && subject.applied_for.is_some_and(|seconds| seconds > 2.0) {
+    let examines = progress.ready < progress.wanted && subject.applied_for.is_some_and(|seconds| seconds > 2.0);
+    if examines {
         match diagnosis::diagnose(&examine::evidence(control, subject).await?) {
             Verdict::Fatal(failure) => return Err(Halt::Failed(failure)),
             Verdict::Passing(passing) => words = Some(passing),
@@ -146,7 +180,8 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, progress: Pro
         }
     }
     record::rolling(control, claim, subject, progress, words.as_deref()).await?;
-    Ok(Next::Again(if subject.applied_for.is_some_and(|seconds| seconds < 20.0) { PACE / 4 } else { PACE }))
+    let next = Next::Again(if subject.applied_for.is_some_and(|seconds| seconds < 20.0) { PACE / 4 } else { PACE });
+    Ok(if examines { next } else { sight.heard(next) })
 }
 
 async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
@@ -159,7 +194,7 @@ async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Prog
             let said = error.rejected().map_or_else(|| error.to_string(), |rejected| rejected.message.clone());
             record::told(control, claim, subject, None, Some(&said)).await?;
         }
-        Err(_) => return Ok(Next::Again(PACE / 2)),
+        Err(_) => return Ok(Next::Waits(PACE / 2)),
     }
     Ok(Next::Again(Duration::ZERO))
 }
@@ -181,13 +216,13 @@ async fn delete(control: &Control, claim: &Claim, subject: &Subject) -> Result<N
 async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt) -> Result<Next> {
     let failure = match halt {
         Halt::Ours(error) => return Err(error),
-        Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
+        Halt::Lost => return Ok(Next::Waits(Duration::ZERO)),
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
         Halt::Ahead(there) => {
             clusters::found_newer(control, subject.cluster, (ObjectKind::Deployment, subject.id.0), there).await?;
             unlost(record::stuck(control, claim, subject, &clusters::why_read_only(&subject.cluster_name)).await)?;
-            return Ok(Next::Again(READ_ONLY));
+            return Ok(Next::Waits(READ_ONLY));
         }
         Halt::Outside(error) => {
             if error.doubts_the_cluster() {
@@ -205,7 +240,7 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
         }
     };
     unlost(record::failed(control, claim, subject, &failure).await)?;
-    Ok(Next::Settled { again: Duration::from_secs(60) })
+    Ok(Next::Left { again: Duration::from_secs(60) })
 }
 
 type Outside = Result<Failure, (Next, Option<String>)>;

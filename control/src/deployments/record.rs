@@ -1,5 +1,7 @@
 //! Writes down what a step came to. Each function is one transaction that asks first whether the claim is still held.
 
+mod healing;
+
 use domain::{
     deployment::DeploymentState,
     operation::{Failure, ObjectKind, StepState},
@@ -22,6 +24,8 @@ use crate::{
     live, operations,
     reconcile::{self, Claim, Halt},
 };
+
+pub(super) use healing::healed;
 
 /// The numbers of the steps in [`super::ROLL_OUT`] and [`super::DELETE`].
 pub(super) mod steps {
@@ -97,21 +101,6 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     note(&mut tx, subject, steps::START, StepState::Running, None).await?;
     let ready = ready_before(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
-    Ok(tx.commit().await?)
-}
-
-/// What was missing was written again; says so only when there was any.
-pub(super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
-    let mut tx = begin(control, claim, subject).await?;
-    let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
-    inventory::seen(&mut tx, subject.id.0).await?;
-    if !made.is_empty() {
-        inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &made).await?;
-        let names: Vec<String> = made.iter().map(|(entry, _)| format!("{} {}", entry.kind, entry.name)).collect();
-        let event = event("deployment.heal", subject).because(Some("it was missing in the cluster")).change("objects", None::<()>, &names);
-        audit::record_later(&mut tx, (domain::audit::ActorKind::System, None, "slipway"), event).await?;
-        live::changed(&mut tx, subject.id.0).await?;
-    }
     Ok(tx.commit().await?)
 }
 
@@ -240,17 +229,13 @@ pub(super) async fn stuck(control: &Control, claim: &Claim, subject: &Subject, s
     Ok(tx.commit().await?)
 }
 
-/// The operation has failed. What served before goes on serving. With no operation it was a look or a heal: how the
-/// deployment stands is not changed by that.
+/// The operation has failed. What served before goes on serving.
 pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, failure: &Failure) -> Done {
     if subject.operation.is_none() {
-        tracing::warn!(deployment = %subject.id, code = failure.code, cause = failure.cause, "a look at a deployment came to nothing");
-        return Ok(());
+        return healing::unhealed(control, claim, subject, failure).await;
     }
     let mut tx = begin(control, claim, subject).await?;
-    let serving = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0)
-        .fetch_one(&mut *tx)
-        .await?;
+    let serving = serving(&mut tx, subject).await?;
     let mut failure = failure.clone();
     if let Some(live) = subject.live_revision.filter(|live| *live != subject.desired.revision && serving > 0) {
         // Some causes end with another's words.
@@ -270,6 +255,11 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
     }
     live::changed(&mut tx, subject.id.0).await?;
     Ok(tx.commit().await?)
+}
+
+async fn serving(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Result<i32, Halt> {
+    let ready = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0);
+    Ok(ready.fetch_one(&mut **tx).await?)
 }
 
 /// On its way out.
@@ -306,12 +296,13 @@ async fn finish_or_start(tx: &mut Transaction<'static, Postgres>, subject: &Subj
 
 /// Nothing of it is left.
 pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Done {
+    // Only an operation deletes: without one there is nobody to put it on the record for.
+    let Some(running) = &subject.operation else { return Err(Halt::Lost) };
     let mut tx = begin(control, claim, subject).await?;
-    if let Some(running) = &subject.operation
-        && operations::finish(&mut tx, running.id, Ok(())).await?
-    {
-        audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
+    if !operations::finish(&mut tx, running.id, Ok(())).await? {
+        return Err(Halt::Lost);
     }
+    audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
     inventory::forget(&mut tx, subject.id.0).await?;
     sqlx::query!("delete from deployments where id = $1", subject.id.0).execute(&mut *tx).await?;
     live::changed(&mut tx, subject.id.0).await?;

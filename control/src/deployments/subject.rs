@@ -64,6 +64,7 @@ struct Row {
     metadata_revision: Option<i32>,
     workspace_name: String,
     workspace_state: WorkspaceState,
+    workspace_made: bool,
     team: TeamId,
     team_name: String,
     cluster: ClusterId,
@@ -96,7 +97,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
     let row = sqlx::query_as!(
         Row,
         r#"select d.name, d.generation, d.revision, d.held, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
-                  w.name as workspace_name, w.state as "workspace_state: WorkspaceState", t.id as "team: TeamId", t.name as team_name,
+                  w.name as workspace_name, w.state as "workspace_state: WorkspaceState", w.synced_at is not null as "workspace_made!", t.id as "team: TeamId", t.name as team_name,
                   c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
                   r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment,
                   i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
@@ -182,8 +183,32 @@ fn place(row: &Row) -> Place {
         (ClusterState::NeedsAccess | ClusterState::Unreachable, _) => {
             Place::NotYet(row.cluster_message.clone().unwrap_or_else(|| format!("Slipway does not get through to the cluster {}.", row.cluster_name)))
         }
-        (ClusterState::Connected, WorkspaceState::Failed) => Place::Never(Dead::WorkspaceFailed),
+        (ClusterState::Connected, WorkspaceState::Failed) if !row.workspace_made => Place::Never(Dead::WorkspaceFailed),
         (ClusterState::Connected, WorkspaceState::Preparing) => Place::NotYet(format!("The workspace {} is still being prepared.", row.workspace_name)),
-        (ClusterState::Connected, WorkspaceState::Ready | WorkspaceState::Deleting) => Place::Ready,
+        // One that was made serves as it was before the change that failed.
+        (ClusterState::Connected, WorkspaceState::Ready | WorkspaceState::Failed | WorkspaceState::Deleting) => Place::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{access::TeamRole, deployment::NewDeployment};
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{deployments, testing::World, workspaces::fixture};
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn only_a_workspace_that_was_never_made_is_of_no_use(pool: PgPool) {
+        let world = World::new(pool).await;
+        let place = fixture::Place::new(&world).await;
+        let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+        let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+        let id = DeploymentId(deployments::create(&ada, &new).await.unwrap().object);
+        let place_of = async || load(&world.control, id).await.unwrap().unwrap().desired.place;
+        sqlx::query("update workspaces set state = 'failed'").execute(&world.control.pool).await.unwrap();
+        assert_eq!(place_of().await, Place::Never(Dead::WorkspaceFailed));
+        sqlx::query("update workspaces set synced_at = now()").execute(&world.control.pool).await.unwrap();
+        assert_eq!(place_of().await, Place::Ready, "a change of its quota failed, and it serves as before");
     }
 }

@@ -240,6 +240,11 @@ async fn cancelling_holds_until_the_next_revision(pool: PgPool) {
     let cancelled = operations::cancel(&ada, operation).await.unwrap();
     assert_eq!(cancelled.state, OperationState::Cancelled);
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.state, DeploymentState::Held);
+    let recorded =
+        sqlx::query_as::<_, (String, Option<String>, String)>("select action, object_name, changes::text from audit_events where object_id = $1 order by id desc limit 1");
+    let (action, name, changes) = recorded.bind(id.0).fetch_one(&world.control.pool).await.unwrap();
+    assert_eq!((action.as_str(), name.as_deref()), ("deployment.cancel", Some("iris")), "it is found with the deployment");
+    assert!(changes.contains(&operation.to_string()), "{changes}");
     assert!(operations::cancel(&ada, operation).await.unwrap_err().is(Code::Conflict));
     deployments::change(&ada, id, &to(2)).await.unwrap();
     let again = deployments::get(&ada, id).await.unwrap();

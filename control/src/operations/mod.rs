@@ -1,8 +1,8 @@
 //! Operations: changes that are not instant. Resources start them; the worker carries them through.
 
-mod store;
 #[cfg(test)]
 mod kept_names_tests;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -134,6 +134,9 @@ pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     store::find(&mut conn, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation").into())
 }
 
+/// What the record calls a cancel.
+const CANCEL: &str = "deployment.cancel";
+
 /// Cancels an operation: the thing is held as it is, without step or heal, until its next revision.
 ///
 /// # Errors
@@ -143,6 +146,12 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     let mut tx = ctx.begin().await?;
     let teams = access::readable(&mut tx, ctx.actor()).await?;
     let operation = store::find(&mut tx, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation"))?;
+    let object = operation.object_id;
+    // Only a deployment's can be: the record keeps it with the deployment.
+    if operation.object_kind == ObjectKind::Deployment {
+        ctx.attempt(CANCEL, ObjectKind::Deployment, Some(object));
+        ctx.naming(&operation.object_name);
+    }
     match operation.team {
         Some(team) => {
             let membership = access::membership(&mut tx, ctx.actor(), team).await?;
@@ -150,7 +159,6 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         }
         None => ctx.actor().check_platform(domain::access::PlatformAction::Manage, "operation")?,
     }
-    let object = operation.object_id;
     store::lock_deployment(&mut tx, object).await?;
     if operation.state.is_over() || !store::cancel(&mut tx, id).await? {
         return Err(Rejected::conflict("This operation is over: there is nothing to cancel.").into());
@@ -159,7 +167,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         return Err(Rejected::conflict("Only what is being rolled out can be held; this has to run to its end.").into());
     }
     store::hold_deployment(&mut tx, object).await?;
-    let mut event = Event::new("operation.cancel", ObjectKind::Operation, id.0, &format!("{} {}", operation.verb, operation.object_name));
+    let mut event = Event::new(CANCEL, ObjectKind::Deployment, object, &operation.object_name).change("operation", None::<()>, id).change("verb", None::<()>, &operation.verb);
     if let Some((team, name)) = operation.team.zip(operation.team_name.as_deref()) {
         event = event.of_team(team, name);
     }

@@ -96,6 +96,28 @@ async fn a_dead_cluster_slows_only_itself(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_breaker_closes_only_when_the_scope_was_heard(pool: PgPool) {
+    let scope = Scope::Cluster(Uuid::from_u128(0xdead));
+    marked(&pool, 1, scope, 1).await;
+    let settle_next = async |next: Next| {
+        let claim = one(&pool, "a").await.expect("nothing keeps it out yet");
+        settle(&pool, &claim, &next).await.unwrap();
+        later(&pool).await;
+    };
+    let failures = async || sqlx::query_scalar::<_, i32>("select failures from scopes").fetch_optional(&pool).await.unwrap();
+    let fails = || Next::Failed { error: "connection refused".into(), scope_is_down: true };
+    settle_next(fails()).await;
+    for unheard in [Next::Waits(Duration::ZERO), Next::Left { again: Duration::ZERO }] {
+        settle_next(unheard).await;
+        assert_eq!(failures().await, Some(1), "a look at rows says nothing about the cluster");
+    }
+    settle_next(fails()).await;
+    assert_eq!(failures().await, Some(2));
+    settle_next(Next::Again(Duration::ZERO)).await;
+    assert_eq!(failures().await, None, "it answered");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn a_new_wish_does_not_wait_for_slow_looks(pool: PgPool) {
     let cluster = Scope::Cluster(Uuid::from_u128(0xface));
     for n in 0..20 {

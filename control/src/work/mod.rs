@@ -116,8 +116,8 @@ async fn step(control: Control, claim: Claim) -> Option<Duration> {
     let begun = Instant::now();
     let next = outcome(&claim, step_limit(&control), dispatch(&control, &claim)).await;
     let (word, again) = match &next {
-        Next::Settled { again } => ("settled", Some(*again)),
-        Next::Again(after) => ("again", Some(*after)),
+        Next::Settled { again } | Next::Left { again } => ("settled", Some(*again)),
+        Next::Again(after) | Next::Waits(after) => ("again", Some(*after)),
         Next::Gone => ("gone", None),
         Next::Failed { .. } => ("failed", None),
     };

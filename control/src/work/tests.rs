@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use domain::{
-    access::TeamRole,
+    access::{PlatformRole, TeamRole},
     deployment::{DeploymentState, NewDeployment},
     ids::{DeploymentId, OperationId},
     operation::{ObjectKind, Operation, OperationState, StepState},
+    workspace::WorkspaceState,
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::{
     reconcile::{self, Times},
     testing::World,
     work,
-    workspaces::fixture::Place,
+    workspaces::{self, fixture::Place},
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -111,6 +112,65 @@ async fn what_runs_on_a_cluster_that_is_gone_can_be_deleted(pool: PgPool) {
     assert_eq!(marks, 0);
 }
 
+/// Waits until the thing was looked at once more.
+async fn look_again(world: &World, object: uuid::Uuid) {
+    let pool = &world.control.pool;
+    let epoch: i64 = sqlx::query_scalar("update reconcile set not_before = now() where object_id = $1 returning lease_epoch").bind(object).fetch_one(pool).await.unwrap();
+    let looked = async || {
+        let left = sqlx::query_scalar("select lease_epoch > $2 and lease_until is null from reconcile where object_id = $1").bind(object).bind(epoch);
+        // What is forgotten was looked at too.
+        left.fetch_optional(pool).await.unwrap() != Some(false)
+    };
+    work_until(world, looked).await;
+}
+
+/// What the record says of a thing: who, action, outcome.
+async fn recorded(world: &World, object: uuid::Uuid) -> Vec<(String, String, String)> {
+    let rows = sqlx::query_as("select actor_name, action, outcome::text from audit_events where object_id = $1 order by at, id").bind(object);
+    rows.fetch_all(&world.control.pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_deletion_that_was_stopped_waits_for_somebody_who_may(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (place, ada, id, started) = deployed(&world).await;
+    let ben = place.member(&world, "ben", TeamRole::Owner).await;
+    cluster_is(&world, &place, "gone", "EKS has no such cluster.").await;
+    work_until(&world, async || operation(&ada, started).await.state.is_over()).await;
+    let deletion = deployments::delete(&ada, id).await.unwrap();
+    sqlx::query("update members set role = 'viewer' where user_id = $1").bind(ada.actor().user_id().unwrap().0).execute(&world.control.pool).await.unwrap();
+    work_until(&world, async || operation(&ben, deletion.operation).await.state.is_over()).await;
+    assert_eq!(operation(&ben, deletion.operation).await.failure.unwrap().code, "right_lost");
+    look_again(&world, id.0).await;
+    assert_eq!(deployments::get(&ben, id).await.unwrap().summary.state, DeploymentState::Deleting, "it does not go on by itself");
+
+    let again = deployments::delete(&ben, id).await.unwrap();
+    work_until(&world, async || operation(&ben, again.operation).await.state.is_over()).await;
+    assert!(deployments::get(&ben, id).await.unwrap_err().is(domain::Code::NotFound));
+    let deletions: Vec<_> = recorded(&world, id.0).await.into_iter().filter(|(_, action, _)| action == "deployment.delete").map(|(who, _, outcome)| (who, outcome)).collect();
+    let expected = [("ada", "accepted"), ("ada", "failed"), ("ben", "accepted"), ("ben", "done")];
+    assert_eq!(deletions, expected.map(|(who, outcome)| (who.to_owned(), outcome.to_owned())));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_workspace_whose_deletion_was_stopped_waits_for_an_admin(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (ada, ben) = (world.user("ada", Some(PlatformRole::Admin)).await, world.user("ben", Some(PlatformRole::Admin)).await);
+    cluster_is(&world, &place, "gone", "EKS has no such cluster.").await;
+    let deletion = workspaces::delete(&ada, place.workspace).await.unwrap();
+    sqlx::query("update users set platform_role = null where id = $1").bind(ada.actor().user_id().unwrap().0).execute(&world.control.pool).await.unwrap();
+    work_until(&world, async || operation(&ben, deletion.operation).await.state.is_over()).await;
+    assert_eq!(operation(&ben, deletion.operation).await.failure.unwrap().code, "right_lost");
+    look_again(&world, place.workspace.0).await;
+    assert_eq!(workspaces::get(&ben, place.workspace).await.unwrap().state, WorkspaceState::Deleting, "it does not go on by itself");
+
+    let again = workspaces::delete(&ben, place.workspace).await.unwrap();
+    work_until(&world, async || operation(&ben, again.operation).await.state.is_over()).await;
+    assert!(workspaces::get(&ben, place.workspace).await.unwrap_err().is(domain::Code::NotFound));
+    assert_eq!(recorded(&world, place.workspace.0).await.last().map(|(who, _, outcome)| (who.as_str(), outcome.as_str())), Some(("ben", "done")));
+}
+
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn what_is_held_is_left_alone(pool: PgPool) {
     let world = World::new(pool).await;
@@ -119,6 +179,38 @@ async fn what_is_held_is_left_alone(pool: PgPool) {
     let looked = async || sqlx::query_scalar!("select observed_generation from reconcile where object_id = $1", id.0).fetch_one(&world.control.pool).await.unwrap() == 1;
     work_until(&world, looked).await;
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.state, DeploymentState::Held);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_held_is_counted_while_its_rows_are_fresh(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (place, ada, id, started) = deployed(&world).await;
+    operations::cancel(&ada, started).await.unwrap();
+    let pool = &world.control.pool;
+    let rows = [
+        "insert into observed_deployments (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas)
+         values ($1, 'forecasting', 'iris', $2, 'd', '1', 'x', 1, 1, true, 1, 1, 1, 1)",
+        "insert into observed_pods (cluster_id, namespace, name, uid, deployment_id, revision, phase, ready, terminating, restarts, created_at)
+         values ($1, 'forecasting', 'iris-1', 'p', $2, 1, 'Running', true, false, 0, now())",
+        "insert into observed_sync (cluster_id, kind, synced_at, lease_epoch) select $1, kind, now(), 1 from unnest('{deployments,pods}'::text[]) kind where $2::uuid is not null",
+    ];
+    for row in rows {
+        sqlx::query(row).bind(place.cluster.0).bind(id.0).execute(pool).await.unwrap();
+    }
+    let stands = async || {
+        let summary = deployments::get(&ada, id).await.unwrap().summary;
+        (summary.state, summary.ready_replicas)
+    };
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 1));
+    sqlx::query("delete from observed_pods").execute(pool).await.unwrap();
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 0));
+    // What was seen long ago says nothing about now.
+    sqlx::query("update deployments set ready_replicas = 1").execute(pool).await.unwrap();
+    sqlx::query("update observed_sync set synced_at = now() - interval '1 hour'").execute(pool).await.unwrap();
+    look_again(&world, id.0).await;
+    assert_eq!(stands().await, (DeploymentState::Held, 1));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

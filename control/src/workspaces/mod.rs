@@ -7,6 +7,7 @@ pub mod next;
 pub mod reconcile;
 mod record;
 mod store;
+mod strangers;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -106,9 +107,10 @@ pub async fn get(ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
 pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Result<Started> {
     ctx.attempt("workspace.update", ObjectKind::Workspace, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let workspace = lock(&mut tx, ctx, id).await?;
-    ctx.check_version(workspace.version)?;
-    refuse_deleting(&workspace)?;
+    let locked = lock(&mut tx, ctx, id).await?;
+    ctx.check_version(locked.workspace.version)?;
+    refuse_deleting(&locked)?;
+    let workspace = locked.workspace;
     let quota = change.quota.unwrap_or(workspace.quota);
     let mut checks = Checks::new();
     check_quota(&mut checks, &quota);
@@ -130,7 +132,7 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
 pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     ctx.attempt("workspace.delete", ObjectKind::Workspace, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let workspace = lock(&mut tx, ctx, id).await?;
+    let Locked { workspace, .. } = lock(&mut tx, ctx, id).await?;
     ctx.check_version(workspace.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {
@@ -179,18 +181,24 @@ fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
 }
 
 /// Loads, authorizes and locks in one step: workspaces are the platform's to change, and a team sees its own.
-async fn lock(tx: &mut Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
-    store::lock_row(tx, id).await?;
+async fn lock(tx: &mut Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Locked> {
+    let deleting = store::lock_row(tx, id).await?;
     let workspace = store::find(tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
     let membership = crate::access::membership(tx, ctx.actor(), workspace.team).await?;
     ctx.actor().check_team(workspace.team, membership, TeamAction::See, "workspace")?;
     ctx.actor().check_platform(PlatformAction::Manage, "workspace").map_err(|_| Rejected::forbidden("Only a platform admin may change a workspace."))?;
-    Ok(workspace)
+    Ok(Locked { workspace, deleting })
 }
 
-fn refuse_deleting(workspace: &Workspace) -> Result<(), Rejected> {
-    if workspace.state == domain::workspace::WorkspaceState::Deleting {
-        return Err(Rejected::conflict(format!("{} is being deleted.", workspace.name)));
+/// A workspace that is locked, and whether it is on its way out.
+struct Locked {
+    workspace: Workspace,
+    deleting: bool,
+}
+
+fn refuse_deleting(locked: &Locked) -> Result<(), Rejected> {
+    if locked.deleting {
+        return Err(Rejected::conflict(format!("{} is being deleted.", locked.workspace.name)));
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ pub enum Step {
 pub fn next(desired: &Desired, seen: Namespace) -> Step {
     let carried = desired.operation == Carried::ByAnOperation;
     match (&desired.cluster, desired.intent) {
-        (Cluster::Gone, Intent::Delete) => return Step::Forget,
+        (Cluster::Gone, Intent::Delete) => return if carried { Step::Forget } else { Step::Leave },
         (Cluster::Gone, Intent::Keep) => return if carried { Step::GiveUp } else { Step::Leave },
         (Cluster::Away(why), _) => return if carried { Step::Wait(why.clone()) } else { Step::Leave },
         (Cluster::Connected | Cluster::ReadOnly(_), _) => {}
@@ -113,7 +113,14 @@ pub fn next(desired: &Desired, seen: Namespace) -> Step {
         return if carried { Step::Wait(why.clone()) } else { Step::Leave };
     }
     match desired.intent {
-        Intent::Delete => delete(desired, seen),
+        // Nothing goes without somebody behind it who may still delete it.
+        Intent::Delete => {
+            if carried {
+                delete(desired, seen)
+            } else {
+                Step::Leave
+            }
+        }
         Intent::Keep => keep(desired, seen, carried),
     }
 }
@@ -197,6 +204,18 @@ mod tests {
         assert_eq!(next(&Desired { cluster: Cluster::Gone, intent: Intent::Delete, ..desired() }, Namespace::Unseen), Step::Forget);
     }
 
+    #[test]
+    fn a_deletion_that_was_stopped_does_not_go_on_by_itself() {
+        for (cluster, seen) in
+            [(Cluster::Connected, Namespace::Ours), (Cluster::Connected, Namespace::Going), (Cluster::Connected, Namespace::Absent), (Cluster::Gone, Namespace::Unseen)]
+        {
+            for adoption in [Adoption::Refused, Adoption::Done] {
+                let stopped = Desired { intent: Intent::Delete, operation: Carried::No, adoption, cluster: cluster.clone(), ..desired() };
+                assert_eq!(next(&stopped, seen), Step::Leave, "{seen:?}");
+            }
+        }
+    }
+
     prop_compose! {
         fn anything()(delete: bool, carried: bool, wholly: bool, adoption in prop_oneof![Just(Adoption::Refused), Just(Adoption::Allowed), Just(Adoption::Done)],
             cluster in prop_oneof![Just(Cluster::Connected), Just(Cluster::Gone), Just(Cluster::Away("why".into())), Just(Cluster::ReadOnly("why".into()))],
@@ -217,7 +236,10 @@ mod tests {
         #[test]
         fn a_namespace_goes_only_if_slipway_made_it((desired, seen) in anything()) {
             match next(&desired, seen) {
-                Step::Remove => prop_assert!(seen == Namespace::Ours && desired.adoption != Adoption::Done && desired.intent == Intent::Delete),
+                Step::Remove => {
+                    prop_assert!(seen == Namespace::Ours && desired.adoption != Adoption::Done && desired.intent == Intent::Delete && desired.operation == Carried::ByAnOperation);
+                }
+                Step::Release | Step::Forget => prop_assert!(desired.intent == Intent::Delete && desired.operation == Carried::ByAnOperation),
                 Step::Make => prop_assert!(matches!(seen, Namespace::Absent | Namespace::Ours) && desired.intent == Intent::Keep),
                 Step::Adopt => prop_assert!(seen == Namespace::Theirs && desired.adoption != Adoption::Refused && desired.operation == Carried::ByAnOperation),
                 _ => {}

@@ -11,8 +11,8 @@ use domain::{
 use kube::Client;
 
 use super::{
-    next::{Cluster, Namespace, Step, next},
-    record,
+    next::{Cluster, Intent, Namespace, Step, next},
+    record, strangers,
     subject::{self, Subject},
     write,
 };
@@ -45,7 +45,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
     check_actor(control, subject).await?;
     let name = &subject.blueprint.namespace;
     if !matches!(subject.desired.cluster, Cluster::Connected | Cluster::ReadOnly(_)) {
-        return apart(control, claim, subject).await;
+        return apart(control, claim, subject).await.map(Next::unheard);
     }
     let client = control.k8s.own(control, subject.cluster).await?;
     let seen = write::see(&client, &subject.blueprint).await?;
@@ -129,7 +129,7 @@ async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Clie
 }
 
 async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Client) -> Result<Next, Halt> {
-    let strangers = write::strangers(client, &subject.blueprint).await?;
+    let strangers = strangers::strangers(client, &subject.blueprint).await?;
     if !strangers.is_empty() {
         return Err(Halt::Failed(Failure {
             code: "namespace_in_use".into(),
@@ -161,7 +161,7 @@ async fn release(control: &Control, claim: &Claim, subject: &Subject, client: &C
 async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt) -> Result<Next> {
     let failure = match halt {
         Halt::Ours(error) => return Err(error),
-        Halt::Lost => return Ok(Next::Again(Duration::ZERO)),
+        Halt::Lost => return Ok(Next::Waits(Duration::ZERO)),
         Halt::Later(after) => return Ok(Next::Again(after)),
         Halt::Failed(failure) => failure,
         Halt::Ahead(there) => {
@@ -186,16 +186,24 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
                     unlost(record::waiting(control, claim, subject, &format!("{sentence} Slipway keeps trying.")).await)?;
                     return Ok(Next::Failed { error: raw, scope_is_down });
                 }
-                None => Failure {
-                    code: "cluster_denied".into(),
-                    cause: sentence,
-                    next: "Look at the cluster's page, which shows what Slipway may do there, then try again.".into(),
-                    raw: Some(raw),
-                },
+                None => Failure { raw: Some(raw), ..refused(&error.kind, subject.desired.intent, sentence) },
             }
         }
     };
-    Ok(unlost(record::failed(control, claim, subject, &failure).await)?.unwrap_or(Next::Again(Duration::ZERO)))
+    Ok(unlost(record::failed(control, claim, subject, &failure).await)?.unwrap_or(Next::Again(Duration::ZERO)).unheard())
+}
+
+/// What a refusal means that is not going to pass.
+fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
+    match (kind, intent) {
+        (Kind::Conflict, Intent::Keep) => {
+            failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then save the workspace's quota again, changed or not.")
+        }
+        (Kind::Conflict, Intent::Delete) => {
+            failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again.")
+        }
+        _ => failure("cluster_denied", cause, "Look at the cluster's page, which shows what Slipway may do there, then try again."),
+    }
 }
 
 fn cluster_gone(subject: &Subject) -> Failure {
@@ -204,4 +212,19 @@ fn cluster_gone(subject: &Subject) -> Failure {
 
 fn failure(code: &str, cause: String, next: &str) -> Failure {
     Failure { code: code.into(), cause, next: next.into(), raw: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_manage_is_told_apart_from_what_the_cluster_forbids() {
+        let cause = || "Others manage some of these fields: .spec.hard belongs to kubectl.".to_owned();
+        let conflict = refused(&Kind::Conflict, Intent::Keep, cause());
+        assert_eq!((conflict.code.as_str(), conflict.cause), ("changed_by_others", cause()));
+        assert!(conflict.next.contains("save the workspace's quota again"), "{}", conflict.next);
+        assert!(refused(&Kind::Conflict, Intent::Delete, cause()).next.contains("delete the workspace again"));
+        assert_eq!(refused(&Kind::Forbidden, Intent::Keep, "The cluster does not allow this.".into()).code, "cluster_denied");
+    }
 }

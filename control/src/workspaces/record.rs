@@ -11,6 +11,7 @@ use super::{
     APPLY_AGAIN,
     next::Intent,
     reconcile::{PACE, REST},
+    store,
     subject::Subject,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         cluster::{Put, When},
     },
     live, operations,
-    reconcile::{Claim, Halt, Next, begin, poke},
+    reconcile::{self, Claim, Halt, Next, poke},
 };
 
 /// The numbers of the steps.
@@ -31,16 +32,22 @@ const RIGHTS: i32 = 3;
 const REMOVE: i32 = 1;
 const GONE: i32 = 2;
 
+/// The claim's transaction, unless somebody wanted something else of the workspace since it was loaded: what they wrote must not be written over.
+async fn begin(control: &Control, claim: &Claim, subject: &Subject) -> Result<Transaction<'static, Postgres>, Halt> {
+    let mut tx = reconcile::begin(control, claim).await?;
+    if store::is_still_wanted(&mut tx, subject).await? { Ok(tx) } else { Err(Halt::Lost) }
+}
+
 /// The namespace is to be taken over. Written down before it is done: a namespace that was there is never deleted, whatever happens next.
 pub(super) async fn adopting(control: &Control, claim: &Claim, subject: &Subject) -> Result<(), Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     sqlx::query!("update workspaces set adopted = true where id = $1", subject.blueprint.workspace.0).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
 }
 
 /// What is going to be made, before any of it is.
 pub(super) async fn looked(control: &Control, claim: &Claim, subject: &Subject, entries: &[Entry]) -> Result<(), Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     inventory::intend(&mut tx, subject.blueprint.workspace.0, entries).await?;
     note(&mut tx, subject, LOOK, StepState::Done, None).await?;
     note(&mut tx, subject, BOUNDS, StepState::Running, None).await?;
@@ -49,7 +56,7 @@ pub(super) async fn looked(control: &Control, claim: &Claim, subject: &Subject, 
 
 /// Namespace, quota and policies are there; the team's rights come next.
 pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject) -> Result<(), Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     note(&mut tx, subject, BOUNDS, StepState::Done, None).await?;
     note(&mut tx, subject, RIGHTS, StepState::Running, None).await?;
     Ok(tx.commit().await?)
@@ -58,7 +65,7 @@ pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject)
 /// Everything is there.
 pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace;
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
     let entries: Vec<(Entry, String)> = put.iter().filter(|put| when == When::Always || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::applied(&mut tx, id.0, subject.blueprint.generation, &entries).await?;
@@ -92,7 +99,7 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
 
 /// It is on its way out.
 pub(super) async fn going(control: &Control, claim: &Claim, subject: &Subject, detail: &str) -> Result<(), Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     note(&mut tx, subject, REMOVE, StepState::Done, None).await?;
     note(&mut tx, subject, GONE, StepState::Running, Some(detail)).await?;
     Ok(tx.commit().await?)
@@ -101,12 +108,13 @@ pub(super) async fn going(control: &Control, claim: &Claim, subject: &Subject, d
 /// Nothing of it is left.
 pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace.0;
-    let mut tx = begin(control, claim).await?;
-    if let Some(running) = &subject.operation
-        && operations::finish(&mut tx, running.id, Ok(())).await?
-    {
-        record(&mut tx, subject, event(action(&running.verb), subject)).await?;
+    // Only an operation deletes: without one there is nobody to put it on the record for.
+    let Some(running) = &subject.operation else { return Err(Halt::Lost) };
+    let mut tx = begin(control, claim, subject).await?;
+    if !operations::finish(&mut tx, running.id, Ok(())).await? {
+        return Err(Halt::Lost);
     }
+    record(&mut tx, subject, event(action(&running.verb), subject)).await?;
     inventory::forget(&mut tx, id).await?;
     sqlx::query!("delete from workspaces where id = $1", id).execute(&mut *tx).await?;
     live::changed(&mut tx, id).await?;
@@ -116,7 +124,7 @@ pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) ->
 
 /// It cannot go on just now: why.
 pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Result<Next, Halt> {
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     // A look that nobody waits for changes nothing about how the workspace stands.
     if subject.operation.is_some() {
         note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
@@ -133,7 +141,7 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         tracing::warn!(workspace = %subject.blueprint.workspace, code = failure.code, cause = failure.cause, "a look at a workspace came to nothing");
         return Ok(Next::Settled { again: REST });
     };
-    let mut tx = begin(control, claim).await?;
+    let mut tx = begin(control, claim, subject).await?;
     let state = if subject.desired.intent == Intent::Delete { WorkspaceState::Deleting } else { WorkspaceState::Failed };
     sqlx::query!(
         "update workspaces set state = $2, state_message = $3, state_raw = $4 where id = $1",

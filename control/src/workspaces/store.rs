@@ -10,6 +10,7 @@ use domain::{
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::{next::Intent, subject::Subject};
 use crate::{Result, access::Visible, paging::Paging};
 
 /// What the list is narrowed to.
@@ -184,9 +185,21 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
     Ok(rows.into_iter().map(|row| Listed { key: row.key.clone(), workspace: row.into() }).collect())
 }
 
-pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<()> {
-    sqlx::query!("select id from workspaces where id = $1 for update", id.0).fetch_optional(conn).await?;
-    Ok(())
+/// Locks it; gives whether it is on its way out.
+pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<bool> {
+    let deleting = sqlx::query_scalar!(r#"select deleting_at is not null as "deleting!" from workspaces where id = $1 for update"#, id.0);
+    Ok(deleting.fetch_optional(conn).await?.unwrap_or(false))
+}
+
+/// Whether what is wanted is what it was when the subject was loaded. Inside a claim's transaction its row is locked.
+pub(super) async fn is_still_wanted(conn: &mut PgConnection, subject: &Subject) -> Result<bool> {
+    let same = sqlx::query_scalar!(
+        r#"select generation = $2 and (deleting_at is not null) = $3 as "same!" from workspaces where id = $1"#,
+        subject.blueprint.workspace.0,
+        subject.blueprint.generation,
+        subject.desired.intent == Intent::Delete
+    );
+    Ok(same.fetch_optional(conn).await? == Some(true))
 }
 
 pub(super) async fn insert(conn: &mut PgConnection, id: WorkspaceId, name: &str, team: TeamId, cluster: ClusterId, adopt: Adopt, quota: &Quota) -> sqlx::Result<()> {

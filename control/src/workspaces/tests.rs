@@ -8,8 +8,15 @@ use domain::{
 };
 use sqlx::PgPool;
 
-use super::fixture::Place;
-use crate::{deployments, operations, testing::World, workspaces};
+use super::{fixture::Place, record, subject};
+use crate::{
+    deployments,
+    inventory::cluster::When,
+    operations,
+    reconcile::{self, Halt, Times},
+    testing::World,
+    workspaces,
+};
 
 const QUOTA: Quota = Quota { cpu_millis: 8000, memory_mib: 16_384, gpus: 0, pods: 20 };
 
@@ -96,6 +103,24 @@ async fn an_empty_one_is_on_its_way_out(pool: PgPool) {
     assert!(workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap_err().is(Code::Conflict));
     let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
     assert!(deployments::create(&ada, &new).await.unwrap_err().is(Code::Conflict), "nothing new goes into it");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_late_step_does_not_write_over_what_is_wanted_now(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Deployer).await);
+    workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap();
+    let claim = reconcile::claim(&world.control.pool, "late", 1, Times::default()).await.unwrap().remove(0);
+    let late = subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    workspaces::delete(&admin, place.workspace).await.unwrap();
+    assert!(matches!(record::whole(&world.control, &claim, &late, &[], When::Always).await, Err(Halt::Lost)));
+    assert_eq!(workspaces::get(&admin, place.workspace).await.unwrap().state, WorkspaceState::Deleting);
+    // Whatever its state says, it is on its way out.
+    sqlx::query("update workspaces set state = 'ready'").execute(&world.control.pool).await.unwrap();
+    assert!(workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap_err().is(Code::Conflict));
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    assert!(deployments::create(&ada, &new).await.unwrap_err().is(Code::Conflict));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -2,12 +2,9 @@
 
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        apps::v1::Deployment,
-        core::v1::{LimitRange, Namespace, Pod, ResourceQuota, Service, ServiceAccount},
-    },
+    api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount},
 };
-use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{manifests::Blueprint, next};
@@ -82,24 +79,6 @@ pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When) -
         put.push(owner.put(&here(client, blueprint), binding, when).await?);
     }
     Ok(put)
-}
-
-/// Things in the namespace that Slipway did not make and that would go with it: kind and name, a few of them.
-pub(super) async fn strangers(client: &Client, blueprint: &Blueprint) -> k8s::Result<Vec<String>> {
-    let mut found = foreign::<Deployment>(client, blueprint).await?;
-    found.extend(foreign::<Service>(client, blueprint).await?);
-    found.extend(foreign::<Pod>(client, blueprint).await?);
-    found.truncate(10);
-    Ok(found)
-}
-
-async fn foreign<K>(client: &Client, blueprint: &Blueprint) -> k8s::Result<Vec<String>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
-{
-    let selector = format!("{}!={}", labels::MANAGED_BY, labels::MANAGED_BY_SLIPWAY);
-    let list = here::<K>(client, blueprint).list(&ListParams::default().labels(&selector).limit(20)).await?;
-    Ok(list.items.iter().map(|object| format!("{} {}", K::kind(&()), object.name_any())).collect())
 }
 
 /// Deletes the namespace that we made, with all that is in it.

@@ -49,6 +49,39 @@ async fn a_deployer_who_loses_the_role_half_way_stops_what_they_started(pool: Pg
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn an_owner_who_loses_the_role_half_way_stops_the_deletion(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::deadly(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let id = stage.live("iris").await;
+    worker.stop().await;
+    teams::set_member(&scene.admin, place.team, &MemberChange { email: "dora@example.com".into(), role: TeamRole::Owner }).await.unwrap();
+
+    // The Deployment is deleted, the others are not.
+    let deletion = deployments::delete(&place.deployer, id).await.unwrap();
+    let mut worker = Worker::held_at(scene, "deployment.half_deleted");
+    worker.stands().await;
+    becomes_a_viewer(scene, place).await;
+    worker.kill().await;
+    let worker = Worker::start(scene);
+    let stopped = scene.ends(deletion.operation).await;
+    assert_eq!((stopped.state, stopped.failure.map(|failure| failure.code)), (OperationState::Failed, Some("right_lost".into())));
+    sqlx::query("update reconcile set not_before = now() where object_id = $1").bind(id.0).execute(&scene.control.pool).await.unwrap();
+    let rests = async || scene.count("select count(*) from reconcile where kind = 'deployment' and lease_owner is null and not_before > now() + interval '2 minutes'").await == 1;
+    within(20, "it is looked at once more", rests).await;
+    let there = objects_of(admin, &workspace.namespace, id).await;
+    assert!(there.contains_key("Service") && there.contains_key("ServiceAccount") && there.contains_key("PodDisruptionBudget"), "nothing more was deleted: {there:?}");
+    assert_eq!(deployments::get(&place.owner, id).await.unwrap().summary.state, DeploymentState::Deleting);
+
+    let again = deployments::delete(&place.owner, id).await.unwrap();
+    scene.succeeds(again.operation).await;
+    worker.stop().await;
+    assert!(objects_of(admin, &workspace.namespace, id).await.is_empty());
+    let recorded = scene.recorded(id.0).await;
+    let deletions: Vec<&str> = recorded.iter().filter(|(action, _)| action == "deployment.delete").map(|(_, outcome)| outcome.as_str()).collect();
+    assert_eq!(deletions, ["accepted", "failed", "accepted", "done"]);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_deployer_who_loses_the_role_while_replicas_start_stops_the_rollout(pool: PgPool) {
     let (stage, worker) = Stage::new(Scene::new(pool).await).await;
     let Stage { scene, place, admin, workspace, .. } = &stage;

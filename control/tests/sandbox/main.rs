@@ -5,6 +5,7 @@
 mod cancel;
 mod connection;
 mod deaths;
+mod guests;
 mod images;
 mod lost_role;
 mod nodes;

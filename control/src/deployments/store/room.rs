@@ -21,13 +21,17 @@ pub struct Workspace {
     pub cluster: ClusterId,
     pub cluster_name: String,
     pub state: WorkspaceState,
+    /// Whether it is on its way out.
+    pub deleting: bool,
+    /// Whether its namespace was whole before, whatever became of later changes.
+    pub made: bool,
     pub quota: Quota,
 }
 
 pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>> {
     let row = sqlx::query!(
         r#"select w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", w.cluster_id as "cluster: ClusterId", c.name as cluster_name,
-                  w.state as "state: WorkspaceState", w.cpu_millis, w.memory_mib, w.gpus, w.pods
+                  w.state as "state: WorkspaceState", w.deleting_at is not null as "deleting!", w.synced_at is not null as "made!", w.cpu_millis, w.memory_mib, w.gpus, w.pods
            from workspaces w join clusters c on c.id = w.cluster_id
            where w.id = $1"#,
         id.0
@@ -41,6 +45,8 @@ pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Optio
         cluster: row.cluster,
         cluster_name: row.cluster_name,
         state: row.state,
+        deleting: row.deleting,
+        made: row.made,
         quota: Quota { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
     }))
 }

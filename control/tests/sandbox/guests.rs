@@ -1,0 +1,80 @@
+//! What others put into a workspace's namespace.
+
+use control::workspaces;
+use domain::{Code, ids::WorkspaceId, operation::OperationState};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::StatefulSet,
+        batch::v1::CronJob,
+        core::v1::{PersistentVolumeClaim, Service},
+    },
+};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    scene::{Scene, object, within},
+    stage::Stage,
+};
+
+async fn puts<K>(admin: &Client, namespace: &str, value: Value)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    Api::<K>::namespaced(admin.clone(), namespace).create(&PostParams::default(), &object(value)).await.unwrap();
+}
+
+async fn takes<K>(admin: &Client, namespace: &str, name: &str)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let api = Api::<K>::namespaced(admin.clone(), namespace);
+    api.delete(name, &DeleteParams::default()).await.unwrap();
+    within(20, "it is gone", async || api.get_opt(name).await.unwrap().is_none()).await;
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_namespace_that_holds_anything_of_others_stays(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, admin, workspace, .. } = &stage;
+    let namespace = &workspace.namespace;
+    let pod = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "it", "image": "it"}]}});
+    puts::<PersistentVolumeClaim>(
+        admin,
+        namespace,
+        json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+    )
+    .await;
+    puts::<CronJob>(admin, namespace, json!({"metadata": {"name": "nightly"}, "spec": {"schedule": "0 0 * * *", "suspend": true, "jobTemplate": {"spec": {"template": pod}}}}))
+        .await;
+    let always = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "it", "image": "it"}]}});
+    puts::<StatefulSet>(
+        admin,
+        namespace,
+        json!({"metadata": {"name": "store"}, "spec": {"replicas": 0, "serviceName": "store", "selector": {"matchLabels": {"a": "b"}}, "template": always}}),
+    )
+    .await;
+    let other = json!({"name": "theirs", "labels": {"app.kubernetes.io/managed-by": "slipway"}, "annotations": {"slipway.dev/installation": uuid::Uuid::now_v7()}});
+    puts::<Service>(admin, namespace, json!({"metadata": other, "spec": {"ports": [{"port": 80}]}})).await;
+
+    let deletion = workspaces::delete(&scene.admin, workspace.id).await.unwrap();
+    let refused = scene.ends(deletion.operation).await;
+    let failure = refused.failure.expect("a cause");
+    assert_eq!((refused.state, failure.code.as_str()), (OperationState::Failed, "namespace_in_use"));
+    assert_eq!(failure.raw.as_deref(), Some("PersistentVolumeClaim data\nStatefulSet store\nCronJob nightly\nService theirs"));
+
+    takes::<PersistentVolumeClaim>(admin, namespace, "data").await;
+    takes::<CronJob>(admin, namespace, "nightly").await;
+    takes::<StatefulSet>(admin, namespace, "store").await;
+    takes::<Service>(admin, namespace, "theirs").await;
+    let again = workspaces::delete(&scene.admin, workspace.id).await.unwrap();
+    scene.succeeds(again.operation).await;
+    worker.stop().await;
+    assert!(workspaces::get(&scene.admin, WorkspaceId(again.object)).await.unwrap_err().is(Code::NotFound));
+}
