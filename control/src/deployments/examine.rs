@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{
     Control, access, clock,
-    k8s::{self, apply, labels, logs},
+    k8s::{self, apply, labels, logs, text},
 };
 
 /// So many replicas tell enough.
 const EXAMINED: usize = 3;
-/// The most of a log that is kept, in bytes.
+/// The most of a log, and of anything else that is said, that is kept, in bytes.
 const LAST_WORDS: usize = 2048;
 
 /// What there is to judge by.
@@ -56,7 +56,7 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
         image: subject.blueprint.image.clone(),
         workspace: namespace.clone(),
         startup_seconds: i64::from(subject.blueprint.startup_seconds()),
-        not_created: condition("ReplicaFailure", "True").and_then(|condition| condition.message.clone()),
+        not_created: condition("ReplicaFailure", "True").and_then(|condition| condition.message.clone()).map(clean),
         deadline_exceeded: condition("Progressing", "False").is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
         pods: replicas,
     })
@@ -70,7 +70,7 @@ fn replica(pod: &Pod) -> Replica {
         .iter()
         .flatten()
         .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
-        .map(|condition| condition.message.clone().unwrap_or_else(|| condition.reason.clone().unwrap_or_default()));
+        .map(|condition| clean(condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default()));
     let container = status.container_statuses.iter().flatten().find(|container| container.name == labels::MODEL_CONTAINER);
     let mut replica = Replica {
         name: pod.name_any(),
@@ -87,15 +87,15 @@ fn replica(pod: &Pod) -> Replica {
 
 fn read_container(replica: &mut Replica, container: &ContainerStatus) {
     let (now, before) = (container.state.clone().unwrap_or_default(), container.last_state.clone().unwrap_or_default());
-    replica.waiting = now.waiting.map(|waiting| (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default()));
+    replica.waiting = now.waiting.map(|waiting| (clean(waiting.reason.unwrap_or_default()), clean(waiting.message.unwrap_or_default())));
     replica.running = now.running.map(|running| running.started_at.as_ref().map_or(0, seconds_since));
     let ended_now = now.terminated.is_some();
     let waits_after_an_end = replica.waiting.is_some() && before.terminated.is_some();
     // A restart is counted when the container starts again; the end that it follows counts already.
     replica.exits = container.restart_count + i32::from(ended_now || waits_after_an_end);
     if let Some(end) = now.terminated.or(before.terminated) {
-        replica.last_words = end.message.map(|words| words.trim_end().to_owned()).filter(|words| !words.is_empty());
-        replica.exit = Some(Exit { reason: end.reason.unwrap_or_else(|| "Error".into()), code: end.exit_code });
+        replica.last_words = end.message.and_then(|words| logs::end(&words, LAST_WORDS));
+        replica.exit = Some(Exit { reason: clean(end.reason.unwrap_or_else(|| "Error".into())), code: end.exit_code });
     }
 }
 
@@ -103,7 +103,7 @@ async fn happenings(events: &Api<Event>, pod: &str) -> k8s::Result<Vec<Happening
     let params = ListParams::default().fields(&format!("involvedObject.kind=Pod,involvedObject.name={pod}")).limit(100);
     let mut events = events.list(&params).await?.items;
     events.sort_by_key(|event| event.last_timestamp.clone().map(|time| time.0).or_else(|| event.event_time.clone().map(|time| time.0)));
-    Ok(events.into_iter().map(|event| Happening { reason: event.reason.unwrap_or_default(), message: event.message.unwrap_or_default() }).collect())
+    Ok(events.into_iter().map(|event| Happening { reason: clean(event.reason.unwrap_or_default()), message: clean(event.message.unwrap_or_default()) }).collect())
 }
 
 /// The end of the log. Whoever may see the deployment may see it, so it is read as the team's viewer.
@@ -125,7 +125,15 @@ async fn read_log(control: &Control, subject: &Subject, replica: &Replica) -> k8
     }
 }
 
+/// What is said ends up in a failure, which the database has to take.
+fn clean(said: String) -> String {
+    text::clean(said, LAST_WORDS)
+}
+
 fn seconds_since(time: &Time) -> i64 {
     let now = clock::now().0.unix_timestamp();
     (now - time.0.as_second()).max(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,10 @@ use futures::{AsyncBufReadExt as _, Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 
-use super::error::{Error, Kind, Result};
+use super::{
+    error::{Error, Kind, Result},
+    text::clean,
+};
 
 /// A line longer than this is cut: nobody reads it, and a model may write without an end of line.
 const MAX_LINE: usize = 16 << 10;
@@ -57,12 +60,13 @@ pub enum Container {
 }
 
 /// At most `limit` bytes from the end, begun at a line.
-fn end(text: &str, limit: usize) -> Option<String> {
-    let text = text.trim_end();
+#[must_use]
+pub fn end(text: &str, limit: usize) -> Option<String> {
+    let text = clean(text.trim_end(), usize::MAX);
     let start = text.ceil_char_boundary(text.len().saturating_sub(limit));
     let rest = &text[start..];
     let rest = if start == 0 { rest } else { rest.split_once('\n').map_or(rest, |(_, lines)| lines) };
-    (!rest.is_empty()).then(|| rest.replace('\0', "\u{FFFD}"))
+    (!rest.is_empty()).then(|| rest.to_owned())
 }
 
 fn cut(mut line: String) -> String {

@@ -8,6 +8,7 @@ pub mod impersonate;
 pub mod labels;
 pub mod logs;
 mod store;
+pub mod text;
 pub mod token;
 pub mod watch;
 

@@ -1,0 +1,67 @@
+use domain::{access::TeamRole, deployment::NewDeployment, ids::DeploymentId, operation::OperationState};
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::*;
+use crate::{
+    deployments::{
+        self,
+        diagnosis::{Verdict, diagnose},
+        record, subject,
+    },
+    operations, reconcile,
+    testing::World,
+    workspaces::fixture::Place,
+};
+
+/// A pod whose container crashed twice, with these last words.
+fn crashed(last_words: &str) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "iris-1", "creationTimestamp": "2026-01-02T03:04:05Z"},
+        "status": {"containerStatuses": [{"name": "model", "image": "", "imageID": "", "ready": false, "restartCount": 2,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off\u{0}"}},
+            "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": last_words}}}]}
+    }))
+    .unwrap()
+}
+
+fn judged(pod: &Pod) -> domain::operation::Failure {
+    let evidence = Evidence {
+        size: domain::size::Size::Small,
+        port: 8080,
+        health_path: "/".into(),
+        image: String::new(),
+        workspace: "forecasting".into(),
+        startup_seconds: 120,
+        not_created: None,
+        deadline_exceeded: false,
+        pods: vec![replica(pod)],
+    };
+    match diagnose(&evidence) {
+        Verdict::Fatal(failure) => failure,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+#[test]
+fn last_words_are_kept_from_their_end() {
+    let failure = judged(&crashed(&format!("{}\nno such file: model.onnx\n", "x".repeat(1 << 20))));
+    assert!(failure.cause.ends_with("Its last words: no such file: model.onnx"), "{}", failure.cause);
+    assert!(failure.raw.unwrap().len() < LAST_WORDS + 200);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_operation_ends_whatever_a_container_said(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    let started = deployments::create(&ada, &new).await.unwrap();
+    let claim = reconcile::claim(&world.control.pool, "test", 1, world.control.settings.times).await.unwrap().pop().unwrap();
+    let subject = subject::load(&world.control, DeploymentId(started.object)).await.unwrap().unwrap();
+    let failure = judged(&crashed("bad weights\0\n"));
+    assert!(record::failed(&world.control, &claim, &subject, &failure).await.is_ok());
+    let ended = operations::get(&ada, started.operation).await.unwrap();
+    assert_eq!(ended.state, OperationState::Failed);
+    assert!(ended.failure.unwrap().cause.ends_with("Its last words: bad weights\u{FFFD}"));
+}
