@@ -1,6 +1,6 @@
 //! What the replicas write, merged into one stream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     Rejected, Timestamp,
@@ -12,14 +12,14 @@ use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{authorize, store};
 use crate::{
     Ctx, Result,
     k8s::{
         Kind, labels,
-        logs::{Lines, Then},
+        logs::{Begin, Lines, MOST, Read, Then},
     },
     sessions,
 };
@@ -27,8 +27,10 @@ use crate::{
 const TAIL: i64 = 200;
 const MAX_TAIL: i64 = *domain::limits::LOG_TAIL.end();
 const MAX_SEARCH: usize = domain::limits::SEARCH;
-/// So many replicas at most are read at once.
+/// So many replicas at most are followed at once.
 const MAX_REPLICAS: usize = 20;
+/// So many replicas at once are read to their end, each of which takes memory.
+const AT_ONCE: usize = 4;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.
 const LOOK: Duration = Duration::from_secs(3);
 /// Lines that wait for a slow reader.
@@ -87,12 +89,18 @@ impl Reader {
     async fn read(self, replicas: Vec<String>, tail: i64, sender: mpsc::Sender<Result<LogLine>>) {
         let mut reading: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
         let mut known: Vec<String> = Vec::new();
+        let places = Arc::new(Semaphore::new(if self.then == Then::End { AT_ONCE } else { MAX_REPLICAS }));
         let mut join = |reading: &mut tokio::task::JoinSet<()>, replicas: Vec<String>, tail: i64| {
             for pod in replicas {
                 let wanted = self.only.as_ref().is_none_or(|only| *only == pod);
                 if wanted && known.len() < MAX_REPLICAS && !known.contains(&pod) {
                     known.push(pod.clone());
-                    reading.spawn(replica(self.pods.clone(), pod, Lines { tail, then: self.then }, self.search.clone(), sender.clone()));
+                    let (lines, place) = (Lines { begin: Begin::Last(tail), then: self.then }, Arc::clone(&places));
+                    let read = replica(self.pods.clone(), pod, lines, self.search.clone(), sender.clone());
+                    reading.spawn(async move {
+                        let Ok(_place) = place.acquire_owned().await else { return };
+                        read.await;
+                    });
                 }
             }
         };
@@ -130,7 +138,11 @@ async fn replica(pods: Api<Pod>, pod: String, lines: Lines, search: Option<Strin
             Ok(stream) => {
                 let mut stream = std::pin::pin!(stream);
                 while let Some(line) = stream.next().await {
-                    let line = line.map(|line| parse(&pod, &line)).map_err(crate::Error::from);
+                    let line = match line {
+                        Ok(Read::Line(line)) => Ok(parse(&pod, &line)),
+                        Ok(Read::More) => Ok(notice(&pod, format!("There is more than {} MiB: the rest is left out. Ask for fewer lines.", MOST >> 20))),
+                        Err(error) => Err(error.into()),
+                    };
                     if line.as_ref().is_ok_and(|line| !wanted(line, search.as_deref())) {
                         continue;
                     }
@@ -152,9 +164,14 @@ async fn replica(pods: Api<Pod>, pod: String, lines: Lines, search: Option<Strin
     }
 }
 
+/// What Slipway itself says about a replica's log: a line without a time.
+fn notice(pod: &str, says: String) -> LogLine {
+    LogLine { pod: pod.into(), at: None, text: format!("-- {says}") }
+}
+
 /// Whether a line has the text in it that was asked for, which is in lower case.
 fn wanted(line: &LogLine, search: Option<&str>) -> bool {
-    search.is_none_or(|search| line.text.to_lowercase().contains(search))
+    line.at.is_none() || search.is_none_or(|search| line.text.to_lowercase().contains(search))
 }
 
 /// A line begins with the time at which it was written.
