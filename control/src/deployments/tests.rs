@@ -352,9 +352,13 @@ async fn a_replica_of_a_revision_that_never_was_serves_nobody(pool: PgPool) {
     let (id, _) = deploy(&ada, &new(&place)).await;
     let mut conn = world.control.pool.acquire().await.unwrap();
     replica(&world, &place, id, "planted", 999_999).await;
-    assert!(deployments::store::served(&mut conn, id).await.unwrap().pod.is_none());
+    assert!(deployments::store::served(&mut conn, id, None).await.unwrap().pod.is_none());
     replica(&world, &place, id, "true", 1).await;
-    assert_eq!(deployments::store::served(&mut conn, id).await.unwrap().pod.unwrap().name, "true");
+    assert_eq!(deployments::store::served(&mut conn, id, None).await.unwrap().pod.unwrap().name, "true");
+    // Whoever just went is not asked again.
+    assert!(deployments::store::served(&mut conn, id, Some("true")).await.unwrap().pod.is_none());
+    replica(&world, &place, id, "second", 1).await;
+    assert_eq!(deployments::store::served(&mut conn, id, Some("true")).await.unwrap().pod.unwrap().name, "second");
 }
 
 /// A replica that answers.
