@@ -1,6 +1,6 @@
 //! Gathers what a diagnosis needs, from the cluster itself: conditions, container states, events, last words.
 
-use domain::access::TeamRole;
+use domain::{Timestamp, access::TeamRole};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -16,7 +16,7 @@ use super::{
     subject::Subject,
 };
 use crate::{
-    Control, access, clock,
+    Control, access,
     k8s::{self, apply, labels, logs, text},
 };
 
@@ -37,12 +37,13 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
     let condition = |kind: &str, status: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == status);
     let wanted: Vec<&Pod> = all.iter().filter(|pod| observe::revision(pod) == subject.desired.template_revision && pod.metadata.deletion_timestamp.is_none()).collect();
 
+    let now = control.k8s.now(subject.cluster);
     let mut replicas = Vec::new();
     let mut unready: Vec<&&Pod> = wanted.iter().filter(|pod| !observe::is_ready(pod)).collect();
     // The one that has been there longest knows most.
     unready.sort_by_key(|pod| pod.creation_timestamp());
     for pod in unready.into_iter().take(EXAMINED) {
-        let mut replica = replica(pod);
+        let mut replica = replica(pod, now);
         replica.events = happenings(&events, &replica.name).await?;
         if replica.last_words.is_none() {
             replica.last_words = read_log(control, subject, &replica).await?;
@@ -56,44 +57,43 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
         image: subject.blueprint.image.clone(),
         workspace: namespace.clone(),
         startup_seconds: i64::from(subject.blueprint.startup_seconds()),
+        patience_seconds: i64::from(subject.blueprint.patience_seconds()),
         not_created: condition("ReplicaFailure", "True").and_then(|condition| condition.message.clone()).map(clean),
         deadline_exceeded: condition("Progressing", "False").is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
         pods: replicas,
     })
 }
 
-/// What a pod's own status says.
-fn replica(pod: &Pod) -> Replica {
+/// What a pod's own status says, at this moment by the cluster's clock.
+fn replica(pod: &Pod, now: Timestamp) -> Replica {
     let status = pod.status.clone().unwrap_or_default();
-    let unschedulable = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
-        .map(|condition| clean(condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default()));
+    let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled");
+    let unschedulable =
+        scheduled.filter(|condition| condition.status == "False").map(|condition| clean(condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default()));
+    let taken = scheduled.filter(|condition| condition.status == "True").and_then(|condition| condition.last_transition_time.clone());
     let container = status.container_statuses.iter().flatten().find(|container| container.name == labels::MODEL_CONTAINER);
     let mut replica = Replica {
         name: pod.name_any(),
-        age: pod.creation_timestamp().map_or(0, |since| seconds_since(&since)),
+        age: taken.or_else(|| pod.creation_timestamp()).map_or(0, |since| seconds(&since, now)),
         ready: observe::is_ready(pod),
         unschedulable,
         ..Replica::default()
     };
     if let Some(container) = container {
-        read_container(&mut replica, container);
+        read_container(&mut replica, container, now);
     }
     replica
 }
 
-fn read_container(replica: &mut Replica, container: &ContainerStatus) {
-    let (now, before) = (container.state.clone().unwrap_or_default(), container.last_state.clone().unwrap_or_default());
-    replica.waiting = now.waiting.map(|waiting| (clean(waiting.reason.unwrap_or_default()), clean(waiting.message.unwrap_or_default())));
-    replica.running = now.running.map(|running| running.started_at.as_ref().map_or(0, seconds_since));
-    let ended_now = now.terminated.is_some();
+fn read_container(replica: &mut Replica, container: &ContainerStatus, now: Timestamp) {
+    let (current, before) = (container.state.clone().unwrap_or_default(), container.last_state.clone().unwrap_or_default());
+    replica.waiting = current.waiting.map(|waiting| (clean(waiting.reason.unwrap_or_default()), clean(waiting.message.unwrap_or_default())));
+    replica.running = current.running.map(|running| running.started_at.as_ref().map_or(0, |since| seconds(since, now)));
+    let ended_now = current.terminated.is_some();
     let waits_after_an_end = replica.waiting.is_some() && before.terminated.is_some();
     // A restart is counted when the container starts again; the end that it follows counts already.
     replica.exits = container.restart_count + i32::from(ended_now || waits_after_an_end);
-    if let Some(end) = now.terminated.or(before.terminated) {
+    if let Some(end) = current.terminated.or(before.terminated) {
         replica.last_words = end.message.and_then(|words| logs::end(&words, LAST_WORDS));
         replica.exit = Some(Exit { reason: clean(end.reason.unwrap_or_else(|| "Error".into())), code: end.exit_code });
     }
@@ -130,9 +130,8 @@ fn clean(said: String) -> String {
     text::clean(said, LAST_WORDS)
 }
 
-fn seconds_since(time: &Time) -> i64 {
-    let now = clock::now().0.unix_timestamp();
-    (now - time.0.as_second()).max(0)
+fn seconds(since: &Time, now: Timestamp) -> i64 {
+    (now.0.unix_timestamp() - since.0.as_second()).max(0)
 }
 
 #[cfg(test)]

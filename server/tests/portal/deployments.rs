@@ -84,6 +84,24 @@ async fn a_failed_change_says_who_serves_and_goes_back_by_one_click(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_came_up_after_all_shows_no_old_failure(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}");
+    for (state, shown) in [("failed", true), ("live", false)] {
+        let sql = format!(
+            "update deployments set live_revision = 1, state = '{state}' where id = '{id}';
+             update operations set state = 'failed', finished_at = now(),
+                    failure = '{{\"code\": \"does_not_fit\", \"cause\": \"No node had room.\", \"next\": \"Ask for more nodes.\", \"raw\": null}}'
+             where object_id = '{id}'"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        let page = place.world.get(&place.viewer.browser, &path).await.expect(200).body;
+        assert_eq!(page.contains("No node had room."), shown, "{state}: {page}");
+    }
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_read_only_cluster_says_so_and_waits_for_the_admins_word(pool: PgPool) {
     let place = Place::new(pool).await;
     let id = place.deployed(1).await;

@@ -33,14 +33,27 @@ fn judged(pod: &Pod) -> domain::operation::Failure {
         image: String::new(),
         workspace: "forecasting".into(),
         startup_seconds: 120,
+        patience_seconds: 720,
         not_created: None,
         deadline_exceeded: false,
-        pods: vec![replica(pod)],
+        pods: vec![replica(pod, crate::clock::now())],
     };
     match diagnose(&evidence) {
         Verdict::Fatal(failure) => failure,
         other => panic!("expected a failure, got {other:?}"),
     }
+}
+
+#[test]
+fn ages_are_by_the_clusters_clock_and_waiting_for_a_node_does_not_count_against_the_image() {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "iris-1", "creationTimestamp": "2026-01-02T03:00:00Z"},
+        "status": {"conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-02T03:04:00Z"}],
+                   "containerStatuses": [{"name": "model", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"running": {"startedAt": "2026-01-02T03:04:30Z"}}}]}
+    }))
+    .unwrap();
+    let replica = replica(&pod, Timestamp(time::macros::datetime!(2026-01-02 03:05:00 UTC)));
+    assert_eq!((replica.age, replica.running), (60, Some(30)));
 }
 
 #[test]
