@@ -54,7 +54,7 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
         },
         answer => (pod, answer?),
     };
-    let revision = store::newest_alike(&mut *ctx.read().await?, id).await?.get(&pod.revision).copied().unwrap_or(pod.revision);
+    let revision = store::newest_alike(&mut *ctx.read().await?, id, &[pod.revision]).await?.get(&pod.revision).copied().unwrap_or(pod.revision);
     let body = match serde_json::from_slice(&answer.body) {
         Ok(json) if answer.content_type.is_empty() || answer.content_type.contains("json") => json,
         _ => serde_json::Value::String(String::from_utf8_lossy(&answer.body).into_owned()),

@@ -4,6 +4,8 @@ pub(super) mod list;
 mod replicas;
 mod revisions;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use domain::{
     deployment::DeploymentState,

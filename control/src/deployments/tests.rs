@@ -343,35 +343,3 @@ async fn the_preview_says_what_stands_in_the_way_and_makes_nothing(pool: PgPool)
     assert_eq!(bad(deployments::preview(&ada, &large).await.unwrap().findings), ["The name needs a change", "The workspace's quota does not leave room"]);
     assert_eq!(deployments::list(&ada, &DeploymentQuery::default()).await.unwrap().items.len(), 1);
 }
-
-#[sqlx::test(migrator = "crate::db::MIGRATOR")]
-async fn a_replica_of_a_revision_that_never_was_serves_nobody(pool: PgPool) {
-    let world = World::new(pool).await;
-    let place = Place::new(&world).await;
-    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
-    let (id, _) = deploy(&ada, &new(&place)).await;
-    let mut conn = world.control.pool.acquire().await.unwrap();
-    replica(&world, &place, id, "planted", 999_999).await;
-    assert!(deployments::store::served(&mut conn, id, None).await.unwrap().pod.is_none());
-    replica(&world, &place, id, "true", 1).await;
-    assert_eq!(deployments::store::served(&mut conn, id, None).await.unwrap().pod.unwrap().name, "true");
-    // Whoever just went is not asked again.
-    assert!(deployments::store::served(&mut conn, id, Some("true")).await.unwrap().pod.is_none());
-    replica(&world, &place, id, "second", 1).await;
-    assert_eq!(deployments::store::served(&mut conn, id, Some("true")).await.unwrap().pod.unwrap().name, "second");
-}
-
-/// A replica that answers.
-async fn replica(world: &World, place: &Place, id: DeploymentId, name: &str, revision: i32) {
-    sqlx::query!(
-        "insert into observed_pods (cluster_id, namespace, name, uid, deployment_id, revision, phase, ready, terminating, restarts, created_at)
-         values ($1, 'forecasting', $2, $2, $3, $4, 'Running', true, false, 0, now())",
-        place.cluster.0,
-        name,
-        id.0,
-        revision
-    )
-    .execute(&world.control.pool)
-    .await
-    .unwrap();
-}
