@@ -1,6 +1,9 @@
 //! Gathers what a diagnosis needs, from the cluster itself: conditions, container states, events, last words.
 
+use std::time::Duration;
+
 use domain::{Timestamp, access::TeamRole};
+use futures::future::try_join_all;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -9,6 +12,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
 };
 use kube::{Api, ResourceExt as _, api::ListParams};
+use tokio::time::Instant;
 
 use super::{
     diagnosis::{Evidence, Exit, Happening, Replica},
@@ -20,6 +24,9 @@ use crate::{
     k8s::{self, apply, labels, logs, text},
 };
 
+/// What is asked about single replicas may take this long in all: a step ends before its claim does, and a slow cluster gets a
+/// verdict, too.
+const BUDGET: Duration = Duration::from_secs(12);
 /// So many replicas tell enough.
 const EXAMINED: usize = 3;
 /// The most of a log, and of anything else that is said, that is kept, in bytes.
@@ -38,18 +45,12 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
     let wanted: Vec<&Pod> = all.iter().filter(|pod| observe::revision(pod) == subject.desired.template_revision && pod.metadata.deletion_timestamp.is_none()).collect();
 
     let now = control.k8s.now(subject.cluster);
-    let mut replicas = Vec::new();
     let mut unready: Vec<&&Pod> = wanted.iter().filter(|pod| !observe::is_ready(pod)).collect();
     // The one that has been there longest knows most.
     unready.sort_by_key(|pod| pod.creation_timestamp());
-    for pod in unready.into_iter().take(EXAMINED) {
-        let mut replica = replica(pod, now);
-        replica.events = happenings(&events, &replica.name).await?;
-        if replica.last_words.is_none() {
-            replica.last_words = read_log(control, subject, &replica).await?;
-        }
-        replicas.push(replica);
-    }
+    let until = Instant::now() + BUDGET;
+    let examined = unready.into_iter().take(EXAMINED).map(|pod| detail(control, subject, &events, replica(pod, now), until));
+    let replicas = try_join_all(examined).await?;
     Ok(Evidence {
         size: subject.blueprint.size,
         port: subject.blueprint.port,
@@ -62,6 +63,31 @@ pub(super) async fn evidence(control: &Control, subject: &Subject) -> k8s::Resul
         deadline_exceeded: condition("Progressing", "False").is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
         pods: replicas,
     })
+}
+
+/// Adds what its events and its log say of a replica, as far as that comes in time.
+async fn detail(control: &Control, subject: &Subject, events: &Api<Event>, mut replica: Replica, until: Instant) -> k8s::Result<Replica> {
+    let log = async { if replica.last_words.is_none() { read_log(control, subject, &replica).await } else { Ok(None) } };
+    let (events, words) = tokio::try_join!(in_time(until, happenings(events, &replica.name)), in_time(until, log))?;
+    replica.events = events.unwrap_or_default();
+    replica.last_words = replica.last_words.or(words.flatten());
+    Ok(replica)
+}
+
+/// Nothing where the cluster is slow or away: the verdict is then made of what there is.
+async fn in_time<T>(until: Instant, call: impl Future<Output = k8s::Result<T>>) -> k8s::Result<Option<T>> {
+    match tokio::time::timeout_at(until, call).await {
+        Ok(Ok(said)) => Ok(Some(said)),
+        Ok(Err(error)) if error.is_passing() => {
+            tracing::debug!(%error, "a replica is judged without something that was asked about it");
+            Ok(None)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            tracing::debug!("a replica is judged without something that did not come in time");
+            Ok(None)
+        }
+    }
 }
 
 /// What a pod's own status says, at this moment by the cluster's clock.

@@ -78,3 +78,22 @@ async fn an_operation_ends_whatever_a_container_said(pool: PgPool) {
     assert_eq!(ended.state, OperationState::Failed);
     assert!(ended.failure.unwrap().cause.ends_with("Its last words: bad weights\u{FFFD}"));
 }
+
+#[tokio::test]
+async fn a_slow_cluster_gets_a_verdict_of_what_there_is() {
+    let until = Instant::now() + Duration::from_millis(20);
+    assert_eq!(in_time(until, std::future::pending::<k8s::Result<()>>()).await.unwrap(), None);
+    let until = Instant::now() + Duration::from_secs(60);
+    let says = async |kind| in_time(until, std::future::ready(Err::<(), _>(k8s::Error::new(kind, "word for word")))).await;
+    assert_eq!(says(k8s::Kind::Unreachable).await.unwrap(), None);
+    assert!(says(k8s::Kind::Forbidden).await.is_err(), "what will not pass is not passed over");
+}
+
+#[tokio::test]
+async fn a_replica_is_judged_even_where_its_events_never_come() {
+    let service = tower::service_fn(|_: http::Request<kube::client::Body>| std::future::pending::<Result<http::Response<kube::client::Body>, k8s::Error>>());
+    let events: Api<Event> = Api::namespaced(kube::Client::new(service, "default"), "forecasting");
+    let asked = in_time(Instant::now() + Duration::from_millis(20), happenings(&events, "iris-1")).await.unwrap();
+    assert_eq!(asked, None);
+    assert_eq!(judged(&crashed("bad weights")).code, "crashed");
+}
