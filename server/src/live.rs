@@ -103,18 +103,23 @@ where
 #[derive(Default)]
 pub struct OpenStreams(Mutex<HashMap<String, usize>>);
 
-struct Place {
+/// One of an actor's open streams, for as long as this is held.
+pub struct Place {
     state: AppState,
     principal: String,
 }
 
 impl Place {
-    fn take(state: &AppState, ctx: &Ctx) -> Result<Self, Rejected> {
+    /// Takes one more.
+    ///
+    /// # Errors
+    /// `rate_limited` when the actor has too many.
+    pub fn take(state: &AppState, ctx: &Ctx) -> Result<Self, Rejected> {
         let principal = ctx.actor().principal();
         let mut open = state.web.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(principal.clone()).or_default();
         if *count >= STREAMS_PER_ACTOR {
-            return Err(Rejected::new(Code::RateLimited, "You have too many live pages open. Close some tabs."));
+            return Err(Rejected::new(Code::RateLimited, format!("You have {STREAMS_PER_ACTOR} live pages and logs open, which is the most. Close some.")));
         }
         *count += 1;
         drop(open);

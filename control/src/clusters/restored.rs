@@ -14,7 +14,9 @@ use super::{get, store};
 use crate::{
     Control, Ctx, Result,
     audit::{self, Event},
-    deployments, live,
+    deployments,
+    inventory::cluster::MOST_AHEAD,
+    live,
     reconcile::{Scope, rouse},
     workspaces,
 };
@@ -74,9 +76,11 @@ pub async fn accept_database(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
     }
     let newer = store::newer(&mut tx, id).await?;
     for thing in &newer {
+        // No note can drive a generation to where none is left.
+        let above = thing.there.min(thing.ours.saturating_add(MOST_AHEAD));
         match thing.kind {
-            ObjectKind::Workspace => workspaces::raise(&mut tx, ctx, WorkspaceId(thing.id), thing.there).await?,
-            _ => deployments::raise(&mut tx, ctx, DeploymentId(thing.id), thing.there).await?,
+            ObjectKind::Workspace => workspaces::raise(&mut tx, ctx, WorkspaceId(thing.id), above).await?,
+            _ => deployments::raise(&mut tx, ctx, DeploymentId(thing.id), above).await?,
         }
     }
     store::set_writable(&mut tx, id).await?;

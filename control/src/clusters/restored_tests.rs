@@ -153,3 +153,19 @@ async fn another_installations_objects_say_nothing_about_ours(pool: PgPool) {
     look(&world.control).await;
     assert_eq!(clusters::get(&admin, place.cluster).await.unwrap().read_only_since, None);
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_generation_that_no_database_gave_out_decides_nothing(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Owner).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let (id, _) = deploy(&ada, &place, "iris").await;
+    seen(&world, place.cluster, id, "iris", i64::MAX, world.control.installation).await;
+    look(&world.control).await;
+    assert_eq!(clusters::get(&admin, place.cluster).await.unwrap().read_only_since, None);
+    // Even one that was noted can be decided about, and leaves room for what comes after.
+    clusters::found_newer(&world.control, place.cluster, (ObjectKind::Deployment, id.0), i64::MAX).await.unwrap();
+    clusters::accept_database(&admin, place.cluster).await.unwrap();
+    assert!(generation(&world, id).await < i64::MAX / 2);
+}

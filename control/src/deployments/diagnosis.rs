@@ -21,6 +21,8 @@ pub struct Evidence {
     pub workspace: String,
     /// How long a model may load, in seconds.
     pub startup_seconds: i64,
+    /// How long Kubernetes waits for progress, in seconds.
+    pub patience_seconds: i64,
     /// Why Kubernetes could not make replicas, as it says on the Deployment or its newest ReplicaSet.
     pub not_created: Option<String>,
     /// Whether Kubernetes has given up on progress.
@@ -33,7 +35,7 @@ pub struct Evidence {
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     pub name: String,
-    /// Seconds since it was made.
+    /// Seconds since a node took it; before that, since it was made.
     pub age: i64,
     pub ready: bool,
     /// Why no node takes it, as the scheduler says.
@@ -78,8 +80,6 @@ pub enum Verdict {
     Nothing,
 }
 
-/// A pod that no node takes may wait this long, in seconds: nodes are added meanwhile, or become free.
-const MAY_WAIT_FOR_A_NODE: i64 = 60;
 /// An image may fail to be pulled for this long for reasons that pass, in seconds.
 const MAY_WAIT_FOR_THE_REGISTRY: i64 = 120;
 
@@ -148,8 +148,12 @@ fn unschedulable(evidence: &Evidence, pod: &Replica, message: &str) -> Verdict {
         ([], false) => "no node takes it".to_owned(),
         (lacks, _) => format!("the nodes have not enough {} free", lacks.join(" and ")),
     };
-    if pod.age < MAY_WAIT_FOR_A_NODE {
-        return Verdict::Passing(format!("A replica waits for a node: {why}."));
+    // Nodes are added meanwhile, or become free: a new one takes minutes.
+    if !evidence.deadline_exceeded {
+        return Verdict::Passing(format!(
+            "A replica waits for a node: {why}. One may be added or become free; this is waited for up to {} minutes.",
+            evidence.patience_seconds / 60
+        ));
     }
     Verdict::Fatal(failure(
         "does_not_fit",

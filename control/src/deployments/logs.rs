@@ -1,34 +1,40 @@
 //! What the replicas write, merged into one stream.
 
-use std::time::Duration;
+mod replica;
+
+use std::{collections::HashMap, time::Duration};
 
 use domain::{
-    Rejected, Timestamp,
+    Rejected,
     access::{TeamAction, TeamRole},
     deployment::{LogLine, LogQuery},
     ids::DeploymentId,
 };
 use futures::{Stream, StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::{authorize, store};
 use crate::{
     Ctx, Result,
     k8s::{
-        Kind, labels,
-        logs::{Lines, Then},
+        self,
+        logs::{Begin, Lines, Then},
     },
     sessions,
 };
+use replica::{Out, Replicas, Stop, notice};
 
 const TAIL: i64 = 200;
 const MAX_TAIL: i64 = *domain::limits::LOG_TAIL.end();
 const MAX_SEARCH: usize = domain::limits::SEARCH;
-/// So many replicas at most are read at once.
+/// So many replicas at most are followed at once.
 const MAX_REPLICAS: usize = 20;
+/// So many replicas at once are read to their end, each of which takes memory.
+const AT_ONCE: usize = 4;
 /// How often the right to read is checked again, and new replicas are looked for, while lines are followed.
 const LOOK: Duration = Duration::from_secs(3);
 /// Lines that wait for a slow reader.
@@ -60,7 +66,8 @@ pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl 
     drop(conn);
     let client = ctx.control().k8s.as_team(ctx.control(), found.cluster, found.team, TeamRole::Viewer, &ctx.actor().kubernetes_name()).await?;
     let then = if query.follow == Some(true) { Then::Follow } else { Then::End };
-    let reader = Reader { ctx: ctx.clone(), id, only, search, pods: Api::namespaced(client, &found.workspace_name), then };
+    let replica = Replicas { pods: Api::namespaced(client, &found.workspace_name), search, pace: LOOK };
+    let reader = Reader { ctx: ctx.clone(), id, only, replica, then };
     let (sender, receiver) = mpsc::channel(BACKLOG);
     // Ends when the receiver is dropped: every send fails from then on.
     tokio::spawn(async move {
@@ -77,96 +84,106 @@ struct Reader {
     ctx: Ctx,
     id: DeploymentId,
     only: Option<String>,
-    /// In lower case.
-    search: Option<String>,
-    pods: Api<Pod>,
+    replica: Replicas,
     then: Then,
 }
 
 impl Reader {
-    async fn read(self, replicas: Vec<String>, tail: i64, sender: mpsc::Sender<Result<LogLine>>) {
-        let mut reading: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
-        let mut known: Vec<String> = Vec::new();
-        let mut join = |reading: &mut tokio::task::JoinSet<()>, replicas: Vec<String>, tail: i64| {
-            for pod in replicas {
-                let wanted = self.only.as_ref().is_none_or(|only| *only == pod);
-                if wanted && known.len() < MAX_REPLICAS && !known.contains(&pod) {
-                    known.push(pod.clone());
-                    reading.spawn(replica(self.pods.clone(), pod, Lines { tail, then: self.then }, self.search.clone(), sender.clone()));
-                }
-            }
-        };
-        join(&mut reading, replicas, tail);
-        if self.then == Then::End {
-            while reading.join_next().await.is_some() {}
-            return;
+    async fn read(self, replicas: Vec<String>, tail: i64, lines: Out) {
+        match self.then {
+            Then::End => self.once(replicas, tail, lines).await,
+            Then::Follow => self.follow(replicas, tail, lines).await,
         }
+    }
+
+    /// What is there, of a few replicas at a time.
+    async fn once(&self, replicas: Vec<String>, tail: i64, lines: Out) {
+        let (read, left_out) = choose(replicas, self.only.as_deref(), |_| false, MAX_REPLICAS);
+        let all = read.len();
+        let ends: Vec<(String, Result<usize, Stop>)> = stream::iter(read)
+            .map(|pod| async {
+                let lines_wanted = Lines { begin: Begin::Last(tail), then: Then::End };
+                let end = self.replica.run(&pod, lines_wanted, &mut None, &lines).await;
+                (pod, end)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let failed: Vec<(String, k8s::Error)> = ends
+            .into_iter()
+            .filter_map(|(pod, end)| match end {
+                Err(Stop::Outside(error)) => Some((pod, error)),
+                Ok(_) | Err(Stop::Closed | Stop::Gone | Stop::NotYet) => None,
+            })
+            .collect();
+        // Where nothing can be read it is not about one of them.
+        let whole = all > 0 && failed.len() == all;
+        for (pod, error) in failed {
+            let said = if whole { Err(error.into()) } else { Ok(notice(&pod, format!("This log could not be read: {}", error.sentence()))) };
+            let over = said.is_err();
+            // The reader may be gone already.
+            if lines.send(said).await.is_err() || over {
+                return;
+            }
+        }
+        if let Some(left_out) = says_left_out(left_out) {
+            let _ = lines.send(Ok(left_out)).await;
+        }
+    }
+
+    /// Follows the replicas that there are and those that come, until the right to is lost.
+    async fn follow(&self, replicas: Vec<String>, tail: i64, lines: Out) {
+        let (mut readers, mut running) = (JoinSet::new(), HashMap::<String, AbortHandle>::new());
+        let (mut replicas, mut tail, mut said) = (replicas, tail, 0);
         loop {
+            while readers.try_join_next().is_some() {}
+            running.retain(|_, reader| !reader.is_finished());
+            let (fresh, left_out) = choose(replicas, self.only.as_deref(), |pod| running.contains_key(pod), MAX_REPLICAS.saturating_sub(running.len()));
+            for pod in fresh {
+                let reader = self.replica.clone().follow(pod.clone(), tail, lines.clone());
+                running.insert(pod, readers.spawn(reader));
+            }
+            if std::mem::replace(&mut said, left_out) != left_out
+                && let Some(left_out) = says_left_out(left_out)
+                && lines.send(Ok(left_out)).await.is_err()
+            {
+                return;
+            }
             tokio::time::sleep(LOOK).await;
-            while reading.try_join_next().is_some() {}
             let seen = async {
                 let now = sessions::again(&self.ctx).await?;
                 let mut conn = self.ctx.read().await?;
                 authorize(&mut conn, &now, self.id, TeamAction::See).await?;
                 store::replica_names(&mut conn, self.id).await
             };
-            match seen.await {
-                Ok(replicas) => join(&mut reading, replicas, MAX_TAIL),
+            (replicas, tail) = match seen.await {
+                Ok(replicas) => (replicas, MAX_TAIL),
                 Err(error) => {
-                    reading.abort_all();
+                    readers.abort_all();
                     // The reader may be gone already.
-                    let _ = sender.send(Err(error)).await;
+                    let _ = lines.send(Err(error)).await;
                     return;
                 }
-            }
+            };
         }
     }
 }
 
-/// One replica's lines. Before its container has started there are none, so it is tried again while lines are followed.
-async fn replica(pods: Api<Pod>, pod: String, lines: Lines, search: Option<String>, sender: mpsc::Sender<Result<LogLine>>) {
-    loop {
-        match crate::k8s::logs::stream(&pods, &pod, labels::MODEL_CONTAINER, lines).await {
-            Ok(stream) => {
-                let mut stream = std::pin::pin!(stream);
-                while let Some(line) = stream.next().await {
-                    let line = line.map(|line| parse(&pod, &line)).map_err(crate::Error::from);
-                    if line.as_ref().is_ok_and(|line| !wanted(line, search.as_deref())) {
-                        continue;
-                    }
-                    if sender.send(line).await.is_err() {
-                        return;
-                    }
-                }
-                return;
-            }
-            Err(error) if lines.then == Then::Follow && matches!(error.kind, Kind::Invalid) => tokio::time::sleep(LOOK).await,
-            // A replica that went meanwhile, or never started, has nothing to say.
-            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Invalid) => return,
-            Err(error) => {
-                // The reader may be gone already.
-                let _ = sender.send(Err(error.into())).await;
-                return;
-            }
-        }
-    }
+/// The replicas to begin with now, and how many there is no room for.
+fn choose(replicas: Vec<String>, only: Option<&str>, running: impl Fn(&str) -> bool, room: usize) -> (Vec<String>, usize) {
+    let mut fresh: Vec<String> = replicas.into_iter().filter(|pod| only.is_none_or(|only| only == pod) && !running(pod)).collect();
+    let left_out = fresh.len().saturating_sub(room);
+    fresh.truncate(room);
+    (fresh, left_out)
 }
 
-/// Whether a line has the text in it that was asked for, which is in lower case.
-fn wanted(line: &LogLine, search: Option<&str>) -> bool {
-    search.is_none_or(|search| line.text.to_lowercase().contains(search))
-}
-
-/// A line begins with the time at which it was written.
-fn parse(pod: &str, line: &str) -> LogLine {
-    let (at, text) = match line.split_once(' ') {
-        Some((time, text)) => match OffsetDateTime::parse(time, &Rfc3339) {
-            Ok(time) => (Some(Timestamp(time)), text),
-            Err(_) => (None, line),
-        },
-        None => (OffsetDateTime::parse(line, &Rfc3339).ok().map(Timestamp), ""),
+fn says_left_out(count: usize) -> Option<LogLine> {
+    let replicas = match count {
+        0 => return None,
+        1 => "1 more replica is".to_owned(),
+        n => format!("{n} more replicas are"),
     };
-    LogLine { pod: pod.into(), at, text: text.trim_end_matches('\r').to_owned() }
+    Some(notice("slipway", format!("{replicas} left out: {MAX_REPLICAS} are read at once. Choose one to read its log.")))
 }
 
 #[cfg(test)]

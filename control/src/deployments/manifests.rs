@@ -77,6 +77,13 @@ impl Blueprint {
         }
     }
 
+    /// How long Kubernetes waits for progress, in seconds: for a node to be added, which takes minutes, the image to be pulled
+    /// and the model to load.
+    #[must_use]
+    pub fn patience_seconds(&self) -> i32 {
+        self.startup_seconds() + 600
+    }
+
     fn identity(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (labels::MANAGED_BY.into(), labels::MANAGED_BY_SLIPWAY.into()),
@@ -138,7 +145,7 @@ impl Blueprint {
             replicas: Some(self.replicas),
             // History is kept in the database, and an old ReplicaSet is one roll back away.
             revision_history_limit: Some(3),
-            progress_deadline_seconds: Some(self.startup_seconds() + 180),
+            progress_deadline_seconds: Some(self.patience_seconds()),
             selector: LabelSelector { match_labels: Some(self.selector()), ..LabelSelector::default() },
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".into()),

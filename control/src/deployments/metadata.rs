@@ -6,9 +6,13 @@ use hyper::body::Bytes;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{observe, reach, subject::Subject};
 use crate::{Control, Result};
+
+/// More than this of what a model says about itself is not kept, in bytes.
+const MOST: usize = 64 << 10;
 
 /// What the model says about itself. Its name in its own server need not be ours, so the likely ones are tried, and then the
 /// server's index, which some servers have.
@@ -58,7 +62,31 @@ fn names(model: &str, repository: &str) -> Vec<String> {
 async fn read(control: &Control, replica: &reach::Replica<'_>, name: &str) -> Result<Option<ModelMetadata>> {
     let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
     let answer = reach::send(control, replica, Method::GET, &format!("/v2/models/{name}"), None).await?;
-    Ok((answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten())
+    let said = (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
+    said.map(keepable).transpose()
+}
+
+/// Refuses what cannot be kept as it is: a name that was mended would not be the model's any more.
+fn keepable(metadata: ModelMetadata) -> Result<ModelMetadata> {
+    let unkept = |why: &str| Rejected::new(Code::ModelUnavailable, format!("What the model says about itself cannot be kept: {why}."));
+    let value = serde_json::to_value(&metadata)?;
+    if has_nul(&value) {
+        return Err(unkept("it has a NUL character in it").into());
+    }
+    if value.to_string().len() > MOST {
+        return Err(unkept(&format!("it is longer than {} KiB", MOST / 1024)).into());
+    }
+    Ok(metadata)
+}
+
+/// The database takes no NUL.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[derive(Deserialize)]
@@ -74,7 +102,20 @@ async fn index(control: &Control, replica: &reach::Replica<'_>) -> Result<Vec<St
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_the_database_would_refuse_is_not_kept() {
+        let says = |name: &str, parameters: Value| {
+            serde_json::from_value::<ModelMetadata>(json!({"name": "iris", "inputs": [{"name": name, "datatype": "FP32", "shape": [-1, 4], "parameters": parameters}]})).unwrap()
+        };
+        assert!(keepable(says("features", json!({"unit": "cm\\u0000"}))).is_ok());
+        for said in [says("a\0b", Value::Null), says("features", json!({"a\0b": 1})), says("features", json!([["\0"]])), says(&"x".repeat(MOST), Value::Null)] {
+            assert!(keepable(said).unwrap_err().is(Code::ModelUnavailable));
+        }
+    }
 
     #[test]
     fn the_repository_is_a_second_guess() {

@@ -186,7 +186,8 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
     let summary = list::one(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(missing)?;
     let detail = store::detail(&mut conn, id).await?.ok_or_else(missing)?;
     let mut pods = store::pods(&mut conn, id).await?;
-    let alike = store::newest_alike(&mut conn, id).await?;
+    let shown: Vec<i32> = pods.iter().map(|pod| pod.revision).collect();
+    let alike = store::newest_alike(&mut conn, id, &shown).await?;
     for pod in &mut pods {
         pod.revision = alike.get(&pod.revision).copied().unwrap_or(pod.revision);
     }

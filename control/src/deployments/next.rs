@@ -2,6 +2,8 @@
 
 use domain::deployment::DeploymentState;
 
+use crate::inventory::cluster::is_ahead;
+
 #[cfg(test)]
 mod tests;
 
@@ -143,7 +145,7 @@ pub enum Step {
 /// Decides.
 #[must_use]
 pub fn next(desired: &Desired, observed: &Observed) -> Step {
-    if let Some(seen) = observed.deployment.as_ref().filter(|seen| seen.ours && seen.generation > desired.generation) {
+    if let Some(seen) = observed.deployment.as_ref().filter(|seen| seen.ours && is_ahead(seen.generation, desired.generation)) {
         return Step::Older { there: seen.generation };
     }
     match desired.intent {

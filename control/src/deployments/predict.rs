@@ -11,13 +11,18 @@ use domain::{
 use http::Method;
 use hyper::body::Bytes;
 
-use super::{authorize, reach, store};
+use super::{
+    authorize,
+    reach::{self, Failed},
+    store::{self, Found, Served, ServingPod},
+};
 use crate::{
-    Ctx, Result,
+    Ctx, Error, Result,
     audit::{self, Event},
 };
 
 /// Sends a request to a ready replica, through the API server and as the team's deployer, and gives its answer with the time it took.
+/// Where that replica turns out to be gone, another one is asked, once.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `invalid_input`; `too_large` over 1 MiB; `model_unavailable` when no replica is ready or it does not
@@ -26,28 +31,30 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
     ctx.attempt("deployment.predict", ObjectKind::Deployment, Some(id.0));
     let mut conn = ctx.read().await?;
     let found = authorize(&mut conn, ctx, id, TeamAction::Predict).await?;
-    let served = store::served(&mut conn, id).await?;
+    let mut served = store::served(&mut conn, id, None).await?;
     let path = path(&served, request)?;
     let body = serde_json::to_vec(&request.body)?;
     if body.len() > reach::MAX_ANSWER {
         return Err(Rejected::new(Code::TooLarge, format!("A request to a model may hold {} KiB.", reach::MAX_ANSWER / 1024)).into());
     }
-    let pod = served.pod.ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready.", found.name)))?;
-    let revision = store::newest_alike(&mut conn, id).await?.get(&pod.revision).copied().unwrap_or(pod.revision);
+    let pod = served.pod.take().ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready.", found.name)))?;
     // What goes in and out is not recorded, only that it was sent.
     audit::record(&mut conn, ctx, Event::new("deployment.predict", ObjectKind::Deployment, id.0, &found.name).of_team(found.team, &found.team_name)).await?;
     // Nothing is held while the model thinks.
     drop(conn);
-    let person = ctx.actor().kubernetes_name();
-    let replica = reach::Replica {
-        cluster: found.cluster,
-        team: found.team,
-        namespace: &found.workspace_name,
-        pod: &pod.name,
-        port: u16::try_from(served.port).map_err(|error| anyhow::anyhow!(error))?,
-        person: &person,
+    let body = Bytes::from(body);
+    let first = ask(ctx, &found, &served, &pod, &path, &body).await;
+    let (pod, answer) = match first {
+        Err(Failed::Gone(gone)) => match another(ctx, id, &pod, &served).await? {
+            Some(pod) => {
+                let answer = ask(ctx, &found, &served, &pod, &path, &body).await?;
+                (pod, answer)
+            }
+            None => return Err(gone.into()),
+        },
+        answer => (pod, answer?),
     };
-    let answer = reach::send(ctx.control(), &replica, Method::POST, &path, Some(Bytes::from(body))).await?;
+    let revision = store::newest_alike(&mut *ctx.read().await?, id, &[pod.revision]).await?.get(&pod.revision).copied().unwrap_or(pod.revision);
     let body = match serde_json::from_slice(&answer.body) {
         Ok(json) if answer.content_type.is_empty() || answer.content_type.contains("json") => json,
         _ => serde_json::Value::String(String::from_utf8_lossy(&answer.body).into_owned()),
@@ -55,8 +62,28 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
     Ok(Prediction { status: answer.status, body, latency_ms: answer.took.as_secs_f64() * 1000.0, pod: pod.name, revision })
 }
 
+async fn ask(ctx: &Ctx, found: &Found, served: &Served, pod: &ServingPod, path: &str, body: &Bytes) -> Result<reach::Answer, Failed> {
+    let person = ctx.actor().kubernetes_name();
+    let replica = reach::Replica {
+        cluster: found.cluster,
+        team: found.team,
+        namespace: &found.workspace_name,
+        pod: &pod.name,
+        port: u16::try_from(served.port).map_err(|error| Error::Fault(error.into()))?,
+        person: &person,
+    };
+    reach::send(ctx.control(), &replica, Method::POST, path, Some(body.clone())).await
+}
+
+/// Another ready replica that takes the very same request.
+async fn another(ctx: &Ctx, id: DeploymentId, gone: &ServingPod, served: &Served) -> Result<Option<ServingPod>> {
+    let now = store::served(&mut *ctx.read().await?, id, Some(&gone.name)).await?;
+    let alike = (now.protocol, now.port, &now.name) == (served.protocol, served.port, &served.name);
+    Ok(now.pod.filter(|_| alike))
+}
+
 /// Where the protocol takes requests; for plain HTTP, where the caller says.
-fn path(served: &store::Served, request: &PredictRequest) -> Result<String, Rejected> {
+fn path(served: &Served, request: &PredictRequest) -> Result<String, Rejected> {
     let named = request.path.as_deref().map(str::trim).filter(|path| !path.is_empty());
     match (served.protocol, named) {
         (Protocol::Http, named) => HttpPath::parse(named.unwrap_or("/")).map(HttpPath::into_string).map_err(|message| Rejected::field("path", message)),
@@ -72,8 +99,8 @@ fn path(served: &store::Served, request: &PredictRequest) -> Result<String, Reje
 mod tests {
     use super::*;
 
-    fn served(protocol: Protocol) -> store::Served {
-        store::Served { protocol, port: 8080, name: "iris/../x".into(), pod: None }
+    fn served(protocol: Protocol) -> Served {
+        Served { protocol, port: 8080, name: "iris/../x".into(), pod: None }
     }
 
     fn to(path: Option<&str>) -> PredictRequest {

@@ -4,6 +4,8 @@ pub(super) mod list;
 mod replicas;
 mod revisions;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use domain::{
     deployment::DeploymentState,
@@ -16,7 +18,7 @@ use time::OffsetDateTime;
 
 use super::{next::Intent, subject::Subject};
 use crate::Result;
-pub(super) use replicas::{Served, pods, replica_names, served};
+pub(super) use replicas::{Served, ServingPod, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
 pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, place, rooms, used, workspace};
 

@@ -76,7 +76,7 @@ impl Owner {
             return Found::Foreign;
         }
         match generation(meta) {
-            Some(there) if there > self.generation => Found::Ahead(there),
+            Some(there) if is_ahead(there, self.generation) => Found::Ahead(there),
             _ if meta.deletion_timestamp.is_some() => Found::Going,
             _ => Found::Ours(object),
         }
@@ -146,6 +146,16 @@ pub fn generation(meta: &ObjectMeta) -> Option<i64> {
     meta.annotations.as_ref()?.get(labels::GENERATION)?.parse().ok()
 }
 
+/// A restored database is behind by the changes that were made since its backup; by more than this, nobody's database ever was.
+pub const MOST_AHEAD: i64 = 1_000_000_000;
+
+/// Whether an object's generation is one that a later state of this database may have given out, when it is at `ours`. Anything
+/// further ahead was written by somebody else, and says nothing about the database.
+#[must_use]
+pub fn is_ahead(there: i64, ours: i64) -> bool {
+    there > ours && there.saturating_sub(ours) <= MOST_AHEAD
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -175,5 +185,6 @@ mod tests {
         assert!(matches!(owner().judge(service(1, 9, "3")), Found::Foreign), "another deployment's");
         assert!(matches!(owner().judge(Service::default()), Found::Foreign), "a person's");
         assert!(matches!(owner().judge(service(1, 2, "4")), Found::Ahead(4)));
+        assert!(matches!(owner().judge(service(1, 2, &i64::MAX.to_string())), Found::Ours(_)), "no database was ever so far");
     }
 }

@@ -6,12 +6,19 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use domain::Timestamp;
+use http::{
+    Request, Response, StatusCode,
+    header::{AUTHORIZATION, DATE},
+};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{
@@ -20,6 +27,7 @@ use hyper_util::{
 };
 use kube::client::{Body, ConfigExt as _};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tower::{BoxError, Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
@@ -42,6 +50,8 @@ const BODY_LIMIT: usize = 64 << 20;
 pub struct Connection {
     http: BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>,
     tokens: Arc<Tokens>,
+    /// How far the other side's clock is ahead of this machine's, in seconds, as its last answer said.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Connection {
@@ -62,7 +72,13 @@ impl Connection {
         let https = config.rustls_https_connector_with_connector(tcp)?;
         let http = Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).build(https);
         let http = config.base_uri_layer().layer(http).map_err(BoxError::from);
-        Ok(Self { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens) })
+        Ok(Self { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens), ahead: Arc::default() })
+    }
+
+    /// Now, by the API server's clock: what it says of times is compared with this, since two clocks need not agree.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(clock::now().0 + time::Duration::seconds(self.ahead.load(Ordering::Relaxed)))
     }
 
     async fn send(self, request: Request<Body>) -> Result<Response<Either<Full<Bytes>, Incoming>>> {
@@ -86,6 +102,9 @@ impl Connection {
         request.headers_mut().insert(AUTHORIZATION, authorization);
         let call = async {
             let answer = self.http.clone().oneshot(request).await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
+            if let Some(said) = date(&answer) {
+                self.ahead.store((said - clock::now().0).whole_seconds(), Ordering::Relaxed);
+            }
             if streams && (answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
                 return Ok(answer.map(Either::Right));
             }
@@ -113,6 +132,12 @@ impl Service<Request<Body>> for Connection {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.clone().send(request))
     }
+}
+
+/// When an answer was given, by the clock of whoever gave it.
+fn date<B>(answer: &Response<B>) -> Option<OffsetDateTime> {
+    let said = answer.headers().get(DATE)?.to_str().ok()?;
+    OffsetDateTime::parse(said, &Rfc2822).ok()
 }
 
 /// Asks, without any token, whether there is an API server whose certificate is the right one.
@@ -205,7 +230,7 @@ mod tests {
         let http = kube::Config::new(server.parse().unwrap()).base_uri_layer().layer(Http::builder(TokioExecutor::new()).build(HttpConnector::new())).map_err(BoxError::from);
         let keys = SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"));
         let tokens = Tokens::new(aws_config::SdkConfig::builder().credentials_provider(keys).build(), "eu-west-1", "lab");
-        (Connection { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens) }, asked)
+        (Connection { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens), ahead: Arc::default() }, asked)
     }
 
     const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -233,6 +258,16 @@ mod tests {
         assert_eq!(asked.lock().unwrap().len(), 2, "tried twice, no more");
         assert_eq!(connection.send(request("/version")).await.unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(asked.lock().unwrap().len(), 3, "the token was fresh: once is enough");
+    }
+
+    #[tokio::test]
+    async fn the_api_servers_clock_is_known_from_its_answers() {
+        let later = "HTTP/1.1 200 OK\r\nconnection: close\r\ndate: Sun, 06 Nov 2044 08:49:37 GMT\r\ncontent-length: 2\r\n\r\n{}";
+        let (connection, _) = connection(vec![later]).await;
+        assert!((connection.now().0 - clock::now().0).abs() < time::Duration::seconds(2), "nothing else is known yet");
+        connection.clone().send(request("/version")).await.unwrap();
+        let off = connection.now().0 - time::macros::datetime!(2044-11-06 08:49:37 UTC);
+        assert!(off.abs() < time::Duration::seconds(5), "{off}");
     }
 
     #[tokio::test]

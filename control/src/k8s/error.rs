@@ -3,6 +3,11 @@
 use domain::{Code, Rejected};
 use kube::core::Status;
 
+use super::text::clean;
+
+/// The most that is kept of what was said, in bytes.
+const MAX_RAW: usize = 4096;
+
 /// Why a call to a cluster came to nothing.
 #[derive(Debug)]
 pub struct Error {
@@ -48,7 +53,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     #[must_use]
     pub fn new(kind: Kind, raw: impl Into<String>) -> Self {
-        Self { kind, raw: raw.into(), conflicts: Vec::new() }
+        Self { kind, raw: clean(raw, MAX_RAW), conflicts: Vec::new() }
     }
 
     /// Something of ours went wrong before the cluster was asked.
@@ -160,9 +165,9 @@ fn status_error(status: &Status) -> Error {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let conflicts = causes
         .filter(|cause| cause.reason == "FieldManagerConflict")
-        .map(|cause| Conflict { manager: cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message).to_owned(), field: cause.field.clone() })
+        .map(|cause| Conflict { manager: clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW), field: clean(&cause.field, MAX_RAW) })
         .collect();
-    Error { kind, raw, conflicts }
+    Error { conflicts, ..Error::new(kind, raw) }
 }
 
 /// The error with everything below it, in one line.
@@ -194,6 +199,13 @@ mod tests {
         let error = Error::from(kube::Error::Api(status.boxed()));
         assert!(matches!(error.kind, Kind::Conflict));
         assert_eq!(error.sentence(), r#"Others manage some of these fields: .spec.replicas belongs to "kubectl-edit" using apps/v1."#);
+    }
+
+    #[test]
+    fn what_was_said_can_be_kept_whatever_it_was() {
+        let status = Status::failure(&format!("a\0b{}", "x".repeat(1 << 20)), "Reason").with_code(500);
+        let raw = Error::from(kube::Error::Api(status.boxed())).raw();
+        assert!(raw.starts_with("a\u{FFFD}b") && raw.len() < MAX_RAW + 9, "{}", raw.len());
     }
 
     #[test]

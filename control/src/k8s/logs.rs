@@ -1,38 +1,151 @@
 //! What a container wrote.
 
-use futures::{AsyncBufReadExt as _, Stream, StreamExt as _};
-use k8s_openapi::api::core::v1::Pod;
+use std::io;
+
+use domain::Timestamp;
+use futures::{AsyncBufRead, AsyncBufReadExt as _, Stream, stream};
+use k8s_openapi::{api::core::v1::Pod, jiff};
 use kube::{Api, api::LogParams};
 
-use super::error::{Error, Kind, Result};
+use super::{
+    error::{Error, Kind, Result},
+    text::clean,
+};
 
 /// A line longer than this is cut: nobody reads it, and a model may write without an end of line.
 const MAX_LINE: usize = 16 << 10;
+/// The most that is read of a container's lines when new ones are not followed, in bytes.
+pub const MOST: usize = 4 << 20;
 
 /// Which lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
-    /// At most this many of the last lines that are there.
-    pub tail: i64,
+    pub begin: Begin,
     pub then: Then,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At most this many of the last lines that are there.
+    Last(i64),
+    /// Those of this second and after.
+    Since(Timestamp),
 }
 
 /// What comes after the lines that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     End,
-    /// New lines, as they are written.
+    /// New lines, as they are written, until the container ends.
     Follow,
 }
 
-/// Streams a container's lines, each begun by the time it was written (RFC 3339).
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    Line(String),
+    /// There is more than [`MOST`]; what comes after is left out.
+    More,
+}
+
+/// Streams a container's lines, each begun by the time it was written (RFC 3339). No more than one line is held at a time.
 ///
 /// # Errors
 /// `NotFound` when there is no such pod; `Invalid` when its container has not started.
-pub async fn stream(pods: &Api<Pod>, pod: &str, container: &str, lines: Lines) -> Result<impl Stream<Item = Result<String>> + Send + use<>> {
-    let params = LogParams { container: Some(container.into()), follow: lines.then == Then::Follow, tail_lines: Some(lines.tail), timestamps: true, ..LogParams::default() };
+pub async fn stream(pods: &Api<Pod>, pod: &str, container: &str, lines: Lines) -> Result<impl Stream<Item = Result<Read>> + Send + use<>> {
+    let (tail_lines, since_time) = match lines.begin {
+        Begin::Last(lines) => (Some(lines), None),
+        // Rounding up would leave lines out.
+        Begin::Since(moment) => (None, Some(jiff::Timestamp::from_second(moment.0.unix_timestamp()).map_err(Error::fault)?)),
+    };
+    let most = (lines.then == Then::End).then_some(MOST);
+    let params = LogParams {
+        container: Some(container.into()),
+        follow: lines.then == Then::Follow,
+        tail_lines,
+        since_time,
+        limit_bytes: most.and_then(|most| i64::try_from(most).ok()),
+        timestamps: true,
+        ..LogParams::default()
+    };
     let reader = pods.log_stream(pod, &params).await?;
-    Ok(reader.lines().map(|line| line.map(cut).map_err(|error| Error::new(Kind::Unreachable, error.to_string()))))
+    Ok(read(Box::pin(reader), most))
+}
+
+fn read<R: AsyncBufRead + Unpin + Send>(reader: R, most: Option<usize>) -> impl Stream<Item = Result<Read>> + Send {
+    let splitter = Splitter { reader, line: Vec::new(), skipping: false, read: 0 };
+    stream::unfold(Some(splitter), move |splitter| async move {
+        let mut splitter = splitter?;
+        match splitter.next().await {
+            Ok(Some(line)) => Some((Ok(Read::Line(line)), Some(splitter))),
+            Ok(None) if most.is_some_and(|most| splitter.read >= most) => Some((Ok(Read::More), None)),
+            Ok(None) => None,
+            Err(error) => Some((Err(Error::new(Kind::Unreachable, error.to_string())), None)),
+        }
+    })
+}
+
+/// Takes lines out of what is read. Of a line that is too long the rest is passed over, not kept.
+struct Splitter<R> {
+    reader: R,
+    line: Vec<u8>,
+    /// Whether what comes is the rest of a line that was cut.
+    skipping: bool,
+    /// Bytes so far.
+    read: usize,
+}
+
+impl<R: AsyncBufRead + Unpin> Splitter<R> {
+    async fn next(&mut self) -> io::Result<Option<String>> {
+        loop {
+            let chunk = self.reader.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok((!self.line.is_empty()).then(|| self.take(Whole::Yes)));
+            }
+            let (piece, ends) = match chunk.iter().position(|byte| *byte == b'\n') {
+                Some(end) => (&chunk[..end], true),
+                None => (chunk, false),
+            };
+            let room = MAX_LINE - self.line.len();
+            let (used, over) = (piece.len() + usize::from(ends), piece.len() > room);
+            if !self.skipping {
+                self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+            self.reader.consume_unpin(used);
+            self.read += used;
+            if self.skipping {
+                self.skipping = !ends;
+            } else if over {
+                self.skipping = !ends;
+                return Ok(Some(self.take(Whole::No)));
+            } else if ends {
+                return Ok(Some(self.take(Whole::Yes)));
+            }
+        }
+    }
+
+    fn take(&mut self, whole: Whole) -> String {
+        let mut line = std::mem::take(&mut self.line);
+        if let (Whole::No, Err(error)) = (whole, std::str::from_utf8(&line))
+            && error.error_len().is_none()
+        {
+            // The cut split a character.
+            line.truncate(error.valid_up_to());
+        }
+        let mut text = String::from_utf8_lossy(&line).into_owned();
+        if whole == Whole::No {
+            text.push('…');
+        }
+        text
+    }
+}
+
+/// Whether a line is all that was written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
 }
 
 /// The end of what the container wrote before it was started again; nothing when that is not kept any more.
@@ -57,24 +170,19 @@ pub enum Container {
 }
 
 /// At most `limit` bytes from the end, begun at a line.
-fn end(text: &str, limit: usize) -> Option<String> {
-    let text = text.trim_end();
+#[must_use]
+pub fn end(text: &str, limit: usize) -> Option<String> {
+    let text = clean(text.trim_end(), usize::MAX);
     let start = text.ceil_char_boundary(text.len().saturating_sub(limit));
     let rest = &text[start..];
     let rest = if start == 0 { rest } else { rest.split_once('\n').map_or(rest, |(_, lines)| lines) };
-    (!rest.is_empty()).then(|| rest.replace('\0', "\u{FFFD}"))
-}
-
-fn cut(mut line: String) -> String {
-    if line.len() > MAX_LINE {
-        line.truncate(line.floor_char_boundary(MAX_LINE));
-        line.push('…');
-    }
-    line
+    (!rest.is_empty()).then(|| rest.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
+
     use super::*;
 
     #[test]
@@ -86,10 +194,41 @@ mod tests {
         assert_eq!(end("nul\0", 100).as_deref(), Some("nul\u{FFFD}"), "the database takes no NUL");
     }
 
-    #[test]
-    fn endless_lines_are_cut() {
-        let line = cut("ä".repeat(MAX_LINE));
-        assert!(line.len() <= MAX_LINE + '…'.len_utf8());
-        assert!(line.ends_with('…'));
+    async fn all(text: impl AsyncBufRead + Unpin + Send, most: Option<usize>) -> Vec<Read> {
+        read(text, most).map(|read| read.unwrap()).collect().await
+    }
+
+    fn line(text: impl Into<String>) -> Read {
+        Read::Line(text.into())
+    }
+
+    #[tokio::test]
+    async fn lines_end_where_they_end() {
+        assert_eq!(all(&b"one\n\ntwo \xff\r\nthree"[..], None).await, [line("one"), line(""), line("two \u{FFFD}\r"), line("three")]);
+        let long = format!("{}\nshort\n", "ä".repeat(MAX_LINE));
+        assert_eq!(all(long.as_bytes(), None).await, [line(format!("{}…", "ä".repeat(MAX_LINE / 2))), line("short")]);
+        let odd = format!("a{}\n", "ä".repeat(MAX_LINE));
+        assert_eq!(all(odd.as_bytes(), None).await, [line(format!("a{}…", "ä".repeat(MAX_LINE / 2 - 1)))], "no character is split");
+        let exact = "x".repeat(MAX_LINE);
+        assert_eq!(all(format!("{exact}\n").as_bytes(), None).await, [line(exact)]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_shown_at_once_and_never_held() {
+        // What writes for ever is read as it comes: whoever waited for the end of the line would not come back.
+        let endless = futures::io::BufReader::new(futures::io::repeat(b'x'));
+        let mut lines = std::pin::pin!(read(endless, None));
+        assert_eq!(lines.next().await.unwrap().unwrap(), line(format!("{}…", "x".repeat(MAX_LINE))));
+
+        let mut splitter =
+            Splitter { reader: futures::io::BufReader::new(futures::io::AsyncReadExt::take(futures::io::repeat(b'x'), 64 << 20)), line: Vec::new(), skipping: false, read: 0 };
+        assert!(splitter.next().await.unwrap().is_some() && splitter.next().await.unwrap().is_none());
+        assert_eq!((splitter.read, splitter.line.capacity()), (64 << 20, 0), "the rest was passed over");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_is_said() {
+        assert_eq!(all(&b"one\ntwo"[..], Some(7)).await, [line("one"), line("two"), Read::More]);
+        assert_eq!(all(&b"one\ntwo"[..], Some(8)).await, [line("one"), line("two")]);
     }
 }

@@ -8,6 +8,7 @@ pub mod impersonate;
 pub mod labels;
 pub mod logs;
 mod store;
+pub mod text;
 pub mod token;
 pub mod watch;
 
@@ -17,12 +18,13 @@ use std::{
 };
 
 use domain::{
+    Timestamp,
     access::TeamRole,
     cluster::ClusterConnection,
     ids::{ClusterId, TeamId},
 };
 
-use crate::{Control, access::WORKER, aws::AccountAccess};
+use crate::{Control, access::WORKER, aws::AccountAccess, clock};
 use client::Connection;
 pub use error::{Error, Kind, Result};
 use token::Tokens;
@@ -89,6 +91,12 @@ impl Clients {
         let connection = connect(control, &target)?;
         self.lock().insert(cluster, (target, connection.clone()));
         Ok(connection)
+    }
+
+    /// Now, by the clock of the cluster's API server as its last answer said; by this machine's before any.
+    #[must_use]
+    pub fn now(&self, cluster: ClusterId) -> Timestamp {
+        self.lock().get(&cluster).map_or_else(clock::now, |(_, connection)| connection.now())
     }
 
     /// Closes what is held of a cluster that was detached.

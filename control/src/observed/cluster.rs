@@ -134,7 +134,7 @@ impl Words {
 
 /// Reads them as the team's viewer: Slipway itself may read nobody's logs.
 async fn fetch(control: &Control, lease: Lease, ended: &Ended<'_>, from: Container) -> Result<()> {
-    let Some(team) = store::team_of(&control.pool, ended.deployment).await? else { return Ok(()) };
+    let Some(team) = store::team_of(&control.pool, lease.cluster, ended).await? else { return Ok(()) };
     let client = control.k8s.as_team(control, lease.cluster, team, TeamRole::Viewer, WORKER).await?;
     let pods: Api<Pod> = Api::namespaced(client, ended.namespace);
     if let Some(words) = logs::last_words(&pods, ended.name, MODEL_CONTAINER, from, MAX_WORDS).await? {

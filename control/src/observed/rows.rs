@@ -15,9 +15,13 @@ use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::k8s::{labels, logs::Container};
+use crate::k8s::{
+    labels,
+    logs::{self, Container},
+    text,
+};
 
-/// A termination message longer than this is cut at its end.
+/// Text longer than this is cut.
 const MAX_WORDS: usize = 4096;
 
 /// A row of `observed_nodes`.
@@ -202,21 +206,15 @@ fn last_exit(container: &ContainerStatus) -> Option<LastExit> {
     let ended = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
     let terminated: ContainerStateTerminated = ended(&container.state).or_else(|| ended(&container.last_state))?;
     Some(LastExit {
-        reason: terminated.reason.unwrap_or_else(|| "Terminated".into()),
+        reason: clean(terminated.reason.unwrap_or_else(|| "Terminated".into())),
         exit_code: terminated.exit_code,
-        last_words: terminated.message.map(|text| clean(text.trim_end().to_owned())).filter(|text| !text.is_empty()),
+        last_words: terminated.message.and_then(|text| logs::end(&text, MAX_WORDS)),
         finished_at: terminated.finished_at.as_ref().map(timestamp),
     })
 }
 
-/// Text that the database takes, no longer than anybody reads.
 fn clean(text: String) -> String {
-    let mut text = if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text };
-    if text.len() > MAX_WORDS {
-        text.truncate(text.floor_char_boundary(MAX_WORDS));
-        text.push('…');
-    }
-    text
+    text::clean(text, MAX_WORDS)
 }
 
 fn created(metadata: &ObjectMeta) -> Timestamp {

@@ -35,7 +35,9 @@ pub(super) trait Kept: Serialize + Sized + Send + Sync + 'static {
     /// Namespace and name.
     fn key(&self) -> String;
 
-    /// Writes rows and removes `gone`; with `whole`, everything else too. Gives the ids of the things that changed.
+    /// Writes rows and removes `gone`; with `whole`, everything else too. A row that names a thing which does not run in that
+    /// cluster and namespace is not written: whoever can label an object elsewhere must not speak for it. Gives the ids of the
+    /// things that changed.
     fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> impl Future<Output = Result<Vec<Uuid>>> + Send;
 }
 
@@ -117,11 +119,16 @@ pub(super) async fn acquire(pool: &PgPool, cluster: ClusterId, owner: &str, life
     leases::acquire(pool, &lease_name(cluster), owner, lifetime).await
 }
 
-/// The team that a pod's last words belong to; none when the deployment is not one of ours.
-pub(super) async fn team_of(pool: &PgPool, deployment: Uuid) -> Result<Option<domain::ids::TeamId>> {
-    Ok(sqlx::query_scalar!(r#"select w.team_id as "team: domain::ids::TeamId" from deployments d join workspaces w on w.id = d.workspace_id where d.id = $1"#, deployment)
-        .fetch_optional(pool)
-        .await?)
+/// The team that a pod's last words belong to; none when no deployment of ours runs there.
+pub(super) async fn team_of(pool: &PgPool, cluster: ClusterId, ended: &Ended<'_>) -> Result<Option<domain::ids::TeamId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select w.team_id as "team: domain::ids::TeamId" from deployments d join workspaces w on w.id = d.workspace_id where d.id = $1 and w.cluster_id = $2 and w.name = $3"#,
+        ended.deployment,
+        cluster.0,
+        ended.namespace
+    )
+    .fetch_optional(pool)
+    .await?)
 }
 
 /// A pod whose container ended.
@@ -205,12 +212,17 @@ impl Kept for DeploymentRow {
 
     async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
         Ok(sqlx::query_scalar!(
-            r#"with fresh as (
+            r#"with said as (
                    select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
                        revision integer, observed_by_controller boolean, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text)
+               ), fresh as (
+                   select said.* from said join deployments d on d.id = said.deployment_id and d.name = said.name
+                   join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
                ), removed as (
                    delete from observed_deployments o
-                   where cluster_id = $1 and (o.namespace || '/' || o.name = any($3) or ($4 and (o.namespace, o.name) not in (select namespace, name from fresh)))
+                   where cluster_id = $1
+                     and (o.namespace || '/' || o.name = any($3)
+                          or ((o.namespace, o.name) not in (select namespace, name from fresh) and ($4 or (o.namespace, o.name) in (select namespace, name from said))))
                    returning deployment_id
                ), put as (
                    insert into observed_deployments as o (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
@@ -247,16 +259,22 @@ impl Kept for PodRow {
     /// Last words that were fetched stay for as long as the row is about the same end of the container.
     async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
         Ok(sqlx::query_scalar!(
-            r#"with fresh as (
+            r#"with said as (
+                   select * from jsonb_to_recordset($2) as r (namespace text, name text, uid text, deployment_id uuid, revision integer, node text, phase text, ready boolean,
+                       terminating boolean, restarts integer, reason text, message text, last_exit jsonb, created_at timestamptz)
+               ), fresh as (
                    select r.namespace, r.name, r.uid, r.deployment_id, r.revision, r.node, r.phase, r.ready, r.terminating, r.restarts, r.reason, r.message, r.created_at,
                        case when r.last_exit ->> 'last_words' is null and o.uid = r.uid and o.last_exit -> 'finished_at' = r.last_exit -> 'finished_at' then o.last_exit
                             else nullif(r.last_exit, 'null') end as last_exit
-                   from jsonb_to_recordset($2) as r (namespace text, name text, uid text, deployment_id uuid, revision integer, node text, phase text, ready boolean,
-                       terminating boolean, restarts integer, reason text, message text, last_exit jsonb, created_at timestamptz)
+                   from said r
+                   join deployments d on d.id = r.deployment_id
+                   join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = r.namespace
                    left join observed_pods o on o.cluster_id = $1 and o.namespace = r.namespace and o.name = r.name
                ), removed as (
                    delete from observed_pods o
-                   where cluster_id = $1 and (o.namespace || '/' || o.name = any($3) or ($4 and (o.namespace, o.name) not in (select namespace, name from fresh)))
+                   where cluster_id = $1
+                     and (o.namespace || '/' || o.name = any($3)
+                          or ((o.namespace, o.name) not in (select namespace, name from fresh) and ($4 or (o.namespace, o.name) in (select namespace, name from said))))
                    returning deployment_id
                ), put as (
                    insert into observed_pods as o (cluster_id, namespace, name, uid, deployment_id, revision, node, phase, ready, terminating, restarts, reason, message, last_exit, created_at)

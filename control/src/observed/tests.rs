@@ -14,7 +14,33 @@ use crate::{
     live::Change,
     reconcile::{self, Scope},
     testing::World,
+    workspaces::fixture::Place,
 };
+
+/// A place, watched.
+async fn a_place(world: &World) -> (Place, Lease) {
+    let place = Place::new(world).await;
+    let epoch = store::acquire(&world.control.pool, place.cluster, "me", Duration::from_secs(20)).await.unwrap().expect("a free lease");
+    let lease = Lease { cluster: place.cluster, epoch };
+    (place, lease)
+}
+
+/// A deployment of this name in the place.
+async fn a_deployment(world: &World, place: &Place, name: &str) -> Uuid {
+    let id = DeploymentId::generate().0;
+    let mut tx = world.control.pool.begin().await.unwrap();
+    sqlx::query!("insert into deployments (id, workspace_id, name) values ($1, $2, $3)", id, place.workspace.0, name).execute(&mut *tx).await.unwrap();
+    sqlx::query!(
+        "insert into revisions (deployment_id, number, release_id, size, replicas, actor_kind, created_by_name) values ($1, 1, $2, 'small', 1, 'system', 'slipway')",
+        id,
+        place.releases[0].0
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    id
+}
 
 async fn a_cluster(world: &World) -> Lease {
     let (account, cluster) = (AccountId::generate(), ClusterId::generate());
@@ -106,8 +132,8 @@ async fn a_quiet_cluster_is_not_taken_for_a_stale_one(pool: PgPool) {
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn only_what_changed_is_looked_at_again(pool: PgPool) {
     let world = World::new(pool.clone()).await;
-    let lease = a_cluster(&world).await;
-    let deployment = DeploymentId::generate().0;
+    let (place, lease) = a_place(&world).await;
+    let deployment = a_deployment(&world, &place, "iris").await;
     let mut conn = pool.acquire().await.unwrap();
     reconcile::mark(&mut conn, deployment, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     let sleeping = async || {
@@ -127,8 +153,8 @@ async fn only_what_changed_is_looked_at_again(pool: PgPool) {
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn last_words_that_were_fetched_stay_until_the_container_ends_again(pool: PgPool) {
     let world = World::new(pool.clone()).await;
-    let lease = a_cluster(&world).await;
-    let row = ended(a_pod("iris-1", Uuid::now_v7()), None);
+    let (place, lease) = a_place(&world).await;
+    let row = ended(a_pod("iris-1", a_deployment(&world, &place, "iris").await), None);
     store::write(&pool, lease, &batch(Seen::Applied(row.clone()))).await.unwrap();
     let exit = row.last_exit.clone().expect("it ended");
     let about = Ended { namespace: "forecasting", name: "iris-1", deployment: row.deployment_id, finished_at: exit.finished_at };
@@ -148,16 +174,19 @@ async fn last_words_that_were_fetched_stay_until_the_container_ends_again(pool: 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
     let world = World::new(pool.clone()).await;
-    let lease = a_cluster(&world).await;
-    let ids: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
+    let (place, lease) = a_place(&world).await;
+    let mut ids = Vec::new();
+    for n in 0..20 {
+        ids.push((format!("iris-{n}"), a_deployment(&world, &place, &format!("iris-{n}")).await));
+    }
     let mut conn = pool.acquire().await.unwrap();
-    for id in &ids {
+    for (_, id) in &ids {
         reconcile::mark(&mut conn, *id, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     }
     let deployments = |n: usize| {
-        let row = |id: &Uuid| DeploymentRow {
+        let row = |(name, id): &(String, Uuid)| DeploymentRow {
             namespace: "forecasting".into(),
-            name: id.to_string(),
+            name: name.clone(),
             deployment_id: *id,
             uid: n.to_string(),
             resource_version: n.to_string(),
@@ -173,7 +202,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
         };
         batch(Seen::All(ids.iter().rev().map(row).collect()))
     };
-    let pods = |n: i32| batch(Seen::All(ids.iter().map(|id| PodRow { restarts: n, ..a_pod(&id.to_string(), *id) }).collect()));
+    let pods = |n: i32| batch(Seen::All(ids.iter().map(|(name, id)| PodRow { restarts: n, ..a_pod(name, *id) }).collect()));
     for n in 0..10 {
         let sleep = sqlx::query!("update reconcile set not_before = now() + interval '1 hour'").execute(&pool);
         sleep.await.unwrap();
@@ -186,12 +215,12 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn whoever_watches_a_page_is_told(pool: PgPool) {
     let world = World::new(pool.clone()).await;
-    let lease = a_cluster(&world).await;
+    let (place, lease) = a_place(&world).await;
     let stop = tokio_util::sync::CancellationToken::new();
     let (control, token) = (world.control.clone(), stop.clone());
     let listening = tokio::spawn(async move { control.live.run(&control.pool, token).await });
     let mut changes = world.control.live.subscribe();
-    let deployment = Uuid::now_v7();
+    let deployment = a_deployment(&world, &place, "iris").await;
     let heard = async {
         loop {
             // Written until it is heard: the listener may not listen yet.
@@ -222,4 +251,45 @@ async fn a_cluster_is_watched_as_soon_as_there_is_a_way_in(pool: PgPool) {
         sqlx::query("update clusters set connection = $1").bind(&connection).execute(&pool).await.unwrap();
         assert_eq!(ways().await.iter().map(|(_, server)| server.as_str()).collect::<Vec<_>>(), Vec::from_iter(expected), "{connection}");
     }
+}
+
+/// Our Deployment, as a watch shows it, in the generation that its annotation says.
+fn an_object(name: &str, deployment: Uuid, generation: i64) -> DeploymentRow {
+    let object = serde_json::from_value(json!({
+        "metadata": {"name": name, "namespace": "forecasting", "uid": "u", "resourceVersion": "1", "labels": {"slipway.dev/deployment": deployment},
+                     "annotations": {"slipway.dev/generation": generation.to_string()}}
+    }))
+    .unwrap();
+    rows::deployment(&object).expect("one of ours")
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_label_speaks_for_a_deployment_only_where_that_runs(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let (place, lease) = a_place(&world).await;
+    let elsewhere = a_cluster(&world).await;
+    let iris = a_deployment(&world, &place, "iris").await;
+    let pods = async || sqlx::query_scalar!("select name from observed_pods order by name").fetch_all(&pool).await.unwrap();
+    let objects = async || sqlx::query_scalar!("select count(*) from observed_deployments").fetch_one(&pool).await.unwrap();
+
+    store::write(&pool, elsewhere, &batch(Seen::All(vec![a_pod("iris-1", iris)]))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(PodRow { namespace: "default".into(), ..a_pod("iris-2", iris) }))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(a_pod("iris-3", Uuid::now_v7())))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(DeploymentRow { namespace: "default".into(), ..an_object("iris", iris, 9) }))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(an_object("other", iris, 9)))).await.unwrap();
+    store::write(&pool, elsewhere, &batch(Seen::Applied(an_object("iris", iris, 9)))).await.unwrap();
+    assert!(pods().await.is_empty(), "{:?}", pods().await);
+    assert_eq!(objects().await, Some(0));
+
+    store::write(&pool, lease, &batch(Seen::All(vec![a_pod("iris-1", iris), a_pod("iris-2", iris), a_pod("theirs", Uuid::now_v7())]))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::All(vec![an_object("iris", iris, 1)]))).await.unwrap();
+    assert_eq!(pods().await, ["iris-1", "iris-2"]);
+    assert_eq!(objects().await, Some(1));
+    // A pod that is labelled anew is not what it was.
+    store::write(&pool, lease, &batch(Seen::Applied(a_pod("iris-2", Uuid::now_v7())))).await.unwrap();
+    assert_eq!(pods().await, ["iris-1"]);
+    let about = |namespace| Ended { namespace, name: "iris-1", deployment: iris, finished_at: None };
+    assert_eq!(store::team_of(&pool, lease.cluster, &about("forecasting")).await.unwrap(), Some(place.team));
+    assert_eq!(store::team_of(&pool, lease.cluster, &about("default")).await.unwrap(), None);
+    assert_eq!(store::team_of(&pool, elsewhere.cluster, &about("forecasting")).await.unwrap(), None);
 }

@@ -3,6 +3,7 @@
 use axum::{
     Json,
     body::Body as HttpBody,
+    extract::State,
     response::{
         IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
@@ -25,7 +26,7 @@ use super::{
     precondition::Seen,
     respond::{Answer, Begun, Tagged},
 };
-use crate::session::Caller;
+use crate::{live::Place, session::Caller, state::AppState};
 
 /// Lists the deployments you may see.
 #[utoipa::path(get, path = "/deployments", operation_id = "list_deployments", tag = "deployments", params(DeploymentQuery), responses((status = 200, body = Page<DeploymentSummary>), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -91,8 +92,13 @@ pub async fn predict(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Body(request
 
 /// Streams what the replicas write: lines of text, or events for whoever accepts `text/event-stream`.
 #[utoipa::path(get, path = "/deployments/{id}/logs", operation_id = "read_logs", tag = "deployments", params(("id" = DeploymentId, Path), LogQuery), responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>, headers: HeaderMap) -> Answer<Response> {
+pub async fn logs(State(state): State<AppState>, Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(query): Query<LogQuery>, headers: HeaderMap) -> Answer<Response> {
+    let place = Place::take(&state, &ctx)?;
     let lines = deployments::logs(&ctx, id, &query).await?;
+    let lines = lines.map(move |line| {
+        let _held_while_it_is_read = &place;
+        line
+    });
     let events = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"));
     Ok(if events { as_events(lines) } else { as_text(lines) })
 }

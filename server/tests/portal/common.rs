@@ -5,6 +5,7 @@ use std::path::Path;
 use axum::{
     Router,
     body::{Body, to_bytes},
+    response::Response,
 };
 use control::{Ctx, sessions, testing};
 use domain::{
@@ -110,8 +111,20 @@ impl World {
         self.send(caller, method, path, &all, Body::from(body.to_string())).await
     }
 
+    /// Opens a stream, which goes on for as long as what is given is held.
+    pub async fn open(&self, caller: &Caller, path: &str) -> Response {
+        self.respond(caller, Method::GET, path, &[], Body::empty()).await
+    }
+
     /// Sends anything.
     pub async fn send(&self, caller: &Caller, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
+        let response = self.respond(caller, method, path, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 16 * 1024 * 1024).await.unwrap();
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    async fn respond(&self, caller: &Caller, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Response {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "slipway.test");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -121,10 +134,7 @@ impl World {
             Caller::Browser(secret) => request.header(header::COOKIE, format!("slipway={secret}")),
             Caller::Token(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
         };
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, 16 * 1024 * 1024).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 }
 

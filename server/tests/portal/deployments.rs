@@ -84,6 +84,49 @@ async fn a_failed_change_says_who_serves_and_goes_back_by_one_click(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_came_up_after_all_shows_no_old_failure(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}");
+    for (state, shown) in [("failed", true), ("live", false)] {
+        let sql = format!(
+            "update deployments set live_revision = 1, state = '{state}' where id = '{id}';
+             update operations set state = 'failed', finished_at = now(),
+                    failure = '{{\"code\": \"does_not_fit\", \"cause\": \"No node had room.\", \"next\": \"Ask for more nodes.\", \"raw\": null}}'
+             where object_id = '{id}'"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        let page = place.world.get(&place.viewer.browser, &path).await.expect(200).body;
+        assert_eq!(page.contains("No node had room."), shown, "{state}: {page}");
+    }
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn nobody_follows_more_logs_than_a_person_reads(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let authority = include_str!("../../../control/src/clusters/test_ca.pem");
+    sqlx::query("update clusters set endpoint = 'https://127.0.0.1:9', certificate_authority = $1").bind(authority).execute(&pool).await.unwrap();
+    let path = format!("/api/v1/deployments/{id}/logs?follow=true");
+    let mut open = Vec::new();
+    loop {
+        let response = place.world.open(&place.viewer.browser, &path).await;
+        if response.status() != 200 {
+            assert_eq!(response.status(), 429);
+            break;
+        }
+        open.push(response);
+        assert!(open.len() < 100, "there is no end");
+    }
+    assert!(open.len() > 5, "{}", open.len());
+    assert_eq!(place.world.open(&place.deployer.browser, &path).await.status(), 200, "others are not held up");
+    let refused = place.world.get(&place.viewer.browser, &path).await.expect(429).json();
+    assert_eq!(refused["code"], "rate_limited", "{refused}");
+    drop(open.pop());
+    assert_eq!(place.world.open(&place.viewer.browser, &path).await.status(), 200, "one was closed");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_read_only_cluster_says_so_and_waits_for_the_admins_word(pool: PgPool) {
     let place = Place::new(pool).await;
     let id = place.deployed(1).await;

@@ -85,7 +85,8 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     let (state, id) = (deployment.summary.state, deployment.summary.id);
     let failure = operation.filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure);
     match (failure, state) {
-        (Some(failure), _) => {
+        // It came up after all: why it had not by then is part of its history.
+        (Some(failure), state) if state != DeploymentState::Live => {
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {

@@ -10,6 +10,7 @@ fn evidence(pods: Vec<Replica>) -> Evidence {
         image: format!("127.0.0.1:4566/forecasting/iris@sha256:{}", "ab".repeat(32)),
         workspace: "forecasting".into(),
         startup_seconds: 120,
+        patience_seconds: 720,
         not_created: None,
         deadline_exceeded: false,
         pods,
@@ -122,8 +123,13 @@ fn a_slow_start_is_not_a_failure() {
 fn what_does_not_fit_says_what_is_short() {
     let message = "0/3 nodes are available: 3 Insufficient cpu, 1 Insufficient memory. preemption: 0/3 nodes are available";
     let waits = |age| Replica { unschedulable: Some(message.into()), age, ..pod() };
-    assert_eq!(passing(&evidence(vec![waits(5)])), "A replica waits for a node: the nodes have not enough CPU and memory free.");
-    let failure = fatal(&evidence(vec![waits(61)]));
+    for age in [5, 61, 600] {
+        assert_eq!(
+            passing(&evidence(vec![waits(age)])),
+            "A replica waits for a node: the nodes have not enough CPU and memory free. One may be added or become free; this is waited for up to 12 minutes."
+        );
+    }
+    let failure = fatal(&Evidence { deadline_exceeded: true, ..evidence(vec![waits(720)]) });
     assert_eq!(failure.code, "does_not_fit");
     assert_eq!(failure.cause, "A replica of size small (0.5 CPU · 512 MiB) finds no node: the nodes have not enough CPU and memory free.");
 }

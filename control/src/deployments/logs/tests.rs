@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use domain::{
     Code,
     deployment::NewDeployment,
@@ -6,7 +8,10 @@ use domain::{
 };
 use sqlx::PgPool;
 
-use super::*;
+use super::{
+    replica::{parse, wanted},
+    *,
+};
 use crate::{Credential, Request, deployments, testing::World, tokens, workspaces::fixture::Place};
 
 #[test]
@@ -73,4 +78,75 @@ fn only_lines_with_the_text_are_wanted() {
     let line = parse("iris-1", "2026-11-24T10:00:00Z POST /v2/models/Iris/infer 200");
     assert!(wanted(&line, None) && wanted(&line, Some("iris/infer")));
     assert!(!wanted(&line, Some("500")) && !wanted(&line, Some("2026")), "what the node says of it is not part of the line");
+}
+
+/// Pods of a cluster whose API server answers like this, request by request. Whoever asks for more is not answered.
+fn pods(answers: Vec<(u16, &'static str)>) -> (Api<k8s_openapi::api::core::v1::Pod>, Arc<Mutex<Vec<String>>>) {
+    let (answers, asked) = (Arc::new(Mutex::new(answers.into_iter())), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&asked);
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        seen.lock().unwrap().push(request.uri().to_string());
+        let answer = answers.lock().unwrap().next();
+        async move {
+            let Some((status, text)) = answer else { return std::future::pending().await };
+            let text = if status == 200 { text.to_owned() } else { format!(r#"{{"kind":"Status","status":"Failure","message":"{text}","reason":"x","code":{status}}}"#) };
+            Ok::<_, k8s::Error>(http::Response::builder().status(status).body(kube::client::Body::from(text.into_bytes())).unwrap())
+        }
+    });
+    (Api::namespaced(kube::Client::new(service, "default"), "forecasting"), asked)
+}
+
+async fn followed(answers: Vec<(u16, &'static str)>, lines: usize) -> (Vec<String>, Vec<String>) {
+    let (pods, asked) = pods(answers);
+    let replicas = Replicas { pods, search: None, pace: Duration::from_millis(1) };
+    let (sender, mut receiver) = mpsc::channel(BACKLOG);
+    let reader = tokio::spawn(replicas.follow("iris-1".into(), 200, sender));
+    let mut said = Vec::new();
+    while said.len() < lines {
+        let line = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await.unwrap_or_else(|_| panic!("it went quiet after {said:?}"));
+        said.push(line.expect("more lines").unwrap().text);
+    }
+    assert!(tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await.expect("an end").is_none());
+    reader.await.unwrap();
+    let asked = asked.lock().unwrap().clone();
+    (said, asked)
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_followed_from_run_to_run() {
+    let (said, asked) = followed(
+        vec![
+            (400, "container is waiting to start"),
+            (200, "2026-11-24T10:00:00.5Z one\n2026-11-24T10:00:00.7Z crashed\n"),
+            (200, "2026-11-24T10:00:00.5Z one\n2026-11-24T10:00:00.7Z crashed\n2026-11-24T10:00:09Z two\n"),
+            (200, ""),
+            (200, "2026-11-24T10:00:20Z three\n"),
+            (404, "pods iris-1 not found"),
+        ],
+        5,
+    )
+    .await;
+    assert_eq!(said, ["one", "crashed", "two", "three", "-- This replica is gone."], "nothing twice");
+    assert!(asked[0].contains("tailLines=200") && asked[0].contains("follow=true"), "{}", asked[0]);
+    assert!(asked[2].contains("sinceTime=2026-11-24T10%3A00%3A00Z") && !asked[2].contains("tailLines"), "{}", asked[2]);
+}
+
+#[tokio::test]
+async fn what_is_the_matter_with_one_replica_is_said_once_and_it_is_tried_again() {
+    let (said, _) = followed(vec![(500, "boom"), (500, "boom"), (200, "2026-11-24T10:00:00Z one\n"), (404, "gone")], 3).await;
+    let says = "-- This log cannot be read just now: The cluster's API server could not be reached. Slipway tries again.";
+    assert_eq!(said, [says, "one", "-- This replica is gone."]);
+}
+
+#[test]
+fn only_running_readers_take_places_and_who_is_left_out_is_told() {
+    let names = |range: std::ops::Range<usize>| range.map(|n| format!("iris-{n}")).collect::<Vec<_>>();
+    let (fresh, left_out) = choose(names(0..25), None, |_| false, MAX_REPLICAS);
+    assert_eq!((fresh, left_out), (names(0..20), 5));
+    // Three went; as many that were left out come in.
+    let (fresh, left_out) = choose(names(3..25), None, |pod| names(3..20).contains(&pod.to_owned()), 3);
+    assert_eq!((fresh, left_out), (names(20..23), 2));
+    assert_eq!(choose(names(0..25), Some("iris-24"), |_| false, MAX_REPLICAS), (vec!["iris-24".to_owned()], 0));
+    assert_eq!(says_left_out(0), None);
+    assert!(says_left_out(5).unwrap().text.contains("5 more replicas are left out: 20 are read at once."));
 }

@@ -55,19 +55,22 @@ pub struct ServingPod {
     pub revision: i32,
 }
 
-/// A ready replica, of the newest revision that has one, with how it is talked to.
-pub async fn served(conn: &mut PgConnection, id: DeploymentId) -> Result<Served> {
+/// A ready replica, of the newest revision that has one, with how it is talked to. One that says it is of a revision which never was is none,
+/// nor is the one called `but`.
+pub async fn served(conn: &mut PgConnection, id: DeploymentId, but: Option<&str>) -> Result<Served> {
     let row = sqlx::query!(
         r#"select p.name as "pod?", p.revision as "revision?", r.protocol as "protocol: Protocol", r.port, coalesce(d.metadata ->> 'name', m.name) as "name!"
            from deployments d
            left join lateral (
-               select name, revision from observed_pods where deployment_id = d.id and ready and not terminating order by revision desc, random() limit 1
+               select o.name, o.revision from observed_pods o join revisions r on r.deployment_id = o.deployment_id and r.number = o.revision
+               where o.deployment_id = d.id and o.ready and not o.terminating and o.name is distinct from $2 order by o.revision desc, random() limit 1
            ) p on true
            join revisions v on v.deployment_id = d.id and v.number = coalesce(p.revision, d.revision)
            join releases r on r.id = v.release_id
            join models m on m.id = r.model_id
            where d.id = $1"#,
-        id.0
+        id.0,
+        but
     )
     .fetch_one(conn)
     .await?;

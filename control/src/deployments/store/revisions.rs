@@ -129,13 +129,15 @@ pub async fn template_revision(conn: &mut PgConnection, id: DeploymentId, number
     .await?)
 }
 
-/// For each revision the newest one that makes the same replicas. Replicas keep the number of the earliest, so that going back
-/// restarts none; people are told the newest.
-pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId) -> Result<HashMap<i32, i32>> {
+/// For each of these revisions the newest one that makes the same replicas. Replicas keep the number of the earliest, so that going
+/// back restarts none; people are told the newest. One walk over the revisions, however many are alike.
+pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId, numbers: &[i32]) -> Result<HashMap<i32, i32>> {
     let rows = sqlx::query!(
-        r#"select v.number, max(e.number) as "newest!" from revisions v join revisions e on e.deployment_id = v.deployment_id and (e.release_id, e.size, e.environment) = (v.release_id, v.size, v.environment)
-           where v.deployment_id = $1 group by v.number"#,
-        id.0
+        r#"select number as "number!", newest as "newest!"
+           from (select number, max(number) over (partition by release_id, size, environment) as newest from revisions where deployment_id = $1) v
+           where number = any($2)"#,
+        id.0,
+        numbers
     )
     .fetch_all(conn)
     .await?;
