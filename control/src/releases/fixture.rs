@@ -41,12 +41,14 @@ pub async fn deploy(pool: &PgPool, release: ReleaseId, name: &str) -> Uuid {
     .execute(pool)
     .await
     .unwrap();
-    sqlx::query("insert into deployments (id, workspace_id, name) values ($1, $2, $3)").bind(deployment).bind(workspace).bind(name).execute(pool).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::query("insert into deployments (id, workspace_id, name) values ($1, $2, $3)").bind(deployment).bind(workspace).bind(name).execute(&mut *tx).await.unwrap();
     sqlx::query("insert into revisions (deployment_id, number, release_id, size, replicas, actor_kind, created_by_name) values ($1, 1, $2, 'small', 1, 'system', 'x')")
         .bind(deployment)
         .bind(release.0)
-        .execute(pool)
+        .execute(&mut *tx)
         .await
         .unwrap();
+    tx.commit().await.unwrap();
     deployment
 }
