@@ -1,7 +1,12 @@
 //! What others put into a workspace's namespace.
 
-use control::workspaces;
-use domain::{Code, ids::WorkspaceId, operation::OperationState};
+use control::{deployments, workspaces};
+use domain::{
+    Code,
+    deployment::DeploymentState,
+    ids::{DeploymentId, WorkspaceId},
+    operation::OperationState,
+};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -77,4 +82,34 @@ async fn a_namespace_that_holds_anything_of_others_stays(pool: PgPool) {
     scene.succeeds(again.operation).await;
     worker.stop().await;
     assert!(workspaces::get(&scene.admin, WorkspaceId(again.object)).await.unwrap_err().is(Code::NotFound));
+}
+
+/// Has the worker look at each of the deployment's objects.
+async fn verifies(scene: &Scene, id: DeploymentId) {
+    sqlx::query("update inventory set seen_at = now() - interval '1 hour' where object_id = $1").bind(id.0).execute(&scene.control.pool).await.unwrap();
+    sqlx::query("update reconcile set not_before = now() where object_id = $1").bind(id.0).execute(&scene.control.pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_deployment_whose_service_somebody_replaced_says_so_until_it_is_healed(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let namespace = &workspace.namespace;
+    let id = stage.live("iris").await;
+    let stands = async || {
+        let summary = deployments::get(&place.owner, id).await.unwrap().summary;
+        (summary.state, summary.state_message)
+    };
+    takes::<Service>(admin, namespace, "iris").await;
+    puts::<Service>(admin, namespace, json!({"metadata": {"name": "iris"}, "spec": {"ports": [{"port": 80}]}})).await;
+    verifies(scene, id).await;
+    within(20, "it is degraded", async || stands().await.0 == DeploymentState::Degraded).await;
+    let said = stands().await.1.expect("a cause");
+    assert!(said.starts_with(&format!("There is a Service iris in {namespace} already that Slipway did not make.")), "{said}");
+
+    takes::<Service>(admin, namespace, "iris").await;
+    verifies(scene, id).await;
+    within(20, "it is live again", async || stands().await == (DeploymentState::Live, None)).await;
+    worker.stop().await;
+    assert_eq!(scene.recorded(id.0).await.last().map(|(action, _)| action.as_str()), Some("deployment.heal"));
 }
