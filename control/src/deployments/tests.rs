@@ -252,8 +252,10 @@ async fn cancelling_holds_until_the_next_revision(pool: PgPool) {
     deployments::change(&ada, id, &DeploymentChange::default()).await.expect("what is held can be tried again as it is");
     let held = sqlx::query_scalar!("select held from deployments where id = $1", id.0).fetch_one(&world.control.pool).await.unwrap();
     assert!(!held);
-    let recorded: Vec<String> =
-        sqlx::query_scalar("select object_name from audit_events where action = 'deployment.cancel' and outcome = 'done' order by id").fetch_all(&world.control.pool).await.unwrap();
+    let recorded: Vec<String> = sqlx::query_scalar("select object_name from audit_events where action = 'deployment.cancel' and outcome = 'done' order by id")
+        .fetch_all(&world.control.pool)
+        .await
+        .unwrap();
     assert_eq!(recorded, ["iris", "iris"]);
 }
 
