@@ -48,7 +48,7 @@ const KNOWN = [
   "/teams/{id} “Delete team” confirm",
   "/teams/{id} “Save” description",
   "/teams/{id}/tokens “Make token” name",
-  "/users “Make an invitation” email team",
+  "/users “Make an invitation” email",
   "/users “Search” search",
   "/users/{id} “Disable” confirm",
   "/users/{id} “Save” name",
