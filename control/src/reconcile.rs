@@ -3,6 +3,9 @@
 //! An operation marks a thing inside its own transaction. A worker claims what is due, releases the connection, takes one
 //! idempotent step and settles the claim. Scopes (a cluster, an account) carry caps, backoff and a circuit breaker inside
 //! the claim query, so that a dead cluster slows only itself. All time is the database's.
+//!
+//! Nobody waits for somebody who waits for them, since everybody locks in one order: the row of a cluster, of workspaces, of
+//! deployments, and last what is due of them, the cluster's own first; several of a kind by their ids.
 
 mod halt;
 
@@ -143,7 +146,7 @@ pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     sqlx::query!("delete from scopes where scope = $1", scope.key()).execute(&mut *conn).await?;
     sqlx::query!(
         "update reconcile set not_before = least(not_before, now()), attempts = 0, marked_at = clock_timestamp()
-         where object_id in (select object_id from reconcile where scope = $1 and attempts > 0 order by object_id for update)",
+         where object_id in (select object_id from reconcile where scope = $1 and attempts > 0 order by kind <> 'cluster', object_id for update)",
         scope.key()
     )
     .execute(&mut *conn)
@@ -158,7 +161,7 @@ pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
 pub async fn rouse(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     sqlx::query!(
         "update reconcile set not_before = least(not_before, now()), marked_at = clock_timestamp()
-         where object_id in (select object_id from reconcile where scope = $1 order by object_id for update)",
+         where object_id in (select object_id from reconcile where scope = $1 order by kind <> 'cluster', object_id for update)",
         scope.key()
     )
     .execute(&mut *conn)

@@ -75,6 +75,12 @@ pub async fn accept_database(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
         return Err(Rejected::conflict(format!("{} holds nothing newer than the database: there is nothing to decide.", cluster.name)).into());
     }
     let newer = store::newer(&mut tx, id).await?;
+    // Everything that is written to below, in the order in which everybody locks.
+    let (workspaces, deployments): (Vec<&NewerThing>, Vec<&NewerThing>) = newer.iter().partition(|thing| thing.kind == ObjectKind::Workspace);
+    let ids = |things: Vec<&NewerThing>| things.into_iter().map(|thing| thing.id).collect::<Vec<Uuid>>();
+    workspaces::lock_all(&mut tx, &ids(workspaces)).await?;
+    deployments::lock_all(&mut tx, &ids(deployments)).await?;
+    rouse(&mut tx, Scope::Cluster(id.0)).await?;
     for thing in &newer {
         // No note can drive a generation to where none is left.
         let above = thing.there.min(thing.ours.saturating_add(MOST_AHEAD));
@@ -84,7 +90,6 @@ pub async fn accept_database(ctx: &Ctx, id: ClusterId) -> Result<Cluster> {
         }
     }
     store::set_writable(&mut tx, id).await?;
-    rouse(&mut tx, Scope::Cluster(id.0)).await?;
     let names: Vec<String> = newer.iter().map(|thing| format!("{} {} from {} over {}", thing.kind.as_str(), thing.name, thing.ours, thing.there)).collect();
     audit::record(&mut tx, ctx, Event::new("cluster.accept_database", ObjectKind::Cluster, id.0, &cluster.name).change("applied again", None::<()>, &names)).await?;
     live::changed(&mut tx, id.0).await?;

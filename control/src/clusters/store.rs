@@ -216,7 +216,7 @@ pub(super) async fn replicas(conn: &mut PgConnection, id: ClusterId) -> Result<V
 
 /// Loads and locks; whether the actor may is checked before.
 pub(super) async fn lock(conn: &mut PgConnection, id: ClusterId) -> Result<Cluster> {
-    sqlx::query!("select id from clusters where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
+    sqlx::query!("select id from clusters where id = $1 for no key update", id.0).fetch_optional(&mut *conn).await?;
     find(conn, id).await
 }
 

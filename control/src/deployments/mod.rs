@@ -2,6 +2,8 @@
 
 pub mod diagnosis;
 mod examine;
+#[cfg(test)]
+mod locks_tests;
 mod logs;
 pub mod manifests;
 mod metadata;
@@ -52,7 +54,7 @@ pub use logs::logs;
 pub use place::{Place, PlaceNode, place};
 pub use predict::predict;
 pub use preview::{preview, preview_change};
-pub use revising::raise;
+pub use revising::{lock_all, raise};
 use revising::{revise, wanted};
 pub use sizes::{SizeRoom, sizes};
 use spec::{Side, Spec};
@@ -72,6 +74,7 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.attempt("deployment.create", ObjectKind::Deployment, None);
     ctx.naming(new.name.as_deref().unwrap_or_default());
     let mut tx = ctx.begin().await?;
+    authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
     store::lock_workspace(&mut tx, new.workspace).await?;
     let (release, workspace) = authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
     let mut checks = Checks::new();
@@ -286,8 +289,9 @@ async fn authorize(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, action:
     Ok(found)
 }
 
-/// Loads, authorizes and locks in one step.
+/// Loads, authorizes and locks in one step. Whoever may not waits for nobody; what is given is read once it is locked.
 async fn lock(tx: &mut Tx, ctx: &Ctx, id: DeploymentId, action: TeamAction) -> Result<Found> {
+    authorize(tx, ctx, id, action).await?;
     store::lock(tx, id).await?;
     authorize(tx, ctx, id, action).await
 }

@@ -8,6 +8,7 @@ use domain::{
     operation::{ObjectKind, Started},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     ROLL_OUT, begin_operation, check_quota, event, new_operation,
@@ -85,13 +86,20 @@ pub(super) async fn revise(
     begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
 }
 
+/// Locks deployments and their workspaces, for [`raise`].
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    store::lock_all(conn, ids).await
+}
+
 /// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what served is applied again,
 /// on the record as what the actor accepted.
 ///
 /// # Errors
 /// A fault when the database fails.
 pub async fn raise(conn: &mut PgConnection, ctx: &Ctx, id: DeploymentId, above: i64) -> Result<()> {
-    store::lock(conn, id).await?;
     let Some(found) = store::find(conn, id).await? else { return Ok(()) };
     let generation = store::raise(conn, id, above).await?;
     if !operations::carry(conn, id.0, generation).await? && found.settled && !found.deleting {

@@ -15,6 +15,7 @@ use domain::{
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{next::Intent, subject::Subject};
 use crate::Result;
@@ -56,8 +57,19 @@ pub(super) async fn find(conn: &mut PgConnection, id: DeploymentId) -> Result<Op
 
 /// Locks the deployment, and before it its workspace: every change that asks for more does so one after the other.
 pub(super) async fn lock(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
-    sqlx::query!("select id from workspaces where id = (select workspace_id from deployments where id = $1) for update", id.0).fetch_optional(&mut *conn).await?;
-    sqlx::query!("select id from deployments where id = $1 for update", id.0).fetch_optional(conn).await?;
+    lock_all(conn, &[id.0]).await
+}
+
+/// Locks deployments, and before them their workspaces, each kind in the order of the ids. Whoever locks several things locks clusters first, then
+/// workspaces, then deployments, and what is due of them last: [`reconcile`](crate::reconcile).
+///
+/// The locks are those of an update that changes no key. A reference to a row has its database look at that row's key: a stronger lock would keep a
+/// reconciler waiting for the workspace of the deployment that it holds.
+pub(super) async fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    sqlx::query!("select id from workspaces where id in (select workspace_id from deployments where id = any($1)) order by id for no key update", ids)
+        .fetch_all(&mut *conn)
+        .await?;
+    sqlx::query!("select id from deployments where id = any($1) order by id for no key update", ids).fetch_all(conn).await?;
     Ok(())
 }
 

@@ -24,6 +24,7 @@ use domain::{
     workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Ctx, Named, Result, Tx,
@@ -145,6 +146,14 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     begin_operation(tx, ctx, &which, which.operation("delete", generation, &REMOVE), which.event("workspace.delete")).await
 }
 
+/// Locks workspaces, for [`raise`].
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    store::lock_all(conn, ids).await
+}
+
 /// Has what the database says stand against a newer generation that the cluster holds: it gets a generation above that one, and what was ready is applied again,
 /// on the record as what the actor accepted.
 ///
@@ -180,14 +189,19 @@ fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
     short
 }
 
-/// Loads, authorizes and locks in one step: workspaces are the platform's to change, and a team sees its own.
+/// Loads, authorizes and locks in one step, and has nobody wait who may not: workspaces are the platform's to change, and a team sees its own.
 async fn lock(tx: &mut Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Locked> {
+    authorize(tx, ctx, id).await?;
     let deleting = store::lock_row(tx, id).await?;
-    let workspace = store::find(tx, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
-    let membership = crate::access::membership(tx, ctx.actor(), workspace.team).await?;
+    Ok(Locked { workspace: authorize(tx, ctx, id).await?, deleting })
+}
+
+async fn authorize(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
+    let workspace = store::find(conn, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace"))?;
+    let membership = crate::access::membership(conn, ctx.actor(), workspace.team).await?;
     ctx.actor().check_team(workspace.team, membership, TeamAction::See, "workspace")?;
     ctx.actor().check_platform(PlatformAction::Manage, "workspace").map_err(|_| Rejected::forbidden("Only a platform admin may change a workspace."))?;
-    Ok(Locked { workspace, deleting })
+    Ok(workspace)
 }
 
 /// A workspace that is locked, and whether it is on its way out.

@@ -9,6 +9,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{next::Intent, subject::Subject};
 use crate::{Result, access::Visible, paging::Paging};
@@ -185,9 +186,15 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
     Ok(rows.into_iter().map(|row| Listed { key: row.key.clone(), workspace: row.into() }).collect())
 }
 
+/// Locks workspaces, in the order of their ids.
+pub(super) async fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    sqlx::query!("select id from workspaces where id = any($1) order by id for no key update", ids).fetch_all(conn).await?;
+    Ok(())
+}
+
 /// Locks it; gives whether it is on its way out.
 pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<bool> {
-    let deleting = sqlx::query_scalar!(r#"select deleting_at is not null as "deleting!" from workspaces where id = $1 for update"#, id.0);
+    let deleting = sqlx::query_scalar!(r#"select deleting_at is not null as "deleting!" from workspaces where id = $1 for no key update"#, id.0);
     Ok(deleting.fetch_optional(conn).await?.unwrap_or(false))
 }
 

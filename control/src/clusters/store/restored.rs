@@ -13,7 +13,7 @@ pub struct Standing {
 }
 
 pub async fn lock_standing(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Standing>> {
-    Ok(sqlx::query_as!(Standing, r#"select name, read_only_since is null as "writable!" from clusters where id = $1 for update"#, id.0).fetch_optional(conn).await?)
+    Ok(sqlx::query_as!(Standing, r#"select name, read_only_since is null as "writable!" from clusters where id = $1 for no key update"#, id.0).fetch_optional(conn).await?)
 }
 
 /// Notes a generation that was found in the cluster. False when this database is not behind it any more.

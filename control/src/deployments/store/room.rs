@@ -52,7 +52,7 @@ pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Optio
 }
 
 pub async fn lock_workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<()> {
-    sqlx::query!("select id from workspaces where id = $1 for update", id.0).fetch_optional(conn).await?;
+    sqlx::query!("select id from workspaces where id = $1 for no key update", id.0).fetch_optional(conn).await?;
     Ok(())
 }
 

@@ -1,0 +1,123 @@
+//! People, workers and watches at one deployment at once: none of them ever waits for somebody who waits for them.
+
+use std::time::Duration;
+
+use domain::{
+    Code,
+    access::TeamRole,
+    deployment::{DeploymentChange, DeploymentState, NewDeployment, Variable},
+    ids::DeploymentId,
+    operation::ObjectKind,
+};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{next::Progress, record, subject};
+use crate::{
+    Control, Ctx, Error, Result, deployments, operations,
+    reconcile::{self, Claim, Halt, Scope, Times},
+    testing::World,
+    workspaces::{self, fixture::Place},
+};
+
+/// How often each of them does what they do.
+const ROUNDS: usize = 40;
+const PROGRESS: Progress = Progress { wanted: 1, ready: 1, earlier: 0, serving: 1 };
+
+/// A refusal is an answer; a fault is what a deadlock comes out as.
+fn answered<T>(outcome: Result<T>) -> Option<T> {
+    match outcome {
+        Ok(done) => Some(done),
+        Err(error @ Error::Fault(_)) => panic!("{error:?}"),
+        Err(_) => None,
+    }
+}
+
+fn written(outcome: Result<(), Halt>) {
+    match outcome {
+        Ok(()) | Err(Halt::Lost) => {}
+        Err(Halt::Ours(error)) => panic!("{error:?}"),
+        Err(_) => panic!("the cluster is not asked here"),
+    }
+}
+
+async fn write_down(control: &Control, claim: &Claim) {
+    for round in 0..ROUNDS * 4 {
+        let subject = subject::load(control, DeploymentId(claim.object_id)).await.unwrap().expect("nobody may delete it");
+        let found = if round % 2 == 0 { DeploymentState::Live } else { DeploymentState::Degraded };
+        written(record::resting(control, claim, &subject, found, 1).await);
+        written(record::rolling(control, claim, &subject, PROGRESS, None).await);
+        written(record::finished(control, claim, &subject, PROGRESS).await);
+    }
+}
+
+async fn change(ctx: &Ctx, id: DeploymentId) {
+    for round in 0..ROUNDS {
+        let environment = vec![Variable { name: "ROUND".into(), value: round.to_string() }];
+        let started = answered(deployments::change(ctx, id, &DeploymentChange { environment: Some(environment), ..DeploymentChange::default() }).await);
+        if let Some(started) = started.filter(|_| round % 3 == 0) {
+            answered(operations::cancel(ctx, started.operation).await);
+        }
+    }
+}
+
+async fn refused(ctx: &Ctx, id: DeploymentId) {
+    for _ in 0..ROUNDS * 4 {
+        let error = deployments::delete(ctx, id).await.unwrap_err();
+        assert!(error.is(Code::Forbidden), "{error:?}");
+    }
+}
+
+async fn watch(control: &Control, ids: [uuid::Uuid; 3], scope: Scope) {
+    for round in 0..ROUNDS * 4 {
+        let mut tx = control.pool.begin().await.unwrap();
+        if round % 5 == 0 {
+            reconcile::rouse(&mut tx, scope).await.unwrap();
+        } else {
+            for id in ids {
+                reconcile::poke(&mut tx, id).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn resize(ctx: &Ctx, place: &Place) {
+    for _ in 0..ROUNDS {
+        let quota = workspaces::get(ctx, place.workspace).await.unwrap().quota;
+        answered(workspaces::update(ctx, place.workspace, &domain::workspace::WorkspaceChange { quota: Some(quota) }).await);
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn nobody_waits_for_somebody_who_waits_for_them(_: PgPoolOptions, options: PgConnectOptions) {
+    let pool: PgPool = PgPoolOptions::new().max_connections(12).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
+    let world = World::new(pool.clone()).await;
+    let (control, place) = (&world.control, Place::new(&world).await);
+    let admin = world.user("admin", Some(domain::access::PlatformRole::Admin)).await;
+    let (ada, bob) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "bob", TeamRole::Deployer).await);
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    let id = DeploymentId(deployments::create(&ada, &new).await.unwrap().object);
+    let scope = Scope::Cluster(place.cluster.0);
+    {
+        let mut conn = pool.acquire().await.unwrap();
+        reconcile::mark(&mut conn, place.cluster.0, ObjectKind::Cluster, scope, 1).await.unwrap();
+        reconcile::mark(&mut conn, place.workspace.0, ObjectKind::Workspace, scope, 1).await.unwrap();
+    }
+    let claims = reconcile::claim(&pool, "worker", 10, Times::default()).await.unwrap();
+    let claim = claims.into_iter().find(|claim| claim.object_id == id.0).expect("it was marked");
+    let watched = [place.cluster.0, id.0.min(place.workspace.0), id.0.max(place.workspace.0)];
+    tokio::join!(
+        write_down(control, &claim),
+        change(&ada, id),
+        refused(&bob, id),
+        refused(&bob, id),
+        watch(control, watched, scope),
+        watch(control, watched, scope),
+        resize(&admin, &place),
+    );
+    let summary = deployments::get(&bob, id).await.unwrap().summary;
+    assert_eq!(summary.revision, i32::try_from(ROUNDS + 1).unwrap(), "every change came through");
+}
