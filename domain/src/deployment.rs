@@ -176,7 +176,7 @@ pub struct Pod {
     pub phase: String,
     pub ready: bool,
     pub restarts: i32,
-    /// What is the matter, as Kubernetes words it: `CrashLoopBackOff`, `OOMKilled`, …
+    /// What is the matter, as Kubernetes words it: `CrashLoopBackOff`, `OOMKilled`, …; `Terminating` where it was told to end.
     pub reason: Option<String>,
     pub message: Option<String>,
     /// How the container ended last time.

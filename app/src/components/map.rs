@@ -31,6 +31,8 @@ pub enum PodLook {
     Ready,
     Rising,
     Ill,
+    /// On its way out.
+    Stopping,
 }
 
 impl PodLook {
@@ -39,6 +41,7 @@ impl PodLook {
             Self::Ready => "pod ours",
             Self::Rising => "pod ours rising",
             Self::Ill => "pod ill",
+            Self::Stopping => "pod ours stopping",
         }
     }
 }

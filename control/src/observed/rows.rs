@@ -21,6 +21,8 @@ use crate::k8s::{
     text,
 };
 
+/// What kubectl, too, says of a pod that was told to end.
+const TERMINATING: &str = "Terminating";
 /// Text longer than this is cut.
 const MAX_WORDS: usize = 4096;
 
@@ -157,7 +159,9 @@ pub(super) fn pod(object: &Pod) -> Option<PodRow> {
     let status = object.status.as_ref();
     let statuses = || status.and_then(|status| status.container_statuses.as_ref()).into_iter().flatten();
     let model = statuses().find(|container| container.name == labels::MODEL_CONTAINER).or_else(|| statuses().next());
-    let (reason, message) = trouble(object, model);
+    let terminating = object.metadata.deletion_timestamp.is_some();
+    // How a container ends that was told to is no trouble, and its words are no last words.
+    let (reason, message) = if terminating { (Some(TERMINATING.to_owned()), None) } else { trouble(object, model) };
     let condition = |wanted: &str| status.and_then(|status| status.conditions.as_ref()).and_then(|all| all.iter().find(|condition| condition.type_ == wanted));
     Some(PodRow {
         namespace: object.namespace()?,
@@ -168,11 +172,11 @@ pub(super) fn pod(object: &Pod) -> Option<PodRow> {
         node: object.spec.as_ref().and_then(|spec| spec.node_name.clone()).filter(|node| !node.is_empty()),
         phase: status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "Pending".into()),
         ready: condition("Ready").is_some_and(|condition| condition.status == "True"),
-        terminating: object.metadata.deletion_timestamp.is_some(),
+        terminating,
         restarts: model.map_or(0, |container| container.restart_count),
         reason: reason.map(clean),
         message: message.map(clean),
-        last_exit: model.and_then(last_exit),
+        last_exit: model.filter(|_| !terminating).and_then(last_exit),
         words_from: if model.and_then(|container| container.state.as_ref()).is_some_and(|state| state.terminated.is_some()) { Container::Now } else { Container::Before },
         created_at: created(&object.metadata),
     })

@@ -30,6 +30,20 @@ fn a_crash_is_told_with_its_last_words() {
 }
 
 #[test]
+fn a_replica_that_is_replaced_is_no_alarm() {
+    let mut replaced = a_pod(json!({
+        "phase": "Succeeded",
+        "containerStatuses": [{"name": "model", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+            "state": {"terminated": {"exitCode": 0, "reason": "Completed", "message": "bye", "finishedAt": "2026-01-02T03:05:00Z"}}}]
+    }));
+    let by_itself = pod(&replaced).unwrap();
+    assert_eq!((by_itself.terminating, by_itself.reason.as_deref(), by_itself.last_exit.is_some()), (false, Some("Completed"), true));
+    replaced.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-02T03:05:30Z")).unwrap());
+    let told_to = pod(&replaced).unwrap();
+    assert_eq!((told_to.terminating, told_to.reason.as_deref(), told_to.message, told_to.last_exit), (true, Some("Terminating"), None, None));
+}
+
+#[test]
 fn a_pod_without_a_place_says_why() {
     let row = pod(&a_pod(json!({
         "phase": "Pending",

@@ -56,7 +56,7 @@ pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
 
 /// What an outage of a zone would mean.
 fn spread(pods: &[Pod]) -> Option<&'static str> {
-    let ready: Vec<&Pod> = pods.iter().filter(|pod| pod.ready).collect();
+    let ready: Vec<&Pod> = pods.iter().filter(|pod| pod.ready && !is_stopping(pod)).collect();
     let zones: BTreeSet<&str> = ready.iter().filter_map(|pod| pod.zone.as_deref()).collect();
     match (ready.len(), zones.len()) {
         (0, _) => None,
@@ -83,7 +83,15 @@ fn nodes(place: Place, pods: &[Pod]) -> Vec<MapNode> {
         .collect()
 }
 
+/// It was told to end: it is being replaced, or one fewer is wanted.
+fn is_stopping(pod: &Pod) -> bool {
+    pod.reason.as_deref() == Some("Terminating")
+}
+
 fn look(pod: &Pod) -> PodLook {
+    if is_stopping(pod) {
+        return PodLook::Stopping;
+    }
     match (pod.ready, pod.reason.is_some() || pod.restarts > 0) {
         (true, _) => PodLook::Ready,
         (false, true) => PodLook::Ill,
@@ -116,6 +124,9 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
 
 /// In the reader's words; Kubernetes' own stand where there are none.
 fn status(pod: &Pod) -> (Tone, String) {
+    if is_stopping(pod) {
+        return (Tone::Idle, "Stopping".into());
+    }
     if pod.ready {
         return (Tone::Good, "Ready".into());
     }
@@ -126,7 +137,6 @@ fn status(pod: &Pod) -> (Tone, String) {
         Some("Unschedulable") => "No node fits",
         Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => "Cannot be started",
         Some("ContainerCreating" | "PodInitializing") | None => return (Tone::Busy, "Starting".into()),
-        Some("Terminating") => return (Tone::Idle, "Ending".into()),
         Some(other) => other,
     };
     (Tone::Bad, word.to_owned())
