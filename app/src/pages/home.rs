@@ -98,6 +98,7 @@ fn Figures(rows: Rows<DeploymentSummary>) -> impl IntoView {
             {figure("live", count(|state| state == DeploymentState::Live), "/deployments?state=live")}
             {figure("on the move", count(|state| matches!(state, DeploymentState::Pending | DeploymentState::RollingOut | DeploymentState::Deleting)), "/deployments?state=rolling_out")}
             {figure("degraded", count(|state| state == DeploymentState::Degraded), "/deployments?state=degraded")}
+            {figure("on hold", count(|state| state == DeploymentState::Held), "/deployments?state=held")}
             {figure("failed", count(|state| state == DeploymentState::Failed), "/deployments?state=failed")}
         </dl></div></section>
     }
@@ -105,7 +106,8 @@ fn Figures(rows: Rows<DeploymentSummary>) -> impl IntoView {
 
 /// What does not run as it should.
 fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
-    let ill: Vec<&DeploymentSummary> = rows.iter().filter(|deployment| matches!(deployment.state, DeploymentState::Failed | DeploymentState::Degraded)).take(RECENT).collect();
+    let ill: Vec<&DeploymentSummary> =
+        rows.iter().filter(|deployment| matches!(deployment.state, DeploymentState::Failed | DeploymentState::Degraded | DeploymentState::Held)).take(RECENT).collect();
     (!ill.is_empty()).then(|| {
         let items = ill
             .into_iter()
