@@ -176,7 +176,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
         _ => "in all",
     };
     let held = (state == OperationState::Cancelled).then(|| {
-        view! { <section class="notice"><p>"It was cancelled: everything is held as it is until the next change."</p></section> }
+        view! { <section class="notice"><p>"It was cancelled: Kubernetes goes no further with it. What answers goes on answering, and nothing is rolled out or healed until the next change or rollback."</p></section> }
     });
     let superseded = (state == OperationState::Superseded).then(|| {
         view! { <section class="notice"><p>"A later change of the same thing took its place."</p></section> }

@@ -31,7 +31,7 @@ pub struct Desired {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     Run,
-    /// Left exactly as it is.
+    /// Left as it is: what is being rolled out is paused.
     Hold,
     Delete,
 }
@@ -91,6 +91,8 @@ pub struct Seen {
     pub available: i32,
     /// Why the rollout does not progress, as Kubernetes says.
     pub stalled: Option<String>,
+    /// Whether Kubernetes was told to go no further.
+    pub paused: bool,
 }
 
 /// A pod of it.
@@ -126,6 +128,8 @@ pub enum Step {
     GiveUp(Dead),
     /// The cluster holds a generation that this database never gave out: touch nothing.
     Older { there: i64 },
+    /// Have Kubernetes go no further with what it rolls out.
+    Pause { ready: i32 },
     /// Write the objects of the wanted revision.
     Apply,
     /// The Deployment is missing: confirm, then write what is missing again.
@@ -157,9 +161,16 @@ pub fn next(desired: &Desired, observed: &Observed) -> Step {
             // A workspace that was never whole does not keep what is in it from being deleted.
             Place::Ready | Place::Never(Dead::WorkspaceFailed) => Step::Delete,
         },
-        Intent::Hold => Step::Rest { state: DeploymentState::Held, ready: progress(desired, observed).serving },
+        Intent::Hold => hold(desired, observed),
         Intent::Run => run(desired, observed),
     }
+}
+
+/// What was told once goes on in the cluster until it is told otherwise.
+fn hold(desired: &Desired, observed: &Observed) -> Step {
+    let ready = progress(desired, observed).serving;
+    let goes_on = observed.deployment.as_ref().is_some_and(|seen| seen.ours && !seen.paused);
+    if goes_on && desired.place == Place::Ready { Step::Pause { ready } } else { Step::Rest { state: DeploymentState::Held, ready } }
 }
 
 fn run(desired: &Desired, observed: &Observed) -> Step {

@@ -31,7 +31,7 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
         return Ok(None);
     }
     let row = sqlx::query!(
-        "select installation, slipway_generation, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled
+        "select installation, slipway_generation, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused
          from observed_deployments where cluster_id = $1 and deployment_id = $2 and name = $3",
         subject.cluster.0,
         subject.id.0,
@@ -56,6 +56,7 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
         ready: row.ready_replicas,
         available: row.available_replicas,
         stalled: row.stalled,
+        paused: row.paused,
     });
     Ok(Some(Observed { deployment, pods }))
 }
@@ -88,7 +89,13 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         ready: status.ready_replicas.unwrap_or(0),
         available: status.available_replicas.unwrap_or(0),
         stalled: None,
+        paused: is_paused(deployment),
     }
+}
+
+/// Whether Kubernetes was told to go no further with its rollout.
+pub(super) fn is_paused(deployment: &Deployment) -> bool {
+    deployment.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false)
 }
 
 fn seen_pod(pod: &Pod) -> SeenPod {

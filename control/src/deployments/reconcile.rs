@@ -61,6 +61,11 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         }
         Step::GiveUp(dead) => Err(Halt::Failed(gave_up(subject, dead))),
         Step::Older { there } => Err(Halt::Ahead(there)),
+        Step::Pause { ready } => {
+            write::pause(control, subject).await?;
+            record::resting(control, claim, subject, DeploymentState::Held, ready).await?;
+            Ok(Next::Again(PACE))
+        }
         Step::Apply => apply(control, claim, subject).await,
         Step::Heal => heal(control, claim, subject).await,
         Step::Look(progress) => look(control, claim, subject, &sight, progress).await,
@@ -122,11 +127,13 @@ async fn observe(control: &Control, subject: &Subject) -> Result<Option<Sight>, 
     if let Some(observed) = observe::rows(control, subject).await? {
         return Ok(Some(Sight { observed, told: Told::ByRows }));
     }
-    let asks = subject.desired.place == Place::Ready
-        && subject.desired.intent == Intent::Run
+    let ready = subject.desired.place == Place::Ready;
+    let runs = subject.desired.intent == Intent::Run
         && (subject.desired.operation == Carried::ByAnOperation || subject.desired.applied == subject.desired.generation)
         && subject.desired.applied > 0;
-    if asks {
+    // A hold does not wait for the watch: meanwhile the rollout would go on.
+    let held = subject.desired.intent == Intent::Hold && subject.begun;
+    if ready && (runs || held) {
         return Ok(Some(Sight { observed: observe::cluster(control, subject).await?, told: Told::ByTheCluster }));
     }
     let counts = match subject.desired.intent {

@@ -36,6 +36,8 @@ pub(super) struct Subject {
     pub desired: Desired,
     pub operation: Option<Running>,
     pub live_revision: Option<i32>,
+    /// Whether any of its objects may have been made.
+    pub begun: bool,
     /// Seconds since everything was applied.
     pub applied_for: Option<f64>,
     /// Whether its objects were not looked at one by one for a while.
@@ -168,6 +170,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         desired,
         operation,
         live_revision: row.live_revision,
+        begun: row.entries > 0,
         applied_for: row.applied_at.and(row.applied_for),
         verify: row.verify,
     }))

@@ -13,8 +13,9 @@ use crate::{
     Control,
     inventory::{
         Entry,
-        cluster::{Put, Refused, When},
+        cluster::{Found, Put, Refused, When},
     },
+    k8s::apply,
     reconcile::Halt,
     work::points,
 };
@@ -40,7 +41,35 @@ pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> R
         return Err(Halt::Lost);
     }
     let deployment = owner.put(&deployments, objects.deployment, when).await?;
+    if when == When::Always {
+        set_paused(&deployments, subject, Rollout::GoesOn).await?;
+    }
     Ok(vec![account, service, budget, deployment])
+}
+
+/// Has Kubernetes go no further with what it rolls out, until something is applied again.
+pub(super) async fn pause(control: &Control, subject: &Subject) -> Result<(), Halt> {
+    let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Deployer, &subject.person()).await?;
+    if !store::is_still_wanted(&mut *control.pool.acquire().await?, subject).await? {
+        return Err(Halt::Lost);
+    }
+    set_paused(&Api::namespaced(client, &subject.blueprint.namespace), subject, Rollout::Paused).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rollout {
+    GoesOn,
+    Paused,
+}
+
+/// The pause is a field manager's of its own, so that it is taken away by setting nothing. One that somebody else made stays theirs.
+async fn set_paused(deployments: &Api<Deployment>, subject: &Subject, rollout: Rollout) -> Result<(), Halt> {
+    let pauses = rollout == Rollout::Paused;
+    match subject.owner().look(deployments, &subject.blueprint.name).await? {
+        Found::Ours(there) if observe::is_paused(&there) != pauses => Ok(apply::apply_pause(deployments, &there, pauses).await?),
+        Found::Ahead(there) => Err(Halt::Ahead(there)),
+        Found::Ours(_) | Found::Nothing | Found::Going | Found::Foreign => Ok(()),
+    }
 }
 
 /// How much of a deployment is still there.

@@ -1,5 +1,6 @@
 //! Writing to a cluster: server-side apply of typed objects, never by force, and deletion of exactly what was seen.
 
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
@@ -24,6 +25,22 @@ where
 {
     let name = object.name_any();
     Ok(api.patch(&name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(typed(object)?)).await?)
+}
+
+/// Who owns the field by which a rollout is paused.
+const PAUSE_MANAGER: &str = "slipway-hold";
+
+/// Pauses the rollout of exactly the Deployment that was seen, or takes Slipway's pause away.
+///
+/// # Errors
+/// Whatever the cluster says; `Conflict` when it is not the one that was seen any more.
+pub async fn apply_pause(api: &Api<Deployment>, seen: &Deployment, paused: bool) -> Result<()> {
+    let mut intent = typed(&Deployment { metadata: ObjectMeta { name: seen.metadata.name.clone(), uid: seen.uid(), ..ObjectMeta::default() }, ..Deployment::default() })?;
+    if paused {
+        intent["spec"] = serde_json::json!({"paused": true});
+    }
+    api.patch(&seen.name_any(), &PatchParams::apply(PAUSE_MANAGER), &Patch::Apply(intent)).await?;
+    Ok(())
 }
 
 /// What is there, if anything.

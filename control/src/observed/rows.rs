@@ -61,6 +61,7 @@ pub(super) struct DeploymentRow {
     pub ready_replicas: i32,
     pub available_replicas: i32,
     pub stalled: Option<String>,
+    pub paused: bool,
 }
 
 /// A row of `observed_pods`.
@@ -151,6 +152,7 @@ pub(super) fn deployment(object: &Deployment) -> Option<DeploymentRow> {
         ready_replicas: status.ready_replicas.unwrap_or(0),
         available_replicas: status.available_replicas.unwrap_or(0),
         stalled: stalled.map(clean),
+        paused: object.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false),
     })
 }
 

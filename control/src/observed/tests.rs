@@ -198,6 +198,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
             updated_replicas: 1,
             ready_replicas: 1,
             available_replicas: 1,
+            paused: false,
             stalled: None,
         };
         batch(Seen::All(ids.iter().rev().map(row).collect()))

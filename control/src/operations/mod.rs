@@ -22,6 +22,7 @@ use crate::{
     audit::{self, Event},
     live,
     paging::Paging,
+    reconcile,
 };
 
 /// An operation to start.
@@ -137,7 +138,7 @@ pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
 /// What the record calls a cancel.
 const CANCEL: &str = "deployment.cancel";
 
-/// Cancels an operation: the thing is held as it is, without step or heal, until its next revision.
+/// Cancels an operation: the thing is held as it is, its rollout paused in the cluster, without step or heal, until its next revision.
 ///
 /// # Errors
 /// `not_found` if the actor may not see it; `forbidden` without the right to change the thing; `conflict` when it is over or cannot be held.
@@ -167,6 +168,8 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
         return Err(Rejected::conflict("Only what is being rolled out can be held; this has to run to its end.").into());
     }
     store::hold_deployment(&mut tx, object).await?;
+    // What goes on in the cluster is paused there.
+    reconcile::poke(&mut tx, object).await?;
     let mut event = Event::new(CANCEL, ObjectKind::Deployment, object, &operation.object_name).change("operation", None::<()>, id).change("verb", None::<()>, &operation.verb);
     if let Some((team, name)) = operation.team.zip(operation.team_name.as_deref()) {
         event = event.of_team(team, name);

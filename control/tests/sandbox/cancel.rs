@@ -11,6 +11,7 @@ use kube::{Api, ResourceExt as _};
 use sqlx::PgPool;
 
 use crate::{
+    nodes::Closed,
     place::objects_of,
     process::Worker,
     scene::{Scene, within},
@@ -78,6 +79,38 @@ async fn what_is_cancelled_after_it_was_applied_is_held_until_somebody_wants_som
     let shown = deployments::get(&place.deployer, id).await.unwrap();
     assert_eq!((shown.summary.state, shown.summary.revision, shown.summary.ready_replicas), (DeploymentState::Live, 2, 2));
     assert_eq!(scene.operation(deployed.operation).await.state, OperationState::Cancelled);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_is_held_in_the_middle_goes_no_further_and_what_answered_goes_on(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let id = stage.live("iris").await;
+    let deployment = async || Api::<Deployment>::namespaced(admin.clone(), &workspace.namespace).get("iris").await.unwrap();
+    let paused = async || deployment().await.spec.unwrap().paused == Some(true);
+    let ready = async || deployment().await.status.unwrap().ready_replicas;
+    // The new replica comes up only after the hold.
+    let closed = Closed::new(scene, "fleet").await;
+    let changed = place.renew(id).await;
+    scene.says(changed.operation, "waits for a node").await;
+    operations::cancel(&place.deployer, changed.operation).await.unwrap();
+    within(10, "the rollout is paused", paused).await;
+    rests(scene).await;
+    drop(closed);
+    within(30, "the new replica is ready beside the earlier ones", async || ready().await == Some(3)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let there = deployment().await;
+    assert_eq!(there.status.unwrap().updated_replicas, Some(1), "no more than was begun");
+    let shown = deployments::get(&place.deployer, id).await.unwrap();
+    assert_eq!((shown.summary.state, shown.summary.ready_replicas), (DeploymentState::Held, 3));
+    assert_eq!(shown.pods.iter().filter(|pod| pod.revision == 1 && pod.ready).count(), 2, "the earlier revision goes on answering");
+
+    let rolled_back = deployments::roll_back(&place.deployer, id, &Rollback { revision: 1, reason: None }).await.unwrap();
+    scene.succeeds(rolled_back.operation).await;
+    worker.stop().await;
+    assert!(!paused().await, "the next revision takes the pause away");
+    let shown = deployments::get(&place.deployer, id).await.unwrap();
+    assert_eq!((shown.summary.state, shown.summary.revision, shown.summary.ready_replicas), (DeploymentState::Live, 3, 2));
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

@@ -27,7 +27,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<OperationId>) -> Answer<Json<Op
     Ok(Json(operations::get(&ctx, id).await?))
 }
 
-/// Cancels an operation: its deployment is held as it is until the next revision.
+/// Cancels an operation: its deployment is held as it is, its rollout paused in the cluster, until the next revision.
 #[utoipa::path(post, path = "/operations/{id}/cancel", operation_id = "cancel_operation", tag = "operations", params(("id" = OperationId, Path)), responses((status = 200, body = Operation), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn cancel(Caller(ctx): Caller, Id(id): Id<OperationId>) -> Answer<Json<Operation>> {
     Ok(Json(operations::cancel(&ctx, id).await.or_replay()?))

@@ -110,7 +110,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             message.map(|message| view! { <section class=class><p>{message}</p></section> }).into_any()
         }
         (None, DeploymentState::Held) => {
-            view! { <section class="notice"><p>"It is held as it is: nothing is rolled out or healed until its next change."</p></section> }.into_any()
+            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until the next change or rollback."</p></section> }.into_any()
         }
         _ => ().into_any(),
     }

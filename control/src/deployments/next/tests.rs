@@ -18,7 +18,7 @@ fn desired() -> Desired {
 }
 
 fn seen(replicas: i32, updated: i32, ready: i32) -> Option<Seen> {
-    Some(Seen { generation: 3, ours: true, observed_by_controller: true, replicas, updated, ready, available: ready, stalled: None })
+    Some(Seen { generation: 3, ours: true, observed_by_controller: true, replicas, updated, ready, available: ready, stalled: None, paused: false })
 }
 
 fn pods(of: &[(i32, bool)]) -> Vec<SeenPod> {
@@ -87,10 +87,16 @@ fn how_it_stands_when_nothing_is_under_way() {
 }
 
 #[test]
-fn what_is_held_is_counted() {
+fn what_is_held_is_paused_and_counted() {
     let held = Desired { intent: Intent::Hold, ..desired() };
-    let short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]) };
+    let mut short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]) };
+    assert_eq!(next(&held, &short), Step::Pause { ready: 1 });
+    let away = Desired { place: Place::NotYet("The cluster does not answer.".into()), ..held.clone() };
+    assert_eq!(next(&away, &short), Step::Rest { state: DeploymentState::Held, ready: 1 });
+    short.deployment.as_mut().unwrap().paused = true;
     assert_eq!(next(&held, &short), Step::Rest { state: DeploymentState::Held, ready: 1 });
+    short.deployment = Some(Seen { ours: false, paused: false, ..short.deployment.unwrap() });
+    assert_eq!(next(&held, &short), Step::Rest { state: DeploymentState::Held, ready: 1 }, "another's is left alone");
     assert_eq!(next(&held, &Observed::default()), Step::Rest { state: DeploymentState::Held, ready: 0 }, "nor is it healed");
 }
 
@@ -144,7 +150,7 @@ prop_compose! {
         came_up: bool,
         wanted: bool,
         place in places(),
-        there in proptest::option::of((1..6i64, any::<bool>(), any::<bool>(), 0..5i32, 0..5i32, 0..5i32)),
+        there in proptest::option::of((1..6i64, any::<bool>(), any::<bool>(), any::<bool>(), 0..5i32, 0..5i32, 0..5i32)),
         pods in proptest::collection::vec((1..4i32, any::<bool>(), any::<bool>()), 0..6),
     ) -> (Desired, Observed) {
         let desired = Desired {
@@ -159,7 +165,7 @@ prop_compose! {
             metadata: if wanted { Metadata::Wanted } else { Metadata::Settled },
             place,
         };
-        let deployment = there.map(|(generation, ours, observed_by_controller, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, replicas, updated, ready, available: ready, stalled: None });
+        let deployment = there.map(|(generation, ours, observed_by_controller, paused, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, replicas, updated, ready, available: ready, stalled: None, paused });
         let pods = pods.into_iter().map(|(revision, ready, terminating)| SeenPod { revision, ready, terminating }).collect();
         (desired, Observed { deployment, pods })
     }
@@ -178,8 +184,9 @@ proptest! {
             _ => {}
         }
         if desired.intent == Intent::Hold && !ahead {
-            let counted = matches!(step, Step::Rest { state: DeploymentState::Held, .. });
-            prop_assert!(counted, "only counted: {:?}", step);
+            let goes_on = desired.place == Place::Ready && observed.deployment.as_ref().is_some_and(|seen| seen.ours && !seen.paused);
+            let held = if goes_on { matches!(step, Step::Pause { .. }) } else { matches!(step, Step::Rest { state: DeploymentState::Held, .. }) };
+            prop_assert!(held, "only paused and counted: {:?}", step);
         }
     }
 
@@ -201,7 +208,7 @@ proptest! {
             match next(&desired, &observed) {
                 Step::Apply | Step::Heal => {
                     desired.applied = desired.generation;
-                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None });
+                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None, paused: false });
                 }
                 Step::Look(_) => {
                     let seen = observed.deployment.as_mut().unwrap();
