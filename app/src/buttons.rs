@@ -66,7 +66,7 @@ buttons! {
     Workspace at "/workspaces/{id}" { Update "update", Delete "delete" }
     Models at "/models" { Create "create" }
     Model at "/models/{id}" { Update "update", Delete "delete" }
-    NewRelease at "/models/{id}/releases/new" { Look "look", Choose "choose", Register "register" }
+    NewRelease at "/models/{id}/releases/new" { Enter "enter", Look "look", Choose "choose", Register "register" }
     Release at "/releases/{id}" { Delete "delete" }
     Deploy at "/deployments/new" { Deploy "deploy", Check "check" }
     Deployment at "/deployments/{id}" { RollBack "roll_back", Predict "predict", Delete "delete" }

@@ -96,7 +96,8 @@ pub async fn register(Id(id): Id<ModelId>, Query(chosen): Query<Vec<(String, Str
 async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<Option<String>> {
     match buttons::NewRelease::pressed(typed)? {
         buttons::NewRelease::Look | buttons::NewRelease::Choose => Ok(None),
-        buttons::NewRelease::Register => {
+        buttons::NewRelease::Enter if pages::register::searches(typed) => Ok(None),
+        buttons::NewRelease::Enter | buttons::NewRelease::Register => {
             let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
             Ok(Some(format!("/models/{id}#release-{}", release.number)))
         }

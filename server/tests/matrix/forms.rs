@@ -98,6 +98,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/models", "create", "team=forecasting&name=tulips", Need::Deploy),
     ("/models/{model}", "update", "description=x", Need::Deploy),
     ("/models/{model}", "delete", "confirm=iris", Need::Delete),
+    ("/models/{model}/releases/new", "enter", "repository=forecasting/iris&tag=1", Need::Deploy),
     ("/models/{model}/releases/new", "look", "repository=forecasting/iris", Need::Deploy),
     ("/models/{model}/releases/new", "choose", "repository=forecasting/iris", Need::Deploy),
     ("/models/{model}/releases/new", "register", "repository=forecasting/iris&tag=1", Need::Deploy),
