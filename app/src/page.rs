@@ -88,6 +88,8 @@ impl Page {
 #[derive(Clone)]
 pub struct Chrome {
     pub actor: Actor,
+    /// The page's own address, with its query.
+    pub address: String,
     pub options: LeptosOptions,
     /// The style sheet's address, with its version.
     pub style_sheet: Arc<str>,
@@ -111,7 +113,8 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
         let Page { title, answer: Answer { status, rejected }, nav, islands, body } = page;
-        let Chrome { actor, options, style_sheet } = chrome;
+        let Chrome { actor, address, options, style_sheet } = chrome;
+        provide_context(Here(address));
         let view = view! {
             <!DOCTYPE html>
             <html lang="en">
@@ -131,6 +134,17 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
         };
         Drawn { html: view.to_html(), status, rejected, nonce }
     })
+}
+
+#[derive(Clone)]
+struct Here(String);
+
+/// The address of the page that is drawn, for its forms. Without one a browser posts to what its address bar shows, with the part
+/// after the `#`: there no field gets the focus by itself, and that part goes along to the pages after it. None where only a part
+/// of a page is drawn.
+#[must_use]
+pub fn here() -> Option<String> {
+    use_context::<Here>().map(|Here(address)| address)
 }
 
 /// Draws a part of a page: what a live island puts in place of what it shows.

@@ -25,10 +25,10 @@ pub struct Web {
 }
 
 impl AppState {
-    /// What a page for this actor is dressed with.
+    /// What the page at this address is dressed with for this actor.
     #[must_use]
-    pub fn chrome(&self, actor: Actor) -> Chrome {
-        Chrome { actor, options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
+    pub fn chrome(&self, actor: Actor, address: &str) -> Chrome {
+        Chrome { actor, address: address.to_owned(), options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
     }
 
     /// Whether people reach the portal over TLS, which decides the cookie's attributes.

@@ -30,7 +30,7 @@ use crate::{
     },
     form::Typed,
     islands::recheck::Recheck,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
     variables,
 };
 
@@ -94,19 +94,19 @@ const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason
 #[component]
 fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<SizeRoom>, preview: DeploymentPreview) -> impl IntoView {
     let summary = deployment.summary.clone();
-    let here = format!("/deployments/{}", summary.id);
+    let back = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let options = releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
     let release = typed.text_or("release", &deployment.summary.release.to_string());
     let hint = releases.iter().find(|known| known.id.to_string() == release).map_or_else(|| "Releases of the same model.".to_owned(), told_apart);
     view! {
         <div class="head"><div>
-            <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=here.clone()>{summary.name.clone()}</a>" / Change"</div>
+            <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=back>{summary.name.clone()}</a>" / Change"</div>
             <h1>{format!("Change {}", summary.name)}</h1>
             <p class="muted">{format!("In {} on {}. This makes revision {}.", summary.workspace_name, summary.cluster_name, summary.revision + 1)}</p>
         </div></div>
         {rejection.map(|rejected| view! { <Rejection rejected/> })}
-        <form class="cols" method="post" id="change">
+        <form class="cols" method="post" action=here() id="change">
             <Once/><Seen version=deployment.version/>
             <div class="stack">
                 <section class="card"><div class="in">

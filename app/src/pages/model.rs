@@ -21,7 +21,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// One model with its releases, newest first. `page_token` is that of a later page of them.
@@ -78,7 +78,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             <About model=model.clone()/>
             {list}
             {may_deploy.then(|| view! {
-                <section class="card"><header><h2>"Description"</h2></header><form class="in" method="post">
+                <section class="card"><header><h2>"Description"</h2></header><form class="in" method="post" action=here()>
                     <Once/><Seen version/>
                     <TextField name="description" label="What it predicts, from what, and whom to ask" typed=typed.clone() value=model.description.clone() rows=4/>
                     <div class="row"><button name="do" value=buttons::Model::Update.word()>"Save"</button></div>

@@ -26,7 +26,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_part, here},
 };
 
 /// The operations somebody may see.
@@ -194,7 +194,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
                     <h1>{heading}" "<OperationStatus operation=operation.clone()/></h1>
                     <p class="muted">"Started by "{operation.started_by.clone()}", "<Ago at=operation.created_at/></p>
                 </div>
-                {may_cancel.then(|| view! { <form method="post" class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
+                {may_cancel.then(|| view! { <form method="post" action=here() class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
             </div>
             {failure}
             {held}

@@ -30,7 +30,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_part, here},
     pages::{
         deployments::status_word,
         workspaces::{QuotaFields, status},
@@ -235,7 +235,7 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
     };
     let quota = (workspace.state != WorkspaceState::Deleting).then(|| {
         view! {
-            <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
+            <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action=here()>
                 <Once/><Seen version=workspace.version/>
                 <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
                 <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>

@@ -82,7 +82,7 @@ pub fn again(error: Error) -> Result<Rejected, Error> {
 /// Draws what handlers loaded, with the caller's frame and a content security policy of its own.
 pub async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let ctx = request.extensions().get::<Ctx>().cloned();
-    let wanted = request.uri().path_and_query().map(|path| path.as_str().to_owned());
+    let address = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let is_get = request.method() == http::Method::GET;
     let mut response = next.run(request).await;
     let Some(ctx) = ctx else { return response };
@@ -90,7 +90,7 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     let unread = response.extensions().get::<Rejected>().filter(|rejected| matches!(rejected.code, Code::NotFound | Code::MalformedRequest)).cloned();
     if let Some(rejected) = response.extensions_mut().remove::<Refused>().map(|Refused(rejected)| rejected).or(unread) {
         if rejected.code == Code::Unauthenticated {
-            let next = wanted
+            let next = Some(address)
                 .filter(|path| is_get && path != "/")
                 .map(|path| format!("?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>()))
                 .unwrap_or_default();
@@ -100,14 +100,14 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
             Code::Internal => app::pages::error::fault(ctx.request().id.as_deref().unwrap_or("unknown")),
             _ => app::pages::error::rejected(&rejected),
         };
-        let mut drawn = html(&state, &ctx, page);
+        let mut drawn = html(&state, &ctx, &address, page);
         drawn.extensions_mut().insert(rejected);
         return drawn;
     }
     let pending = response.extensions_mut().remove::<Pending>();
     match pending.and_then(|pending| pending.0.lock().ok().and_then(|mut page| page.take())) {
         Some(page) => {
-            let mut drawn = html(&state, &ctx, page);
+            let mut drawn = html(&state, &ctx, &address, page);
             // What the handler said besides, such as a cookie or when to try again.
             for (name, value) in response.headers() {
                 drawn.headers_mut().append(name, value.clone());
@@ -118,8 +118,8 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     }
 }
 
-fn html(state: &AppState, ctx: &Ctx, page: Page) -> Response {
-    let drawn = draw(page, state.chrome(ctx.actor().clone()));
+fn html(state: &AppState, ctx: &Ctx, address: &str, page: Page) -> Response {
+    let drawn = draw(page, state.chrome(ctx.actor().clone(), address));
     let status = StatusCode::from_u16(drawn.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Html(drawn.html)).into_response();
     let policy = format!(

@@ -23,6 +23,7 @@ use crate::{
         notice::Rejection,
     },
     form::Typed,
+    page::here,
 };
 
 /// What was asked and answered.
@@ -80,7 +81,7 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
     view! {
         <section class="card" id="try">
             <header><h2>"Try it"</h2>{said.map(|said| view! { <span class="small muted">{said}</span> })}</header>
-            <form class="in" method="post" action="#try">
+            <form class="in" method="post" action=here()>
                 {fields}
                 {refused}
                 <div class="row"><button class="primary" name="do" value=buttons::Deployment::Predict.word()>"Predict"</button></div>
