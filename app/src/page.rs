@@ -11,7 +11,7 @@ use leptos::{
     prelude::*,
 };
 
-use crate::components::layout::Layout;
+use crate::{components::layout::Layout, said::Said};
 
 /// Where in the navigation a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub struct Chrome {
     pub actor: Actor,
     /// The page's own address, with its query.
     pub address: String,
+    /// What was just done.
+    pub said: Option<Said>,
     pub options: LeptosOptions,
     /// The style sheet's address, with its version.
     pub style_sheet: Arc<str>,
@@ -113,7 +115,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
         let Page { title, answer: Answer { status, rejected }, nav, islands, body } = page;
-        let Chrome { actor, address, options, style_sheet } = chrome;
+        let Chrome { actor, address, said, options, style_sheet } = chrome;
         provide_context(Here(address));
         let view = view! {
             <!DOCTYPE html>
@@ -128,7 +130,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
                     {(islands == Islands::Some).then(|| view! { <HydrationScripts options islands=true/> })}
                 </head>
                 <body>
-                    <Layout actor nav>{body()}</Layout>
+                    <Layout actor nav said>{body()}</Layout>
                 </body>
             </html>
         };

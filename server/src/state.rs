@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::page::Chrome;
+use app::{page::Chrome, said::Said};
 use axum::extract::FromRef;
 use control::{Actor, Control};
 use leptos::config::LeptosOptions;
@@ -25,10 +25,10 @@ pub struct Web {
 }
 
 impl AppState {
-    /// What the page at this address is dressed with for this actor.
+    /// What the page at this address is dressed with for this actor, who just did what it says.
     #[must_use]
-    pub fn chrome(&self, actor: Actor, address: &str) -> Chrome {
-        Chrome { actor, address: address.to_owned(), options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
+    pub fn chrome(&self, actor: Actor, address: &str, said: Option<Said>) -> Chrome {
+        Chrome { actor, address: address.to_owned(), said, options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
     }
 
     /// Whether people reach the portal over TLS, which decides the cookie's attributes.

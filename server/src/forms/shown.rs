@@ -1,6 +1,9 @@
 //! Pages on their way out.
 
-use app::page::{Page, draw};
+use app::{
+    page::{Page, draw},
+    said::Said,
+};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -10,7 +13,7 @@ use control::{Ctx, Error};
 use domain::{Code, Rejected};
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{rest::error::outside, state::AppState};
+use crate::{rest::error::outside, session::cookie, state::AppState};
 
 /// A loaded page; the layer around the routes draws it.
 pub struct Shown(Page);
@@ -68,6 +71,14 @@ pub fn see_other(path: &str) -> Response {
     Redirect::to(path).into_response()
 }
 
+/// The same, to a page that would not show by itself what was done.
+#[must_use]
+pub fn saying(path: &str, said: Said) -> Response {
+    let mut response = see_other(path);
+    response.extensions_mut().insert(said);
+    response
+}
+
 /// The rejection to draw the form again with, or the error when it is not one.
 ///
 /// # Errors
@@ -84,30 +95,36 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     let ctx = request.extensions().get::<Ctx>().cloned();
     let address = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let is_get = request.method() == http::Method::GET;
+    // A form's answer has words of its own; what was said before waits for the next page.
+    let said = cookie::said(request.headers(), state.is_https()).filter(|_| is_get);
     let mut response = next.run(request).await;
     let Some(ctx) = ctx else { return response };
+    if let Some(said) = response.extensions_mut().remove::<Said>() {
+        response.headers_mut().append(header::SET_COOKIE, cookie::say(said, state.is_https()));
+    }
+    let asked = Asked { ctx, address, said };
     // What an extractor turned down, a garbled id or query, was not said for a page yet.
     let unread = response.extensions().get::<Rejected>().filter(|rejected| matches!(rejected.code, Code::NotFound | Code::MalformedRequest)).cloned();
     if let Some(rejected) = response.extensions_mut().remove::<Refused>().map(|Refused(rejected)| rejected).or(unread) {
         if rejected.code == Code::Unauthenticated {
-            let next = Some(address)
-                .filter(|path| is_get && path != "/")
+            let next = Some(&asked.address)
+                .filter(|path| is_get && *path != "/")
                 .map(|path| format!("?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>()))
                 .unwrap_or_default();
             return Redirect::to(&format!("/sign-in{next}")).into_response();
         }
         let page = match rejected.code {
-            Code::Internal => app::pages::error::fault(ctx.request().id.as_deref().unwrap_or("unknown")),
+            Code::Internal => app::pages::error::fault(asked.ctx.request().id.as_deref().unwrap_or("unknown")),
             _ => app::pages::error::rejected(&rejected),
         };
-        let mut drawn = html(&state, &ctx, &address, page);
+        let mut drawn = html(&state, &asked, page);
         drawn.extensions_mut().insert(rejected);
         return drawn;
     }
     let pending = response.extensions_mut().remove::<Pending>();
     match pending.and_then(|pending| pending.0.lock().ok().and_then(|mut page| page.take())) {
         Some(page) => {
-            let mut drawn = html(&state, &ctx, &address, page);
+            let mut drawn = html(&state, &asked, page);
             // What the handler said besides, such as a cookie or when to try again.
             for (name, value) in response.headers() {
                 drawn.headers_mut().append(name, value.clone());
@@ -118,8 +135,15 @@ pub async fn layer(State(state): State<AppState>, request: Request, next: Next) 
     }
 }
 
-fn html(state: &AppState, ctx: &Ctx, address: &str, page: Page) -> Response {
-    let drawn = draw(page, state.chrome(ctx.actor().clone(), address));
+/// Who asked for a page, and how.
+struct Asked {
+    ctx: Ctx,
+    address: String,
+    said: Option<Said>,
+}
+
+fn html(state: &AppState, asked: &Asked, page: Page) -> Response {
+    let drawn = draw(page, state.chrome(asked.ctx.actor().clone(), &asked.address, asked.said));
     let status = StatusCode::from_u16(drawn.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Html(drawn.html)).into_response();
     let policy = format!(
@@ -129,6 +153,9 @@ fn html(state: &AppState, ctx: &Ctx, address: &str, page: Page) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).expect("a nonce fits a header"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if asked.said.is_some() {
+        headers.append(header::SET_COOKIE, cookie::was_said(state.is_https()));
+    }
     if let Some(rejected) = drawn.rejected {
         response.extensions_mut().insert(rejected);
     }
