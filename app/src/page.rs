@@ -92,6 +92,8 @@ pub struct Chrome {
     pub address: String,
     /// What was just done.
     pub said: Option<Said>,
+    /// Whether a form was posted for it.
+    pub posted: bool,
     pub options: LeptosOptions,
     /// The style sheet's address, with its version.
     pub style_sheet: Arc<str>,
@@ -115,7 +117,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
         let Page { title, answer: Answer { status, rejected }, nav, islands, body } = page;
-        let Chrome { actor, address, said, options, style_sheet } = chrome;
+        let Chrome { actor, address, said, posted, options, style_sheet } = chrome;
         provide_context(Here(address));
         let view = view! {
             <!DOCTYPE html>
@@ -127,6 +129,7 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
                     <title>{format!("{title} · Slipway")}</title>
                     <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                     <link rel="stylesheet" href=style_sheet.to_string()/>
+                    {posted.then(|| view! { <script nonce=nonce.clone() inner_html=READ_AGAIN></script> })}
                     {(islands == Islands::Some).then(|| view! { <HydrationScripts options islands=true/> })}
                 </head>
                 <body>
@@ -137,6 +140,10 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
         Drawn { html: view.to_html(), status, rejected, nonce }
     })
 }
+
+/// Makes a page that answers a form an ordinary one for the browser: going back to it, or loading it again, reads the page and
+/// does not ask whether to send the form once more.
+const READ_AGAIN: &str = "history.replaceState(null, \"\", location.href)";
 
 #[derive(Clone)]
 struct Here(String);

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use app::{page::Chrome, said::Said};
 use axum::extract::FromRef;
-use control::{Actor, Control};
+use control::Control;
 use leptos::config::LeptosOptions;
 
 use crate::{live::OpenStreams, session::proxies::TrustedProxies};
@@ -25,12 +24,6 @@ pub struct Web {
 }
 
 impl AppState {
-    /// What the page at this address is dressed with for this actor, who just did what it says.
-    #[must_use]
-    pub fn chrome(&self, actor: Actor, address: &str, said: Option<Said>) -> Chrome {
-        Chrome { actor, address: address.to_owned(), said, options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
-    }
-
     /// Whether people reach the portal over TLS, which decides the cookie's attributes.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -173,7 +173,8 @@ async fn visit(portal: &axum::Router, who: Who, method: &str, path: &str, form: 
 
 fn fits(expected: Expected, status: StatusCode, location: &str) -> bool {
     match expected {
-        Expected::Unauthenticated => status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
+        // Whoever posted a form signs in on the spot, where what was typed waits.
+        Expected::Unauthenticated => status == StatusCode::UNAUTHORIZED || status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
         Expected::Through => !location.starts_with("/sign-in") && crate::fits(expected, status),
         Expected::Forbidden | Expected::Hidden => crate::fits(expected, status),
     }

@@ -19,4 +19,5 @@ mod place;
 mod process;
 mod profile;
 mod rejections;
+mod session_ended;
 mod users;
