@@ -72,7 +72,7 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
         .rejection()
         .filter(|rejected| rejected.errors.is_empty() && typed.operation() == buttons::Deployment::Predict.word())
         .cloned()
-        .map(|rejected| view! { <Rejection rejected/> });
+        .map(|rejected| view! { <div tabindex="-1" autofocus=true><Rejection rejected/></div> });
     let said = asked.as_ref().map(|asked| format!("revision {} answered in {:.1} ms", asked.answer.revision, asked.answer.latency_ms));
     let answer = asked.map(|asked| {
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);
@@ -121,8 +121,11 @@ fn Answer(asked: Asked, read: Vec<Output>, portal: Url, id: DeploymentId) -> imp
     let read = (!plain).then(|| view! { <div role="status"><Facts>{read.into_iter().map(|output| view! { <Read output/> }).collect_view()}</Facts></div> });
     view! {
         <hr/>
-        {refused}
-        {read}
+        // The page is drawn anew for it: this is where to go on reading.
+        <div class="stack tight" id="answer" tabindex="-1" autofocus=true>
+            {refused}
+            {read}
+        </div>
         <details open=plain><summary class="small">"As JSON"</summary><CopyBlock id="as-json" label="the answer" text=raw/></details>
         <details><summary class="small">"The same with curl"</summary><CopyBlock id="as-curl" label="the curl command" text=snippets::curl(&portal, id, &body, path.as_deref())/></details>
         <details><summary class="small">"The same in Python"</summary><CopyBlock id="as-python" label="the Python program" text=snippets::python(&portal, id, &body, path.as_deref())/></details>
