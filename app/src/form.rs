@@ -1,6 +1,6 @@
 //! What somebody typed, and what was wrong with it: a form is drawn again with both.
 
-use domain::Rejected;
+use domain::{Code, Rejected};
 
 use crate::page::Answer;
 
@@ -55,7 +55,14 @@ impl Typed {
             401 | 403 | 409 | 412 | 429 => rejected.code.status(),
             _ => 422,
         });
-        Answer { status, rejected: self.rejected.clone() }
+        Answer { status, rejected: self.rejected.clone(), stale: self.stale() }
+    }
+
+    /// The version that the form was filled in for, when it was turned down because there is a newer one.
+    #[must_use]
+    pub fn stale(&self) -> Option<i64> {
+        let is_stale = self.rejected.as_ref().is_some_and(|rejected| rejected.code == Code::PreconditionFailed);
+        self.text("_version").parse().ok().filter(|_| is_stale)
     }
 
     /// A field's text; empty when it was not sent.

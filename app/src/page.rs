@@ -48,11 +48,13 @@ pub struct Answer {
     pub status: u16,
     /// Why the form on it is drawn again.
     pub rejected: Option<Rejected>,
+    /// The version that the form was filled in for, when there is a newer one.
+    pub stale: Option<i64>,
 }
 
 impl From<u16> for Answer {
     fn from(status: u16) -> Self {
-        Self { status, rejected: None }
+        Self { status, rejected: None, stale: None }
     }
 }
 
@@ -116,9 +118,10 @@ pub fn draw(page: Page, chrome: Chrome) -> Drawn {
     owner.with(|| {
         provide_nonce();
         let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
-        let Page { title, answer: Answer { status, rejected }, nav, islands, body } = page;
+        let Page { title, answer: Answer { status, rejected, stale }, nav, islands, body } = page;
         let Chrome { actor, address, said, posted, options, style_sheet } = chrome;
         provide_context(Here(address));
+        provide_context(Stale(stale));
         let view = view! {
             <!DOCTYPE html>
             <html lang="en">
@@ -147,6 +150,16 @@ const READ_AGAIN: &str = "history.replaceState(null, \"\", location.href)";
 
 #[derive(Clone)]
 struct Here(String);
+
+#[derive(Clone, Copy)]
+struct Stale(Option<i64>);
+
+/// The version that forms on the page that is drawn stand for, when the present one is not what their reader has seen: until the
+/// page is loaded anew, pressing again is refused again.
+#[must_use]
+pub fn stale() -> Option<i64> {
+    use_context::<Stale>().and_then(|Stale(version)| version)
+}
 
 /// The address of the page that is drawn, for its forms. Without one a browser posts to what its address bar shows, with the part
 /// after the `#`: there no field gets the focus by itself, and that part goes along to the pages after it. None where only a part

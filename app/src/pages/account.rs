@@ -20,7 +20,7 @@ use crate::{
         code::{CopyBlock, Raw},
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Field, Once, Seen},
+        field::{Field, Once, Overwrite, Seen},
         notice::{FormRejection, Notice},
         status::Status,
         table::Table,
@@ -222,7 +222,8 @@ fn Settings(account: Account, typed: Typed) -> impl IntoView {
         <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post" action=here()>
             <Once/><Seen version=account.version/>
             <Field name="role_arn" label="Role to assume" typed=typed.clone() value=account.role_arn.unwrap_or_default() autocomplete="off" hint="Empty: Slipway's own credentials. The external id stays the same."/>
-            <Field name="regions" label="Regions" typed value=account.regions.join(", ") autocomplete="off"/>
+            <Field name="regions" label="Regions" typed=typed.clone() value=account.regions.join(", ") autocomplete="off"/>
+            <Overwrite version=account.version typed operation=buttons::Account::Update.word()/>
             <div class="row"><button name="do" value=buttons::Account::Update.word()>"Save"</button></div>
         </form></section>
     }

@@ -14,7 +14,7 @@ use crate::{
     buttons::{self, Button as _},
     components::{
         empty::EmptyState,
-        field::{Choice, Field, Once, Seen, TextField},
+        field::{Choice, Field, Once, Overwrite, Seen, TextField},
         list::{Asked, NoMatch, Pager, Search, SortBy},
         notice::Rejection,
         table::Table,
@@ -127,6 +127,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
                 <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post" action=here()>
                     <Once/><Seen version=team.version/>
                     <TextField name="description" label="Description" typed=typed.clone() value=team.description.clone()/>
+                    <Overwrite version=team.version typed=typed.clone() operation=buttons::Team::Update.word()/>
                     <div class="row"><button name="do" value=buttons::Team::Update.word()>"Save"</button></div>
                 </form></section>
             })}

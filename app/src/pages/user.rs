@@ -15,7 +15,7 @@ use crate::{
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Choice, Field, Once, Seen},
+        field::{Choice, Field, Once, Overwrite, Seen},
         notice::FormRejection,
         status::Status,
         table::Table,
@@ -78,7 +78,8 @@ fn Change(user: User, typed: Typed) -> impl IntoView {
         <section class="card"><header><h2>"Change"</h2></header><form class="in" method="post" action=here()>
             <Once/><Seen version=user.version/>
             <Field name="name" label="Name" typed=typed.clone() value=user.name autocomplete="off"/>
-            <Choice name="platform_role" label="On the platform" typed options value=role hint="Admins run everything, auditors read everything."/>
+            <Choice name="platform_role" label="On the platform" typed=typed.clone() options value=role hint="Admins run everything, auditors read everything."/>
+            <Overwrite version=user.version typed operation=buttons::User::Update.word()/>
             <div class="row"><button name="do" value=buttons::User::Update.word()>"Save"</button></div>
         </form></section>
     }

@@ -22,7 +22,7 @@ use crate::{
         cluster_trouble::ClusterTrouble,
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Once, Seen},
+        field::{Once, Overwrite, Seen},
         look_again::LookAgain,
         meter::Meter,
         notice::{FailureNotice, FormRejection},
@@ -246,6 +246,7 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
             <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action=here()>
                 <Once/><Seen version=workspace.version/>
                 <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
+                <Overwrite version=workspace.version typed=typed.clone() operation=buttons::Workspace::Update.word()/>
                 <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>
             </form></section>
         }

@@ -50,7 +50,8 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         let body = serde_json::to_vec(&own)?;
         let idempotency =
             find("_key").filter(|key| key.len() <= limits::IDEMPOTENCY_KEY).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
-        let if_match = find("_version").and_then(|version| version.parse().ok());
+        // Whoever insists has seen the newer version that the box stood for.
+        let if_match = find("_overwrite").or_else(|| find("_version")).and_then(|version| version.parse().ok());
         let request = control::Request { idempotency, if_match, ..ctx.request().clone() };
         let typed = Typed::new(values);
         if let Some(carried) = carried.filter(|_| ctx.actor().check_signed_in().is_err()) {
