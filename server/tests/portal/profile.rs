@@ -80,7 +80,7 @@ async fn a_changed_password_leaves_no_trace_and_no_other_session(pool: PgPool) {
     let Caller::Browser(session) = &here else { panic!("a browser") };
     let brings = |said: &str| Caller::Browser(format!("{session}; {}", said.split(';').next().unwrap()));
     let page = world.get(&brings(changed.header("set-cookie")), "/profile").await.expect(200);
-    assert!(page.body.contains("role=\"status\"><p>Your password is changed; 1 other session ended.</p>"), "{}", page.body);
+    assert!(page.body.contains("role=\"status\" class=\"notice good\"><p>Your password is changed; 1 other session ended.</p>"), "{}", page.body);
     assert_eq!(page.header("set-cookie"), "slipway-said=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0", "it is said once");
     let planted = world.get(&brings("slipway-said=<script>alert(1)</script>"), "/profile").await.expect(200);
     assert!(!planted.body.contains("role=\"status\"") && !planted.body.contains("alert(1)"), "only what we say ourselves");
