@@ -162,16 +162,37 @@ pub fn stale() -> Option<i64> {
 }
 
 /// The address of the page that is drawn, for its forms. Without one a browser posts to what its address bar shows, with the part
-/// after the `#`: there no field gets the focus by itself, and that part goes along to the pages after it. None where only a part
-/// of a page is drawn.
+/// after the `#`: there no field gets the focus by itself, and that part goes along to the pages after it. None where nothing says
+/// which page a part belongs to.
 #[must_use]
 pub fn here() -> Option<String> {
     use_context::<Here>().map(|Here(address)| address)
 }
 
-/// Draws a part of a page: what a live island puts in place of what it shows.
+/// Draws what a live island puts in place of what it shows, for the page at this address.
+#[must_use]
+pub fn draw_live<V: IntoView + 'static>(address: String, part: impl FnOnce() -> V) -> String {
+    draw_part(move || {
+        provide_context(Here(address));
+        part()
+    })
+}
+
+/// Draws a part of a page.
 #[must_use]
 pub fn draw_part<V: IntoView + 'static>(part: impl FnOnce() -> V) -> String {
     let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
     owner.with(|| part().into_view().to_html())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_live_posts_to_its_page() {
+        let form = || view! { <form method="post" action=here()></form> };
+        assert_eq!(draw_live("/clusters/7".into(), form), "<form method=\"post\" action=\"/clusters/7\"></form>");
+        assert_eq!(draw_part(form), "<form method=\"post\"></form>");
+    }
 }

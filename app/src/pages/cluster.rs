@@ -34,7 +34,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part, here},
+    page::{Nav, Page, draw_live, here},
 };
 use access::Access;
 use connection::Connection;
@@ -112,7 +112,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
 /// Those of [`clusters::get`].
 pub async fn part(ctx: &Ctx, id: ClusterId, query: PageQuery) -> Result<String> {
     let loaded = load(ctx, id, query).await?;
-    Ok(draw_part(move || view! { <Body loaded/> }))
+    Ok(draw_live(format!("/clusters/{id}"), move || view! { <Body loaded/> }))
 }
 
 #[component]

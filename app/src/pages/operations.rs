@@ -26,7 +26,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part, here},
+    page::{Nav, Page, draw_live, here},
 };
 
 /// The operations somebody may see.
@@ -151,7 +151,7 @@ pub async fn show(ctx: &Ctx, id: OperationId, typed: Typed) -> Result<Page> {
 /// Those of [`operations::get`].
 pub async fn part(ctx: &Ctx, id: OperationId) -> Result<String> {
     let (operation, may_cancel) = load(ctx, id).await?;
-    Ok(draw_part(move || view! { <Body operation may_cancel/> }))
+    Ok(draw_live(format!("/operations/{id}"), move || view! { <Body operation may_cancel/> }))
 }
 
 async fn load(ctx: &Ctx, id: OperationId) -> Result<(Operation, bool)> {

@@ -33,7 +33,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part, here},
+    page::{Nav, Page, draw_live, here},
     pages::{
         deployments::status_word,
         workspaces::{QuotaFields, status},
@@ -98,7 +98,7 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
 /// Those of [`workspaces::get`].
 pub async fn part(ctx: &Ctx, id: WorkspaceId) -> Result<String> {
     let loaded = load(ctx, id).await?;
-    Ok(draw_part(move || view! { <Moving loaded/> }))
+    Ok(draw_live(format!("/workspaces/{id}"), move || view! { <Moving loaded/> }))
 }
 
 /// The quota that was typed.
