@@ -1,8 +1,11 @@
 //! Every button of every form: what it posts as `do`, by the address it posts to.
 
-use domain::Rejected;
+use domain::{Code, Rejected};
 
 use crate::form::Typed;
+
+/// What a form posts as `do` that was kept while somebody signed in again: whatever its buttons do is pressed anew.
+pub const RESUME: &str = "resume";
 
 /// The buttons of one address.
 pub trait Button: Copy + Sized + 'static {
@@ -16,6 +19,9 @@ pub trait Button: Copy + Sized + 'static {
     /// # Errors
     /// `invalid_input` when it is none of this address.
     fn pressed(typed: &Typed) -> Result<Self, Rejected> {
+        if typed.operation() == RESUME {
+            return Err(Rejected::new(Code::InvalidInput, "You are signed in again, and nothing was done yet. Look through what you typed, then press the button once more."));
+        }
         Self::ALL.iter().copied().find(|button| button.word() == typed.operation()).ok_or_else(|| Rejected::field("do", "Press one of the buttons."))
     }
 }
@@ -66,7 +72,7 @@ buttons! {
     Workspace at "/workspaces/{id}" { Update "update", Delete "delete" }
     Models at "/models" { Create "create" }
     Model at "/models/{id}" { Update "update", Delete "delete" }
-    NewRelease at "/models/{id}/releases/new" { Look "look", Choose "choose", Register "register" }
+    NewRelease at "/models/{id}/releases/new" { Enter "enter", Look "look", Choose "choose", Register "register" }
     Release at "/releases/{id}" { Delete "delete" }
     Deploy at "/deployments/new" { Deploy "deploy", Check "check" }
     Deployment at "/deployments/{id}" { RollBack "roll_back", Predict "predict", Delete "delete" }

@@ -1,6 +1,6 @@
 //! What somebody typed, and what was wrong with it: a form is drawn again with both.
 
-use domain::Rejected;
+use domain::{Code, Rejected};
 
 use crate::page::Answer;
 
@@ -39,6 +39,14 @@ impl Typed {
         self
     }
 
+    /// What of it can wait on a page while somebody signs in: what was typed and chosen, but no secret, and nothing that a new drawing
+    /// of the form brings itself.
+    #[must_use]
+    pub fn kept(&self) -> Vec<(String, String)> {
+        let own = |name: &str| name == "do" || name.starts_with('_') || name.contains("password") || name.contains("secret");
+        self.values.iter().filter(|(name, _)| !own(name)).cloned().collect()
+    }
+
     /// How to answer with the form drawn again.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -47,7 +55,14 @@ impl Typed {
             401 | 403 | 409 | 412 | 429 => rejected.code.status(),
             _ => 422,
         });
-        Answer { status, rejected: self.rejected.clone() }
+        Answer { status, rejected: self.rejected.clone(), stale: self.stale() }
+    }
+
+    /// The version that the form was filled in for, when it was turned down because there is a newer one.
+    #[must_use]
+    pub fn stale(&self) -> Option<i64> {
+        let is_stale = self.rejected.as_ref().is_some_and(|rejected| rejected.code == Code::PreconditionFailed);
+        self.text("_version").parse().ok().filter(|_| is_stale)
     }
 
     /// A field's text; empty when it was not sent.
@@ -89,5 +104,17 @@ impl Typed {
     #[must_use]
     pub fn operation(&self) -> &str {
         self.text("do")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Typed;
+
+    #[test]
+    fn no_password_is_kept_and_nothing_that_the_form_brings_itself() {
+        let typed = ["do", "_key", "_version", "password", "current_password", "new_password", "password_again", "name", "environment"];
+        let kept = Typed::new(typed.map(|name| (name.to_owned(), "x".to_owned())).to_vec()).kept();
+        assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["name", "environment"]);
     }
 }

@@ -6,6 +6,9 @@ use domain::{Rejected, deployment::Variable, error::FieldError, names::VariableN
 /// The field that holds them.
 pub const FIELD: &str = "environment";
 
+/// As much of a wrong name as tells which it is.
+const SHOWN: usize = 40;
+
 /// Reads the lines; empty ones count for nothing.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ fn variable(line: &str) -> Result<Variable, String> {
 
 /// The operation says this, too, but counts variables where people count lines.
 fn new_name(name: &str, before: &[Variable]) -> Result<(), String> {
-    VariableName::parse(name)?;
+    VariableName::parse(name).map_err(|why| format!("“{}” cannot be a name. {why}", name.chars().take(SHOWN).collect::<String>()))?;
     if before.iter().any(|variable| variable.name == name) { Err(format!("{name} is set twice.")) } else { Ok(()) }
 }
 
@@ -81,7 +84,7 @@ mod tests {
         assert!(read("A=\"open").unwrap_err().message.starts_with("Line 1:"));
         let all = read("1BAD\nA=1\nA=2\nC D=3\nB=4").unwrap_err();
         let said = all.message_for(FIELD).unwrap();
-        assert!(said.starts_with("Line 1: write NAME=value. Line 3: A is set twice. Line 4: ") && !said.contains("Line 5"), "{said}");
+        assert!(said.starts_with("Line 1: write NAME=value. Line 3: A is set twice. Line 4: “C D” cannot be a name.") && !said.contains("Line 5"), "{said}");
     }
 
     #[test]

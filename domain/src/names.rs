@@ -321,7 +321,7 @@ fn variable(text: &str) -> Result<String, String> {
     if first && text.len() <= MAX_VARIABLE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(text.into());
     }
-    Err("Use letters, digits and underscores, not starting with a digit: LOG_LEVEL.".into())
+    Err("Use letters, digits and underscores, and begin with no digit. An example is LOG_LEVEL.".into())
 }
 
 fn http_path(text: &str) -> Result<String, String> {

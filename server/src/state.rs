@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use app::page::Chrome;
 use axum::extract::FromRef;
-use control::{Actor, Control};
+use control::Control;
 use leptos::config::LeptosOptions;
 
 use crate::{live::OpenStreams, session::proxies::TrustedProxies};
@@ -25,12 +24,6 @@ pub struct Web {
 }
 
 impl AppState {
-    /// What a page for this actor is dressed with.
-    #[must_use]
-    pub fn chrome(&self, actor: Actor) -> Chrome {
-        Chrome { actor, options: self.web.options.clone(), style_sheet: Arc::clone(&self.web.style_sheet) }
-    }
-
     /// Whether people reach the portal over TLS, which decides the cookie's attributes.
     #[must_use]
     pub fn is_https(&self) -> bool {

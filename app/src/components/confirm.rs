@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::field::{Field, Once, Seen};
-use crate::form::Typed;
+use crate::{form::Typed, page::here};
 
 /// The card with which something is destroyed. Posts `do=operation` and `confirm`, which must hold `name`.
 #[component]
@@ -35,7 +35,7 @@ pub fn Confirm(
     view! {
         <section class="card" id=operation>
             <header><h2>{title}</h2></header>
-            <form class="in" method="post">
+            <form class="in" method="post" action=here()>
                 <Once/><Seen version/>
                 {goes}
                 {note.map(|note| view! { <p class="muted">{note}</p> })}

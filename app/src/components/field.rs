@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use super::text_area::TextArea;
-use crate::form::Typed;
+use crate::{form::Typed, page::stale};
 
 /// A one-line field.
 #[component]
@@ -104,10 +104,21 @@ pub fn Once() -> impl IntoView {
     view! { <input type="hidden" name="_key" value=uuid::Uuid::now_v7().to_string()/> }
 }
 
-/// Carried by forms that change something: a change of what changed meanwhile is refused.
+/// Carried by forms that change something: a change of what changed meanwhile is refused, however often it is pressed.
 #[component]
 pub fn Seen(version: i64) -> impl IntoView {
-    view! { <input type="hidden" name="_version" value=version.to_string()/> }
+    view! { <input type="hidden" name="_version" value=stale().unwrap_or(version).to_string()/> }
+}
+
+/// The way to insist, in a form that was refused because somebody else changed the same meanwhile. `version` is what it overwrites;
+/// `operation` is the form's button.
+#[component]
+pub fn Overwrite(version: i64, typed: Typed, operation: &'static str) -> impl IntoView {
+    (typed.operation() == operation && typed.stale().is_some()).then(|| {
+        view! {
+            <label class="check"><input type="checkbox" name="_overwrite" value=version.to_string()/><span>"Overwrite it"<br/><span class="small muted">"What was changed meanwhile gives way to what stands here."</span></span></label>
+        }
+    })
 }
 
 fn describe(why: Option<&String>, hint: Option<&String>) -> Option<String> {

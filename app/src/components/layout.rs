@@ -3,11 +3,17 @@
 use control::Actor;
 use leptos::prelude::*;
 
-use crate::page::Nav;
+use crate::{page::Nav, said::Said};
 
 /// Whoever has not signed in gets the page without navigation.
 #[component]
-pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
+pub fn Layout(
+    actor: Actor,
+    nav: Nav,
+    /// What was just done, said above the page.
+    said: Option<Said>,
+    children: Children,
+) -> impl IntoView {
     let signed_in = actor.check_signed_in().is_ok();
     let platform = actor.platform_role();
     let link = move |to: &'static str, word: &'static str, here: Nav| {
@@ -46,7 +52,10 @@ pub fn Layout(actor: Actor, nav: Nav, children: Children) -> impl IntoView {
     view! {
         <a class="skip" href="#main">"Skip to content"</a>
         {aside}
-        <main id="main" tabindex="-1" class:alone=!signed_in>{(!signed_in).then(|| view! { <div class="head"><Brand/></div> })}{children()}</main>
+        <main id="main" tabindex="-1" class:alone=!signed_in>{(!signed_in).then(|| view! { <div class="head"><Brand/></div> })}
+            {said.map(|said| view! { <section class="notice good" role="status"><p>{said.sentence()}</p></section> })}
+            {children()}
+        </main>
     }
 }
 

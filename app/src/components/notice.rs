@@ -1,15 +1,16 @@
 //! What has to be noticed: why something was turned down, what stands in the way, what to do.
 
-use domain::{Rejected, operation::Failure, state::Tone};
+use domain::{Code, Rejected, operation::Failure, state::Tone};
 use leptos::prelude::*;
 
 use super::code::Raw;
-use crate::form::Typed;
+use crate::{form::Typed, page::here};
 
 /// A rejection that belongs to no single field, with what stands in the way and the raw message one click away.
 #[component]
 pub fn Rejection(rejected: Rejected) -> impl IntoView {
-    let Rejected { message, blockers, raw, errors, .. } = rejected;
+    let Rejected { code, message, blockers, raw, errors, .. } = rejected;
+    let anew = (code == Code::PreconditionFailed).then(|| view! { <p><a href=here()>"Load it anew"</a></p> });
     let blockers = (!blockers.is_empty()).then(|| {
         let items = blockers.into_iter().map(|b| view! { <li>{b.kind}" "<a href=b.path>{b.name}</a></li> }).collect_view();
         view! { <ul>{items}</ul> }
@@ -21,6 +22,7 @@ pub fn Rejection(rejected: Rejected) -> impl IntoView {
     view! {
         <section class="notice bad" role="alert">
             <p><strong>{message}</strong></p>
+            {anew}
             {errors}
             {blockers}
             {raw.map(|raw| view! { <Raw title="What was said" text=raw/> })}

@@ -4,7 +4,10 @@ use domain::{state::Tone, user::Session};
 use leptos::prelude::*;
 
 use super::{field::Once, status::Status, table::Table, when::Ago};
-use crate::buttons::{self, Button as _};
+use crate::{
+    buttons::{self, Button as _},
+    page::here,
+};
 
 /// The browsers somebody is signed in with, each with the button that ends it. Posts `do=revoke_session` and `session`.
 #[component]
@@ -23,7 +26,7 @@ fn Row(session: Session) -> impl IntoView {
     let name = browser(&session.user_agent);
     let end = (!session.current).then(|| {
         view! {
-            <form method="post"><Once/><input type="hidden" name="session" value=session.id.to_string()/>
+            <form method="post" action=here()><Once/><input type="hidden" name="session" value=session.id.to_string()/>
             <button class="quiet" name="do" value=buttons::Profile::RevokeSession.word() aria-label=format!("End the session of {name}")>"End"</button></form>
         }
     });

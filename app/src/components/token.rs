@@ -17,7 +17,10 @@ use super::{
     table::Table,
     when::{Ago, Day, exact},
 };
-use crate::buttons::{self, Button as _};
+use crate::{
+    buttons::{self, Button as _},
+    page::here,
+};
 
 /// A new token's secret, this once.
 #[component]
@@ -69,7 +72,7 @@ fn Row(token: Token) -> impl IntoView {
             <td class="extra">{may}</td>
             <td>{ends}</td>
             <td class="extra"><Ago at=token.created_at/>" by "{token.created_by}</td>
-            <td class="act"><form method="post"><Once/><input type="hidden" name="token" value=token.id.to_string()/>
+            <td class="act"><form method="post" action=here()><Once/><input type="hidden" name="token" value=token.id.to_string()/>
                 <button class="quiet" name="do" value=buttons::Profile::RevokeToken.word() aria-label=format!("Revoke {}", token.name)>"Revoke"</button></form></td>
         </tr>
     }

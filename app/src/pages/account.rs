@@ -20,7 +20,7 @@ use crate::{
         code::{CopyBlock, Raw},
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Field, Once, Seen},
+        field::{Field, Once, Overwrite, Seen},
         notice::{FormRejection, Notice},
         status::Status,
         table::Table,
@@ -28,7 +28,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// One account: what Slipway may do there, what to copy, whose repositories are whose.
@@ -48,7 +48,7 @@ pub async fn show(ctx: &Ctx, id: AccountId, typed: Typed) -> Result<Page> {
         view! {
             <div class="head">
                 <div><div class="crumbs"><a href="/accounts">"Accounts"</a></div><h1>{account.name.clone()}<Status tone word/></h1></div>
-                {may.then(|| view! { <form method="post"><Once/><button class="primary" name="do" value=buttons::Account::Check.word()>"Check now"</button></form> })}
+                {may.then(|| view! { <form method="post" action=here()><Once/><button class="primary" name="do" value=buttons::Account::Check.word()>"Check now"</button></form> })}
             </div>
             <FormRejection typed=typed.clone()/>
             <Outcome account=account.clone()/>
@@ -194,7 +194,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, teams: Option<Teams>, typ
             let label = format!("Take back {} from {}", granted.prefix, granted.team_name);
             let take = may.then(|| {
                 view! {
-                    <form method="post"><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value=buttons::Account::RemovePrefix.word() aria-label=label>"Take back"</button></form>
+                    <form method="post" action=here()><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value=buttons::Account::RemovePrefix.word() aria-label=label>"Take back"</button></form>
                 }
             });
             view! { <tr><td><code>{granted.prefix}</code></td><td><Thing kind=ObjectKind::Team id=granted.team.to_string() name=granted.team_name/></td><td class="act">{take}</td></tr> }
@@ -205,7 +205,7 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, teams: Option<Teams>, typ
     });
     let form = teams.filter(|_| known).map(|teams| {
         view! {
-            <form class="in" method="post">
+            <form class="in" method="post" action=here()>
                 <Once/>
                 <div class="fields"><Field name="prefix" label="Prefix" typed=typed.clone() autocomplete="off" placeholder="forecasting/"/><TeamChoice typed teams none="Choose a team" hint="Who may register releases from there."/></div>
                 <p class="small muted">"Prefixes of different teams never overlap. Taking one back stops new releases; what runs keeps running."</p>
@@ -219,10 +219,11 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, teams: Option<Teams>, typ
 #[component]
 fn Settings(account: Account, typed: Typed) -> impl IntoView {
     view! {
-        <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post">
+        <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post" action=here()>
             <Once/><Seen version=account.version/>
             <Field name="role_arn" label="Role to assume" typed=typed.clone() value=account.role_arn.unwrap_or_default() autocomplete="off" hint="Empty: Slipway's own credentials. The external id stays the same."/>
-            <Field name="regions" label="Regions" typed value=account.regions.join(", ") autocomplete="off"/>
+            <Field name="regions" label="Regions" typed=typed.clone() value=account.regions.join(", ") autocomplete="off"/>
+            <Overwrite version=account.version typed operation=buttons::Account::Update.word()/>
             <div class="row"><button name="do" value=buttons::Account::Update.word()>"Save"</button></div>
         </form></section>
     }

@@ -21,7 +21,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// The AWS accounts, and for an admin the form that adds one.
@@ -98,7 +98,7 @@ fn Row(account: Account) -> impl IntoView {
 #[component]
 fn New(typed: Typed) -> impl IntoView {
     view! {
-        <section class="card" id="new"><header><h2>"Add an AWS account"</h2></header><form class="in" method="post">
+        <section class="card" id="new"><header><h2>"Add an AWS account"</h2></header><form class="in" method="post" action=here()>
             <Once/>
             <Field name="name" label="Name" typed=typed.clone() autocomplete="off" hint="What people here call it. Lower-case letters, digits and dashes."/>
             <Field name="role_arn" label="Role to assume" typed=typed.clone() autocomplete="off" placeholder="arn:aws:iam::123456789012:role/slipway"

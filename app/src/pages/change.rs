@@ -7,12 +7,13 @@ use control::{
 };
 use domain::{
     Code, Rejected,
-    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentState, FindingTone},
+    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentState, FindingTone, Revision},
     error::Checks,
     ids::DeploymentId,
     model::{Release, ReleaseQuery},
     page::{MAX_PAGE_SIZE, PageQuery},
     size::Size,
+    state::Tone,
 };
 use leptos::prelude::*;
 
@@ -22,15 +23,16 @@ use crate::{
     components::{
         code::CopyBlock,
         facts::{Fact, Facts},
-        field::{Choice, Field, Once, Seen, TextField},
-        notice::Rejection,
+        field::{Choice, Field, Once, Overwrite, Seen, TextField},
+        notice::{Notice, Rejection},
         size_choice::SizeChoice,
         status::Status,
         steps::{Findings, finding_tone},
+        when::Ago,
     },
     form::Typed,
     islands::recheck::Recheck,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
     variables,
 };
 
@@ -54,8 +56,11 @@ pub async fn show(ctx: &Ctx, id: DeploymentId, typed: Typed) -> Result<Page> {
         Err(_) => Vec::new(),
     };
     let preview = preview(ctx, id, &typed).await?;
+    let meanwhile = if typed.stale().is_some() { deployments::revisions(ctx, id).await?.into_iter().next() } else { None };
     let answer = typed.answer();
-    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes preview/> }).answer(answer).with_islands())
+    Ok(Page::new(format!("Change {}", deployment.summary.name), Nav::Deployments, move || view! { <Form typed deployment releases sizes preview meanwhile/> })
+        .answer(answer)
+        .with_islands())
 }
 
 /// The request that the form stands for.
@@ -92,21 +97,22 @@ async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<Deploymen
 const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason"];
 
 #[component]
-fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<SizeRoom>, preview: DeploymentPreview) -> impl IntoView {
+fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<SizeRoom>, preview: DeploymentPreview, meanwhile: Option<Revision>) -> impl IntoView {
     let summary = deployment.summary.clone();
-    let here = format!("/deployments/{}", summary.id);
+    let back = format!("/deployments/{}", summary.id);
     let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let options = releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
     let release = typed.text_or("release", &deployment.summary.release.to_string());
     let hint = releases.iter().find(|known| known.id.to_string() == release).map_or_else(|| "Releases of the same model.".to_owned(), told_apart);
     view! {
         <div class="head"><div>
-            <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=here.clone()>{summary.name.clone()}</a>" / Change"</div>
+            <div class="crumbs"><a href="/deployments">"Deployments"</a>" / "<a href=back>{summary.name.clone()}</a>" / Change"</div>
             <h1>{format!("Change {}", summary.name)}</h1>
             <p class="muted">{format!("In {} on {}. This makes revision {}.", summary.workspace_name, summary.cluster_name, summary.revision + 1)}</p>
         </div></div>
         {rejection.map(|rejected| view! { <Rejection rejected/> })}
-        <form class="cols" method="post" id="change">
+        {meanwhile.map(|revision| view! { <Meanwhile revision/> })}
+        <form class="cols" method="post" action=here() id="change">
             <Once/><Seen version=deployment.version/>
             <div class="stack">
                 <section class="card"><div class="in">
@@ -115,11 +121,23 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
                     <div class="narrow"><Field name="replicas" label="Replicas" kind="number" typed=typed.clone() value=summary.replicas.to_string() autocomplete="off"/></div>
                     <TextField name="environment" label="Environment variables" typed=typed.clone() value=variables::write(&deployment.environment) rows=5 code=true hint="One NAME=value a line. Not for secrets: whoever sees the team sees them."/>
                     <Field name="reason" label="Why" typed=typed.clone() autocomplete="off" hint="Optional; kept with the revision and in the record."/>
+                    <Overwrite version=deployment.version typed=typed.clone() operation=buttons::Change::Change.word()/>
                 </div></section>
             </div>
             <aside class="stack" aria-label="What will change"><Difference typed deployment releases preview/></aside>
         </form>
         <Recheck form="change".to_owned() parts=["difference", "sizes", "release-hint"].map(str::to_owned).to_vec()/>
+    }
+}
+
+/// What somebody else made of it while the form was filled in.
+#[component]
+fn Meanwhile(revision: Revision) -> impl IntoView {
+    let changes = if revision.changes.is_empty() { "the same once more".to_owned() } else { revision.changes.join(" · ") };
+    view! {
+        <Notice tone=Tone::Warn title=format!("Revision {} is the newest", revision.number)>
+            <p>{format!("{} made it ", revision.created_by)}<Ago at=revision.created_at/>{format!(": {changes}.")}</p>
+        </Notice>
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_live, here},
 };
 use access::Access;
 use connection::Connection;
@@ -112,7 +112,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
 /// Those of [`clusters::get`].
 pub async fn part(ctx: &Ctx, id: ClusterId, query: PageQuery) -> Result<String> {
     let loaded = load(ctx, id, query).await?;
-    Ok(draw_part(move || view! { <Body loaded/> }))
+    Ok(draw_live(format!("/clusters/{id}"), move || view! { <Body loaded/> }))
 }
 
 #[component]
@@ -147,7 +147,7 @@ fn Head(cluster: Cluster, may_manage: bool) -> impl IntoView {
                 <h1>{cluster.name}<Status tone=cluster.state.tone() word=cluster.state.title()/>{cluster.read_only_since.map(|_| view! { <Status tone=Tone::Bad word="Read-only"/> })}</h1>
                 <p class="muted">{match cluster.synced_at { Some(at) => view! { "seen "<Ago at/> }.into_any(), None => view! { "not seen yet" }.into_any() }}</p>
             </div>
-            {may_manage.then(|| view! { <form method="post"><Once/><button name="do" value=buttons::Cluster::Check.word()>"Look now"</button></form> })}
+            {may_manage.then(|| view! { <form method="post" action=here()><Once/><button name="do" value=buttons::Cluster::Check.word()>"Look now"</button></form> })}
         </div>
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// The attached clusters.
@@ -148,7 +148,7 @@ pub async fn find(ctx: &Ctx, typed: Typed) -> Result<Page> {
             {head}
             <FormRejection typed=typed.clone()/>
             <Found found/>
-            <section class="card" id="new"><header><h2>"Attach by name"</h2></header><form class="in" method="post">
+            <section class="card" id="new"><header><h2>"Attach by name"</h2></header><form class="in" method="post" action=here()>
                 <Once/>
                 <Choice name="account" label="Account" typed=typed.clone() options=names/>
                 <Field name="region" label="Region" typed=typed.clone() value=region/>
@@ -192,7 +192,7 @@ fn FoundRow(cluster: FoundCluster) -> impl IntoView {
     let act = match attached {
         Some(id) => view! { <a href=format!("/clusters/{id}")>"Attached"</a> }.into_any(),
         None => view! {
-            <form method="post">
+            <form method="post" action=here()>
                 <Once/>
                 <input type="hidden" name="account" value=account_name.clone()/>
                 <input type="hidden" name="region" value=region.clone()/>

@@ -38,7 +38,7 @@ use crate::{
     },
     form::Typed,
     islands::recheck::Recheck,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
     variables,
 };
 
@@ -245,7 +245,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
         {rejection.map(|rejected| view! { <Rejection rejected/> })}
-        <form class="cols" method="post" id="deploy">
+        <form class="cols" method="post" action=here() id="deploy">
             <Once/>
             <div class="stack">
                 <section class="card"><div class="in">

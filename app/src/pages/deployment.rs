@@ -31,7 +31,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_live, draw_part},
 };
 use place::WhereItRuns;
 use revisions::{RevisionStatus, Revisions};
@@ -141,7 +141,7 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
         Err(error) => return Err(error),
     };
     let portal = ctx.control().settings.public_url.clone();
-    Ok(draw_part(move || {
+    Ok(draw_live(format!("/deployments/{id}"), move || {
         let Loaded { deployment, revisions, operation, place, workspace, platform, instead, register, may } = loaded;
         // Only a page that was drawn before a replica was ready has the place for this.
         let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });

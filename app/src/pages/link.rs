@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use crate::{
     components::{field::Field, notice::FormRejection, when::exact},
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// Who the link is for and what it gives; looking does not use it. The form posts to its own address, which holds the secret.
@@ -29,7 +29,7 @@ pub async fn show(control: &Control, secret: &str, typed: Typed) -> Result<Page>
         let first = info.purpose == LinkPurpose::FirstAdmin;
         let named = info.purpose != LinkPurpose::PasswordReset;
         view! {
-            <section class="card"><header><h1>{title}</h1></header><form class="in" method="post">
+            <section class="card"><header><h1>{title}</h1></header><form class="in" method="post" action=here()>
                 <p>{purpose(&info)}</p>
                 <FormRejection typed=typed.clone()/>
                 {if first {

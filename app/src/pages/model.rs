@@ -15,13 +15,13 @@ use crate::{
         confirm::Confirm,
         empty::EmptyState,
         facts::{Fact, Facts},
-        field::{Once, Seen, TextField},
+        field::{Once, Overwrite, Seen, TextField},
         notice::FormRejection,
         table::Table,
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// One model with its releases, newest first. `page_token` is that of a later page of them.
@@ -78,9 +78,10 @@ pub async fn show(ctx: &Ctx, id: ModelId, page_token: Option<String>, typed: Typ
             <About model=model.clone()/>
             {list}
             {may_deploy.then(|| view! {
-                <section class="card"><header><h2>"Description"</h2></header><form class="in" method="post">
+                <section class="card"><header><h2>"Description"</h2></header><form class="in" method="post" action=here()>
                     <Once/><Seen version/>
                     <TextField name="description" label="What it predicts, from what, and whom to ask" typed=typed.clone() value=model.description.clone() rows=4/>
+                    <Overwrite version typed=typed.clone() operation=buttons::Model::Update.word()/>
                     <div class="row"><button name="do" value=buttons::Model::Update.word()>"Save"</button></div>
                 </form></section>
             })}

@@ -20,7 +20,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// The models of the reader's teams, and the form that makes one where they may.
@@ -98,7 +98,7 @@ fn first_line(text: &str) -> String {
 #[component]
 fn New(typed: Typed, options: Vec<(String, String)>) -> impl IntoView {
     view! {
-        <section class="card" id="new"><header><h2>"New model"</h2></header><form class="in" method="post">
+        <section class="card" id="new"><header><h2>"New model"</h2></header><form class="in" method="post" action=here()>
             <Once/>
             <div class="fields">
                 <Field name="name" label="Name" typed=typed.clone() autocomplete="off" hint="Lower-case letters, digits and dashes."/>

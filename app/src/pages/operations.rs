@@ -26,7 +26,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_live, here},
 };
 
 /// The operations somebody may see.
@@ -151,7 +151,7 @@ pub async fn show(ctx: &Ctx, id: OperationId, typed: Typed) -> Result<Page> {
 /// Those of [`operations::get`].
 pub async fn part(ctx: &Ctx, id: OperationId) -> Result<String> {
     let (operation, may_cancel) = load(ctx, id).await?;
-    Ok(draw_part(move || view! { <Body operation may_cancel/> }))
+    Ok(draw_live(format!("/operations/{id}"), move || view! { <Body operation may_cancel/> }))
 }
 
 async fn load(ctx: &Ctx, id: OperationId) -> Result<(Operation, bool)> {
@@ -194,7 +194,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
                     <h1>{heading}" "<OperationStatus operation=operation.clone()/></h1>
                     <p class="muted">"Started by "{operation.started_by.clone()}", "<Ago at=operation.created_at/></p>
                 </div>
-                {may_cancel.then(|| view! { <form method="post" class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
+                {may_cancel.then(|| view! { <form method="post" action=here() class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
             </div>
             {failure}
             {held}

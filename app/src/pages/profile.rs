@@ -16,7 +16,7 @@ use crate::{
         token::{NewSecret, Tokens},
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// Oneself: name, teams, password, sessions, tokens. `session` is the secret of the one that asks; `created` is a token that was just made: its secret is shown this once.
@@ -62,7 +62,7 @@ fn Oneself(me: Me, typed: Typed) -> impl IntoView {
         view! { <ul>{teams}</ul> }.into_any()
     };
     view! {
-        <section class="card"><header><h2>"You"</h2></header><form class="in" method="post">
+        <section class="card"><header><h2>"You"</h2></header><form class="in" method="post" action=here()>
             <Facts>
                 <Fact term="On the platform">{platform_word(me.platform_role)}</Fact>
                 <Fact term="Teams">{teams}</Fact>
@@ -79,7 +79,7 @@ fn Oneself(me: Me, typed: Typed) -> impl IntoView {
 fn Password(typed: Typed) -> impl IntoView {
     let hint = format!("At least {MIN_LENGTH} characters. Your other sessions end.");
     view! {
-        <section class="card"><header><h2>"Password"</h2></header><form class="in" method="post">
+        <section class="card"><header><h2>"Password"</h2></header><form class="in" method="post" action=here()>
             <Field name="current_password" label="Present password" kind="password" typed=typed.clone() autocomplete="current-password"/>
             <Field name="new_password" label="New password" kind="password" typed=typed.clone() autocomplete="new-password" hint/>
             <Field name="password_again" label="New password, again" kind="password" typed autocomplete="new-password"/>
@@ -94,7 +94,7 @@ fn NewToken(me: Me, typed: Typed) -> impl IntoView {
     let teams = everywhere.into_iter().chain(me.teams.iter().map(|team| (team.name.clone(), format!("only in {}", team.name)))).collect();
     let roles = [(String::new(), "—".to_owned())].into_iter().chain(TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned()))).collect();
     view! {
-        <form class="in" method="post">
+        <form class="in" method="post" action=here()>
             <h3>"New token"</h3>
             <p class="small muted">"For scripts and other automation. A token can never do more than you can at that moment."</p>
             <Once/>

@@ -64,6 +64,8 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
             // One form: what is chosen beside it is sent with everything that was typed.
             <form class="cols" method="post" action=to>
                 <Once/>
+                // The first button is the one that the Enter key presses, wherever it is pressed.
+                <button class="hidden" name="do" value=buttons::NewRelease::Enter.word() tabindex="-1" aria-hidden="true">"Go on"</button>
                 <Fields typed=typed.clone() places here=here.clone()/>
                 <aside class="stack" aria-label="What ECR has"><Repositories found=offer.repositories typed here/>{images}</aside>
             </form>
@@ -84,6 +86,12 @@ pub fn protocol_word(protocol: Protocol) -> &'static str {
         Protocol::OpenInferenceV2 => "open_inference_v2",
         Protocol::Http => "http",
     }
+}
+
+/// Whether the search beside the form holds something else than what the page showed for it: then Enter was pressed there.
+#[must_use]
+pub fn searches(typed: &Typed) -> bool {
+    typed.text("search").trim() != typed.text("searched").trim()
 }
 
 /// The request that the form stands for.
@@ -163,7 +171,6 @@ fn Fields(typed: Typed, places: (Vec<String>, Vec<String>), here: String) -> imp
         <div class="stack">
             <section class="card" id="image"><header><h2>"Image"</h2></header><div class="in">
                 <Field name="repository" label="Repository" typed=typed.clone() autocomplete="off" placeholder="forecasting/iris" hint="As ECR names it, without the registry."/>
-                // The first button is the one that Enter presses, also in the search beside it.
                 <div class="row"><button class="small" name="do" value=buttons::NewRelease::Look.word() formaction=format!("{here}#images")>"Show its images"</button></div>
                 <Field name="tag" label="Tag" typed=typed.clone() autocomplete="off"/>
                 {place}
@@ -214,6 +221,7 @@ fn Repositories(found: Result<Vec<Repository>, Rejected>, typed: Typed, here: St
     view! {
         <section class="card" id="repositories"><header><h2>"Your repositories"</h2></header>
             <div class="search" role="search">
+                <input type="hidden" name="searched" value=search.clone()/>
                 <input type="search" name="search" value=search placeholder="Search repositories" aria-label="Search repositories" maxlength="100"/>
                 <button name="do" value=buttons::NewRelease::Look.word() formaction=format!("{here}#repositories")>"Search"</button>
             </div>

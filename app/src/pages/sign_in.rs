@@ -3,18 +3,35 @@
 use leptos::prelude::*;
 
 use crate::{
-    components::{field::Field, notice::Rejection},
+    buttons::RESUME,
+    components::{
+        field::Field,
+        notice::{Notice, Rejection},
+    },
     form::Typed,
     page::{Nav, Page},
 };
+use domain::state::Tone;
 
-/// The form, again with what was typed when it was turned down. It posts to its own address, which carries where to go afterwards.
+/// The field that carries what was typed elsewhere when the session ended, as a form sends it.
+pub const KEPT: &str = "kept";
+
+/// The form, again with what was typed when it was turned down. It posts to `to`, which carries where to go afterwards.
 #[must_use]
-pub fn show(typed: Typed) -> Page {
+pub fn show(to: String, typed: Typed) -> Page {
     let answer = typed.answer();
     Page::new("Sign in", Nav::None, move || {
+        let ended = typed.has(KEPT).then(|| {
+            view! {
+                <Notice tone=Tone::Warn title="Your session ended">
+                    <p>"Nothing was done. Sign in, then press again: what you typed is kept, except for passwords."</p>
+                </Notice>
+                <input type="hidden" name=KEPT value=typed.text(KEPT).to_owned()/>
+            }
+        });
         view! {
-            <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post">
+            <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post" action=to>
+                {ended}
                 {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
                 <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="username" required=true/>
                 <Field name="password" label="Password" kind="password" typed=typed.clone() autocomplete="current-password" required=true/>
@@ -24,4 +41,19 @@ pub fn show(typed: Typed) -> Page {
         }
     })
     .answer(answer)
+}
+
+/// The way back to the form at `to`, with what was typed there. Going back does nothing but draw it.
+#[must_use]
+pub fn go_on(to: String, fields: Vec<(String, String)>) -> Page {
+    Page::new("Signed in", Nav::None, move || {
+        let fields = fields.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
+        view! {
+            <section class="card"><header><h1>"You are signed in again"</h1></header><form class="in" method="post" action=to>
+                <p>"What you typed is still there, and nothing was done with it yet."</p>
+                {fields}
+                <div class="row"><button class="primary" name="do" value=RESUME autofocus=true>"Back to what you typed"</button><a class="button" href="/">"Home"</a></div>
+            </form></section>
+        }
+    })
 }

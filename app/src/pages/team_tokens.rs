@@ -13,7 +13,7 @@ use crate::{
         token::{NewSecret, Tokens},
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// A team's tokens, for its owners. `created` is one that was just made: its secret is shown this once.
@@ -36,7 +36,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, query: PageQuery, typed: Typed, created
             <FormRejection typed=typed.clone()/>
             {created.map(|created| view! { <NewSecret created/> })}
             {list}
-            <section class="card"><header><h2>"New token"</h2></header><form class="in" method="post">
+            <section class="card"><header><h2>"New token"</h2></header><form class="in" method="post" action=here()>
                 <Once/>
                 <div class="fields">
                     <Field name="name" label="What it is for" typed=typed.clone() autocomplete="off"/>

@@ -14,13 +14,13 @@ use crate::{
     buttons::{self, Button as _},
     components::{
         empty::EmptyState,
-        field::{Choice, Field, Once, Seen, TextField},
+        field::{Choice, Field, Once, Overwrite, Seen, TextField},
         list::{Asked, NoMatch, Pager, Search, SortBy},
         notice::Rejection,
         table::Table,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// The teams somebody may see, and for an admin the form that makes one.
@@ -65,7 +65,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
             {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
             {table}
             {may_create.then(|| view! {
-                <section class="card" id="new"><header><h2>"New team"</h2></header><form class="in" method="post">
+                <section class="card" id="new"><header><h2>"New team"</h2></header><form class="in" method="post" action=here()>
                     <Once/>
                     <Field name="name" label="Name" typed=typed.clone() hint="Lower-case letters, digits and dashes."/>
                     <TextField name="description" label="Description" typed=typed.clone()/>
@@ -118,20 +118,21 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
             </section>
             <Repositories repositories=repositories.clone() sees_accounts/>
             {may_manage.then(|| view! {
-                <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post">
+                <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post" action=here()>
                     <Once/>
                     <Field name="email" label="E-mail address" kind="email" typed=typed.clone() hint="They need to have been invited to Slipway."/>
                     <Choice name="role" label="Role" typed=typed.clone() options=roles value="viewer" hint="Viewers see, deployers deploy, owners also delete and manage members."/>
                     <div class="row"><button class="primary" name="do" value=buttons::Team::SetMember.word()>"Add member"</button></div>
                 </form></section>
-                <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post">
+                <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post" action=here()>
                     <Once/><Seen version=team.version/>
                     <TextField name="description" label="Description" typed=typed.clone() value=team.description.clone()/>
+                    <Overwrite version=team.version typed=typed.clone() operation=buttons::Team::Update.word()/>
                     <div class="row"><button name="do" value=buttons::Team::Update.word()>"Save"</button></div>
                 </form></section>
             })}
             {may_delete.then(|| view! {
-                <section class="card"><header><h2>"Delete this team"</h2></header><form class="in" method="post">
+                <section class="card"><header><h2>"Delete this team"</h2></header><form class="in" method="post" action=here()>
                     <Once/><Seen version=team.version/>
                     <p class="muted">"Only an empty team can be deleted: its models, workspaces and deployments go first."</p>
                     <Field name="confirm" label=format!("Type {} to confirm", team.name) typed=typed.clone()/>
@@ -176,7 +177,7 @@ fn MemberRow(member: Member, may_manage: bool, version: i64) -> impl IntoView {
             <td>{member.name.clone()}<br/><span class="small muted">{member.email}</span></td>
             <td>{member.role.as_str()}</td>
             <td class="act">{may_manage.then(|| view! {
-                <form method="post"><Once/><Seen version/><input type="hidden" name="user" value=member.user.to_string()/>
+                <form method="post" action=here()><Once/><Seen version/><input type="hidden" name="user" value=member.user.to_string()/>
                 <button class="quiet" name="do" value=buttons::Team::RemoveMember.word() aria-label=format!("Remove {}", member.name)>"Remove"</button></form>
             })}</td>
         </tr>

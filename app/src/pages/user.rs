@@ -15,14 +15,14 @@ use crate::{
     components::{
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Choice, Field, Once, Seen},
+        field::{Choice, Field, Once, Overwrite, Seen},
         notice::FormRejection,
         status::Status,
         table::Table,
         when::{Ago, exact},
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// One person, and for an admin the forms that change them.
@@ -75,10 +75,11 @@ fn Change(user: User, typed: Typed) -> impl IntoView {
     let options = [("none", "none"), ("auditor", "auditor"), ("admin", "platform admin")].map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     let role = user.platform_role.map_or("none", PlatformRole::as_str);
     view! {
-        <section class="card"><header><h2>"Change"</h2></header><form class="in" method="post">
+        <section class="card"><header><h2>"Change"</h2></header><form class="in" method="post" action=here()>
             <Once/><Seen version=user.version/>
             <Field name="name" label="Name" typed=typed.clone() value=user.name autocomplete="off"/>
-            <Choice name="platform_role" label="On the platform" typed options value=role hint="Admins run everything, auditors read everything."/>
+            <Choice name="platform_role" label="On the platform" typed=typed.clone() options value=role hint="Admins run everything, auditors read everything."/>
+            <Overwrite version=user.version typed operation=buttons::User::Update.word()/>
             <div class="row"><button name="do" value=buttons::User::Update.word()>"Save"</button></div>
         </form></section>
     }
@@ -89,7 +90,7 @@ fn Change(user: User, typed: Typed) -> impl IntoView {
 fn Access(user: User, typed: Typed) -> impl IntoView {
     if user.disabled {
         return view! {
-            <section class="card"><header><h2>"Let them in again"</h2></header><form class="in" method="post">
+            <section class="card"><header><h2>"Let them in again"</h2></header><form class="in" method="post" action=here()>
                 <Once/><Seen version=user.version/>
                 <p class="muted">"They can sign in again with their password. Their old sessions and tokens stay dead."</p>
                 <div class="row"><button name="do" value=buttons::User::Enable.word()>"Enable"</button></div>

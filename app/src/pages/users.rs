@@ -22,7 +22,7 @@ use crate::{
         when::{Ago, Day, exact},
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// As many invitations as one page shows; REST has the rest.
@@ -127,7 +127,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
                 let label = format!("Withdraw the invitation of {}", invitation.email);
                 let revoke = may_revoke.then(|| {
                     view! {
-                        <form method="post"><Once/><input type="hidden" name="link" value=invitation.id.to_string()/>
+                        <form method="post" action=here()><Once/><input type="hidden" name="link" value=invitation.id.to_string()/>
                         <button class="quiet" name="do" value=buttons::Users::RevokeInvitation.word() aria-label=label>"Withdraw"</button></form>
                     }
                 });
@@ -158,7 +158,7 @@ fn Invite(typed: Typed, teams: Teams) -> impl IntoView {
     let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
     let platform = [("", "none"), ("auditor", "auditor"), ("admin", "platform admin")].map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     view! {
-        <section class="card" id="invite"><header><h2>"Invite somebody"</h2></header><form class="in" method="post">
+        <section class="card" id="invite"><header><h2>"Invite somebody"</h2></header><form class="in" method="post" action=here()>
             <Once/>
             <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="off" hint="You get a link to send to them: Slipway sends no mail."/>
             <div class="fields">

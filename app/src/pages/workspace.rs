@@ -1,5 +1,7 @@
 //! `/workspaces/{id}`
 
+use std::ops::RangeInclusive;
+
 use control::{Ctx, Result, access, deployments, operations, workspaces};
 use domain::{
     Rejected,
@@ -7,6 +9,7 @@ use domain::{
     deployment::{DeploymentQuery, DeploymentSummary},
     error::{Checks, FieldError},
     ids::WorkspaceId,
+    limits,
     operation::{ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
     workspace::{Quota, Workspace, WorkspaceState},
@@ -19,7 +22,7 @@ use crate::{
         cluster_trouble::ClusterTrouble,
         confirm::Confirm,
         facts::{Fact, Facts},
-        field::{Once, Seen},
+        field::{Once, Overwrite, Seen},
         look_again::LookAgain,
         meter::Meter,
         notice::{FailureNotice, FormRejection},
@@ -30,7 +33,7 @@ use crate::{
     },
     form::Typed,
     islands::live::Live,
-    page::{Nav, Page, draw_part},
+    page::{Nav, Page, draw_live, here},
     pages::{
         deployments::status_word,
         workspaces::{QuotaFields, status},
@@ -95,24 +98,29 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
 /// Those of [`workspaces::get`].
 pub async fn part(ctx: &Ctx, id: WorkspaceId) -> Result<String> {
     let loaded = load(ctx, id).await?;
-    Ok(draw_part(move || view! { <Moving loaded/> }))
+    Ok(draw_live(format!("/workspaces/{id}"), move || view! { <Moving loaded/> }))
 }
 
 /// The quota that was typed.
 ///
 /// # Errors
-/// `invalid_input` naming every field that holds no number.
+/// `invalid_input` naming every field that holds no number, or one that no quota can be.
 pub fn quota(typed: &Typed) -> Result<Quota, Rejected> {
     let mut checks = Checks::new();
-    let real = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && (0.0..1e9).contains(number)).ok_or_else(|| "Enter a number.".to_owned());
-    let whole = |text: &str| text.trim().parse::<i64>().map_err(|_| "Enter a whole number.".to_owned());
-    let cpu = checks.take("cpu", real(typed.text("cpu")));
-    let memory = checks.take("memory", real(typed.text("memory")));
-    let gpus = checks.take("gpus", whole(typed.filled("gpus").unwrap_or("0")));
-    let pods = checks.take("pods", whole(typed.text("pods")));
+    let scaled = |text: &str, by: i64, bounds: RangeInclusive<i64>| {
+        let number = text.trim().parse::<f64>().ok().map(|number| (number * by as f64).round() as i64);
+        number.filter(|number| bounds.contains(number)).ok_or_else(|| format!("Enter a number above 0, at most {}.", bounds.end() / by))
+    };
+    let whole = |text: &str, bounds: RangeInclusive<i64>| {
+        text.trim().parse().ok().filter(|number| bounds.contains(number)).ok_or_else(|| format!("Enter a whole number from {} to {}.", bounds.start(), bounds.end()))
+    };
+    let cpu_millis = checks.take("cpu", scaled(typed.text("cpu"), 1000, limits::QUOTA_CPU_MILLIS));
+    let memory_mib = checks.take("memory", scaled(typed.text("memory"), 1024, limits::QUOTA_MEMORY_MIB));
+    let gpus = checks.take("gpus", whole(typed.filled("gpus").unwrap_or("0"), limits::QUOTA_GPUS));
+    let pods = checks.take("pods", whole(typed.text("pods"), limits::QUOTA_PODS));
     checks.finish()?;
-    let ((cpu, memory), (gpus, pods)) = cpu.zip(memory).zip(gpus.zip(pods)).expect("a clean check has every field");
-    Ok(Quota { cpu_millis: (cpu * 1000.0).round() as i64, memory_mib: (memory * 1024.0).round() as i64, gpus, pods })
+    let ((cpu_millis, memory_mib), (gpus, pods)) = cpu_millis.zip(memory_mib).zip(gpus.zip(pods)).expect("a clean check has every field");
+    Ok(Quota { cpu_millis, memory_mib, gpus, pods })
 }
 
 /// Moves what an operation says about a quota to the fields of the form.
@@ -235,9 +243,10 @@ fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
     };
     let quota = (workspace.state != WorkspaceState::Deleting).then(|| {
         view! {
-            <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action="#quota">
+            <section class="card" id="quota"><header><h2>"Change the quota"</h2></header><form class="in" method="post" action=here()>
                 <Once/><Seen version=workspace.version/>
                 <QuotaFields typed=typed.clone() quota=Some(workspace.quota)/>
+                <Overwrite version=workspace.version typed=typed.clone() operation=buttons::Workspace::Update.word()/>
                 <div class="row"><button name="do" value=buttons::Workspace::Update.word()>"Save quota"</button></div>
             </form></section>
         }
@@ -262,6 +271,15 @@ mod tests {
         assert_eq!(read, Quota { cpu_millis: 1500, memory_mib: 512, gpus: 0, pods: 7 });
         let wrong = quota(&typed(&[("cpu", "many"), ("memory", "NaN"), ("gpus", "0.5"), ("pods", "")])).unwrap_err();
         assert_eq!(wrong.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["cpu", "memory", "gpus", "pods"]);
+        let wrong = quota(&typed(&[("cpu", "-1"), ("memory", "1e300"), ("gpus", "-1"), ("pods", "0")])).unwrap_err();
+        for (field, says) in [
+            ("cpu", "Enter a number above 0, at most 10000."),
+            ("memory", "Enter a number above 0, at most 97656."),
+            ("gpus", "Enter a whole number from 0 to 10000."),
+            ("pods", "Enter a whole number from 1 to 100000."),
+        ] {
+            assert_eq!(wrong.message_for(field), Some(says));
+        }
     }
 
     #[test]

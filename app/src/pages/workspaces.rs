@@ -23,7 +23,7 @@ use crate::{
         table::Table,
     },
     form::Typed,
-    page::{Nav, Page},
+    page::{Nav, Page, here},
 };
 
 /// The workspaces somebody may see, and for an admin the form that makes one.
@@ -126,7 +126,7 @@ fn New(typed: Typed, offer: Offer) -> impl IntoView {
     view! {
         <section class="card" id="new">
             <header><h2>"New workspace"</h2></header>
-            <form class="in" method="post" action="#new">
+            <form class="in" method="post" action=here()>
                 <Once/>
                 <div class="fields">
                     <TeamChoice typed=typed.clone() teams=offer.teams none="Choose a team" hint="Who deploys into it."/>

@@ -199,7 +199,7 @@ test("a password change ends other sessions and holds", async (t) => {
   assert.ok((await page.locator("#current_password-why").innerText()).length > 5);
   await change(password, "other quiet words", "other quiet words");
   await page.waitForURL("**/profile");
-  await page.getByRole("heading", { name: "Your API tokens" }).waitFor();
+  await page.getByText("Your password is changed; 1 other session ended.").waitFor();
   await other.page.goto("/profile");
   assert.match(other.page.url(), /\/sign-in/, "the other session ended");
   await button(page, "Sign out").click();

@@ -4,8 +4,9 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use control::{Ctx, OrReplay as _, accounts};
 use domain::{
     account::{AccountChange, NewAccount, NewPrefix},
@@ -15,7 +16,7 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying, see_other},
 };
 use crate::{
     rest::extract::{Id, Query},
@@ -49,7 +50,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<AccountId>) -> PageResult {
 
 pub async fn post(Id(id): Id<AccountId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(done) => Ok(done),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::account::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
@@ -57,30 +58,30 @@ pub async fn post(Id(id): Id<AccountId>, Posted(ctx, typed): Posted) -> FormResu
     }
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<String> {
+/// Does what the pressed button names and leads on.
+async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<Response> {
     match buttons::Account::pressed(typed)? {
         buttons::Account::Check => {
             accounts::check(ctx, id).await.or_replay()?;
-            Ok(format!("/accounts/{id}"))
+            Ok(see_other(&format!("/accounts/{id}")))
         }
         buttons::Account::Update => {
             let change = AccountChange { role_arn: Some(typed.text("role_arn").into()), regions: Some(regions(typed)) };
             accounts::update(ctx, id, &change).await.or_replay()?;
-            Ok(format!("/accounts/{id}"))
+            Ok(saying(&format!("/accounts/{id}"), Said::Saved))
         }
         buttons::Account::AddPrefix => {
             accounts::add_prefix(ctx, id, &NewPrefix { prefix: typed.text("prefix").into(), team: typed.text("team").into() }).await.or_replay()?;
-            Ok(format!("/accounts/{id}#prefixes"))
+            Ok(saying(&format!("/accounts/{id}#prefixes"), Said::Saved))
         }
         buttons::Account::RemovePrefix => {
             accounts::remove_prefix(ctx, id, typed.text("taken")).await.or_replay()?;
-            Ok(format!("/accounts/{id}#prefixes"))
+            Ok(saying(&format!("/accounts/{id}#prefixes"), Said::Saved))
         }
         buttons::Account::Delete => {
             confirmed(typed, &accounts::get(ctx, id).await?.name)?;
             accounts::delete(ctx, id).await.or_replay()?;
-            Ok("/accounts".into())
+            Ok(see_other("/accounts"))
         }
     }
 }

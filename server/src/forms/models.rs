@@ -4,8 +4,9 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use control::{Ctx, OrReplay as _, models, releases};
 use domain::{
     ids::{ModelId, ReleaseId},
@@ -15,7 +16,7 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying, see_other},
 };
 use crate::{
     rest::extract::{Id, Query},
@@ -49,7 +50,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<ModelId>, Query(query): Query<
 
 pub async fn post(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(done) => Ok(done),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::model::show(&ctx, id, None, typed.rejected(rejected)).await?).into_response())
@@ -57,17 +58,17 @@ pub async fn post(Id(id): Id<ModelId>, Posted(ctx, typed): Posted) -> FormResult
     }
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn change(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<String> {
+/// Does what the pressed button names and leads on.
+async fn change(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<Response> {
     match buttons::Model::pressed(typed)? {
         buttons::Model::Update => {
             models::update(ctx, id, &ModelChange { description: Some(typed.text("description").into()) }).await.or_replay()?;
-            Ok(format!("/models/{id}"))
+            Ok(saying(&format!("/models/{id}"), Said::Saved))
         }
         buttons::Model::Delete => {
             confirmed(typed, &models::get(ctx, id).await?.name)?;
             models::delete(ctx, id).await.or_replay()?;
-            Ok("/models".into())
+            Ok(see_other("/models"))
         }
     }
 }
@@ -96,7 +97,8 @@ pub async fn register(Id(id): Id<ModelId>, Query(chosen): Query<Vec<(String, Str
 async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Result<Option<String>> {
     match buttons::NewRelease::pressed(typed)? {
         buttons::NewRelease::Look | buttons::NewRelease::Choose => Ok(None),
-        buttons::NewRelease::Register => {
+        buttons::NewRelease::Enter if pages::register::searches(typed) => Ok(None),
+        buttons::NewRelease::Enter | buttons::NewRelease::Register => {
             let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
             Ok(Some(format!("/models/{id}#release-{}", release.number)))
         }

@@ -1,5 +1,7 @@
 //! A form as it came in.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use app::form::Typed;
 use axum::{
     body::to_bytes,
@@ -11,6 +13,22 @@ use domain::{Code, Rejected, limits};
 use super::shown::PageError;
 use crate::rest::{extract::MAX_BODY, precondition};
 
+/// What was posted, for the layer around the handlers: whoever has to sign in first finds it again afterwards.
+#[derive(Clone, Default)]
+pub struct Carried(Arc<Mutex<Option<Typed>>>);
+
+impl Carried {
+    /// What was read, if a form was.
+    #[must_use]
+    pub fn take(&self) -> Option<Typed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, typed: Typed) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(typed);
+    }
+}
+
 /// The context, carrying the form's key and the version its page showed, and what was typed.
 pub struct Posted(pub Ctx, pub Typed);
 
@@ -20,6 +38,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     async fn from_request(request: Request, _: &S) -> Result<Self, PageError> {
         let ctx = request.extensions().get::<Ctx>().cloned();
         let Some(ctx) = ctx else { return Err(PageError::from(anyhow::anyhow!("the session layer is missing from this route"))) };
+        let carried = request.extensions().get::<Carried>().cloned();
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let bytes = match to_bytes(request.into_body(), MAX_BODY).await {
             Ok(bytes) => bytes,
@@ -31,9 +50,14 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         let body = serde_json::to_vec(&own)?;
         let idempotency =
             find("_key").filter(|key| key.len() <= limits::IDEMPOTENCY_KEY).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
-        let if_match = find("_version").and_then(|version| version.parse().ok());
+        // Whoever insists has seen the newer version that the box stood for.
+        let if_match = find("_overwrite").or_else(|| find("_version")).and_then(|version| version.parse().ok());
         let request = control::Request { idempotency, if_match, ..ctx.request().clone() };
-        Ok(Self(ctx.with_request(request), Typed::new(values)))
+        let typed = Typed::new(values);
+        if let Some(carried) = carried.filter(|_| ctx.actor().check_signed_in().is_err()) {
+            carried.put(typed.clone());
+        }
+        Ok(Self(ctx.with_request(request), typed))
     }
 }
 

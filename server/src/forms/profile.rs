@@ -4,6 +4,7 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
 use axum::{extract::State, response::IntoResponse as _};
 use control::{Ctx, OrReplay as _, sessions, tokens, users};
@@ -17,7 +18,7 @@ use http::HeaderMap;
 
 use super::{
     posted::Posted,
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying},
     users::team_role,
 };
 use crate::{
@@ -35,9 +36,9 @@ pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx,
     let session = cookie::secret(&headers, state.is_https());
     let session = session.as_deref();
     match change(&ctx, session, &typed).await {
-        Ok(None) => Ok(see_other("/profile")),
+        Ok(Done::Said(said)) => Ok(saying("/profile", said)),
         // Shown at once instead of after a redirect: the secret is kept nowhere.
-        Ok(created) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, Typed::default(), created).await?).into_response()),
+        Ok(Done::Made(created)) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, Typed::default(), Some(created)).await?).into_response()),
         Err(error) => {
             let mut rejected = again(error)?;
             if typed.operation() == buttons::Profile::CreateToken.word() {
@@ -49,33 +50,39 @@ pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx,
     }
 }
 
-/// Does what the pressed button names and gives the token that it made, if it did.
-async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Result<Option<CreatedToken>> {
+/// What came of a form.
+enum Done {
+    Said(Said),
+    Made(CreatedToken),
+}
+
+/// Does what the pressed button names.
+async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Result<Done> {
     match buttons::Profile::pressed(typed)? {
         buttons::Profile::Rename => {
             let user = ctx.actor().check_person()?;
             users::update(ctx, user, &UserChange { name: Some(typed.text("name").into()), ..UserChange::default() }).await.or_replay()?;
-            Ok(None)
+            Ok(Done::Said(Said::Saved))
         }
         buttons::Profile::ChangePassword => {
             if typed.text("new_password") != typed.text("password_again") {
                 return Err(Rejected::field("password_again", "The two passwords differ.").into());
             }
-            users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), session).await.or_replay()?;
-            Ok(None)
+            let ended = users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), session).await.or_replay()?;
+            Ok(Done::Said(Said::PasswordChanged(ended)))
         }
         buttons::Profile::RevokeSession => {
             let id = typed.text("session").parse().map_err(|_| Rejected::not_found("session"))?;
             sessions::revoke(ctx, id).await.or_replay()?;
-            Ok(None)
+            Ok(Done::Said(Said::SessionEnded))
         }
         buttons::Profile::CreateToken => {
             let new = new_token(typed, "token_name", TokenKind::Personal, typed.filled("team"))?;
-            tokens::create(ctx, &new).await.or_replay().map(Some)
+            tokens::create(ctx, &new).await.or_replay().map(Done::Made)
         }
         buttons::Profile::RevokeToken => {
             revoke_token(ctx, typed).await?;
-            Ok(None)
+            Ok(Done::Said(Said::TokenRevoked))
         }
     }
 }

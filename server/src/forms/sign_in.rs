@@ -21,6 +21,15 @@ use crate::{
     state::AppState,
 };
 
+/// Where to sign in to go on to `path` afterwards.
+#[must_use]
+pub fn address(path: &str) -> String {
+    match path {
+        "/" => "/sign-in".into(),
+        path => format!("/sign-in?next={}", url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>()),
+    }
+}
+
 /// Where to go after signing in.
 #[derive(Default, Deserialize)]
 pub struct Next {
@@ -44,18 +53,24 @@ pub async fn show(Caller(ctx): Caller, Query(next): Query<Next>) -> Response {
     if ctx.actor().person().is_some() {
         return see_other(&next.path());
     }
-    Shown::from(pages::sign_in::show(Typed::default())).into_response()
+    Shown::from(pages::sign_in::show(address(&next.path()), Typed::default())).into_response()
 }
 
 pub async fn sign_in(State(state): State<AppState>, Query(next): Query<Next>, headers: HeaderMap, Posted(ctx, typed): Posted) -> FormResult {
     let https = state.is_https();
     let carried = cookie::secret(&headers, https);
     match sessions::sign_in(&ctx, typed.text("email"), typed.text("password"), Browser { user_agent: user_agent(&headers), carries: carried.as_deref() }).await {
-        Ok(secret) => Ok(signed_in(&state, &secret, &next.path())),
+        Ok(secret) => Ok(match next.path() {
+            path if path != "/" && typed.has(pages::sign_in::KEPT) => {
+                let kept = url::form_urlencoded::parse(typed.text(pages::sign_in::KEPT).as_bytes()).into_owned().collect();
+                with_session(&state, &secret, Shown::from(pages::sign_in::go_on(path, Typed::new(kept).kept())).into_response())
+            }
+            path => signed_in(&state, &secret, &path),
+        }),
         Err(error) => {
             let rejected = again(error)?;
             let limited = rejected.code == Code::RateLimited;
-            let mut response = Shown::from(pages::sign_in::show(typed.rejected(rejected))).into_response();
+            let mut response = Shown::from(pages::sign_in::show(address(&next.path()), typed.rejected(rejected))).into_response();
             if limited {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
             }
@@ -81,7 +96,10 @@ pub async fn sign_out(State(state): State<AppState>, headers: HeaderMap, Caller(
 
 /// Hands the session to the browser and sends it on its way.
 pub(super) fn signed_in(state: &AppState, secret: &str, to: &str) -> Response {
-    let mut response = see_other(to);
+    with_session(state, secret, see_other(to))
+}
+
+fn with_session(state: &AppState, secret: &str, mut response: Response) -> Response {
     let lifetime = state.control.settings.session_lifetime.as_secs();
     response.headers_mut().append(header::SET_COOKIE, cookie::set(secret, state.is_https(), lifetime));
     response

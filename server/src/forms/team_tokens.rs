@@ -4,6 +4,7 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, teams, tokens};
@@ -16,7 +17,7 @@ use domain::{
 use super::{
     posted::Posted,
     profile::{new_token, revoke_token},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying},
 };
 use crate::{
     rest::extract::{Id, Query},
@@ -29,7 +30,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<TeamId>, Query(query): Query<P
 
 pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(None) => Ok(see_other(&format!("/teams/{id}/tokens"))),
+        Ok(None) => Ok(saying(&format!("/teams/{id}/tokens"), Said::TokenRevoked)),
         // Shown at once instead of after a redirect: the secret is kept nowhere.
         Ok(created) => Ok(Shown::from(pages::team_tokens::show(&ctx, id, PageQuery::default(), Typed::default(), created).await?).into_response()),
         Err(error) => {

@@ -4,6 +4,7 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
 use control::{Ctx, OrReplay as _, teams};
 use domain::{
@@ -16,13 +17,13 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying, see_other},
 };
 use crate::{
     rest::extract::{Id, Query},
     session::Caller,
 };
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 
 pub async fn list(Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageResult {
     Ok(pages::teams::list(&ctx, query, Typed::default()).await?.into())
@@ -51,7 +52,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<TeamId>) -> PageResult {
 
 pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(done) => Ok(done),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::teams::show(&ctx, id, typed.rejected(rejected)).await?).into_response())
@@ -59,28 +60,28 @@ pub async fn post(Id(id): Id<TeamId>, Posted(ctx, typed): Posted) -> FormResult 
     }
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<String> {
+/// Does what the pressed button names and leads on.
+async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<Response> {
     let here = format!("/teams/{id}");
     match buttons::Team::pressed(typed)? {
         buttons::Team::Update => {
             teams::update(ctx, id, &TeamChange { description: Some(typed.text("description").into()) }).await.or_replay()?;
-            Ok(here)
+            Ok(saying(&here, Said::Saved))
         }
         buttons::Team::SetMember => {
             let role = TeamRole::ALL.into_iter().find(|role| role.as_str() == typed.text("role")).ok_or_else(|| Rejected::field("role", "Choose a role."))?;
             teams::set_member(ctx, id, &MemberChange { email: typed.text("email").into(), role }).await.or_replay()?;
-            Ok(here)
+            Ok(saying(&here, Said::Saved))
         }
         buttons::Team::RemoveMember => {
             let user = typed.text("user").parse().map_err(|_| Rejected::not_found("member"))?;
             teams::remove_member(ctx, id, user).await.or_replay()?;
-            Ok(if ctx.actor().person() == Some(user) { "/teams".into() } else { here })
+            Ok(saying(if ctx.actor().person() == Some(user) { "/teams" } else { &here }, Said::MemberRemoved))
         }
         buttons::Team::Delete => {
             confirmed(typed, &teams::get(ctx, id).await?.name)?;
             teams::delete(ctx, id).await.or_replay()?;
-            Ok("/teams".into())
+            Ok(see_other("/teams"))
         }
     }
 }

@@ -4,6 +4,7 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
 use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, links, users};
@@ -16,7 +17,7 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying},
 };
 use crate::{
     rest::extract::{Id, Query},
@@ -29,7 +30,7 @@ pub async fn list(Caller(ctx): Caller, Query(query): Query<UserQuery>) -> PageRe
 
 pub async fn post(Posted(ctx, typed): Posted) -> FormResult {
     match invite_or_revoke(&ctx, &typed).await {
-        Ok(None) => Ok(see_other("/users")),
+        Ok(None) => Ok(saying("/users", Said::InvitationRevoked)),
         // Shown at once instead of after a redirect: the link is kept nowhere.
         Ok(Some(made)) => Ok(Shown::from(pages::users::list(&ctx, UserQuery::default(), Typed::default(), Some(made)).await?).into_response()),
         Err(error) => {
@@ -69,7 +70,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<UserId>) -> PageResult {
 
 pub async fn change(Id(id): Id<UserId>, Posted(ctx, typed): Posted) -> FormResult {
     match change_or_disable(&ctx, id, &typed).await {
-        Ok(()) => Ok(see_other(&format!("/users/{id}"))),
+        Ok(()) => Ok(saying(&format!("/users/{id}"), Said::Saved)),
         Err(error) => {
             let rejected = again(error)?;
             Ok(Shown::from(pages::user::show(&ctx, id, typed.rejected(rejected)).await?).into_response())

@@ -4,8 +4,12 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
-use axum::{extract::State, response::IntoResponse};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use control::{Ctx, OrReplay as _, workspaces};
 use domain::{
     ids::WorkspaceId,
@@ -14,7 +18,7 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying, see_other},
 };
 use crate::{
     live,
@@ -59,7 +63,7 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> PageResult {
 
 pub async fn post(Id(id): Id<WorkspaceId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(done) => Ok(done),
         Err(error) => {
             let typed = typed.rejected(pages::workspace::at_fields(again(error)?));
             Ok(Shown::from(pages::workspace::show(&ctx, id, typed).await?).into_response())
@@ -67,18 +71,18 @@ pub async fn post(Id(id): Id<WorkspaceId>, Posted(ctx, typed): Posted) -> FormRe
     }
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<String> {
+/// Does what the pressed button names and leads on.
+async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<Response> {
     match buttons::Workspace::pressed(typed)? {
         buttons::Workspace::Update => {
             let quota = pages::workspace::quota(typed)?;
             workspaces::update(ctx, id, &WorkspaceChange { quota: Some(quota) }).await.or_replay()?;
-            Ok(format!("/workspaces/{id}"))
+            Ok(saying(&format!("/workspaces/{id}"), Said::Saved))
         }
         buttons::Workspace::Delete => {
             confirmed(typed, &workspaces::get(ctx, id).await?.name)?;
             let started = workspaces::delete(ctx, id).await.or_replay()?;
-            Ok(format!("/operations/{}", started.operation))
+            Ok(see_other(&format!("/operations/{}", started.operation)))
         }
     }
 }

@@ -129,7 +129,21 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         let text = parts.uri.query().unwrap_or_default();
         let filled: Vec<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> = url::form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !value.is_empty()).collect();
         let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled).finish();
-        serde_urlencoded::from_str(&text).map(Self).map_err(|error| Rejected::new(Code::MalformedRequest, format!("The address cannot be read: {error}.")).into())
+        serde_urlencoded::from_str(&text).map(Self).map_err(|error| unread::<T>(&text).with_raw(error.to_string()).into())
+    }
+}
+
+/// What of a query that cannot be read is at fault: what cannot be read by itself, either.
+fn unread<T: DeserializeOwned>(query: &str) -> Rejected {
+    let alone = |name: &str, value: &str| url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    let wrong = url::form_urlencoded::parse(query.as_bytes()).find(|(name, value)| serde_urlencoded::from_str::<T>(&alone(name, value)).is_err());
+    match wrong {
+        Some((name, value)) => {
+            let (name, value) = (shape::bounded(&name), shape::bounded(&value));
+            let message = format!("The address asks for {name}={value}, and “{value}” is nothing that {name} can be. Take it out of the address, or choose on the page itself.");
+            Rejected::new(Code::MalformedRequest, message).at(&name)
+        }
+        None => Rejected::new(Code::MalformedRequest, "The address asks for the same thing twice. Take one of them out of it."),
     }
 }
 
@@ -142,7 +156,7 @@ mod tests {
 
     async fn read(query: &str) -> Result<UserQuery, String> {
         let (mut parts, ()) = http::Request::builder().uri(format!("/users?{query}")).body(()).unwrap().into_parts();
-        Query::<UserQuery>::from_request_parts(&mut parts, &()).await.map(|Query(query)| query).map_err(|error| format!("{:?}", error.0))
+        Query::<UserQuery>::from_request_parts(&mut parts, &()).await.map(|Query(query)| query).map_err(|error| error.0.rejected().unwrap().message.clone())
     }
 
     #[tokio::test]
@@ -151,6 +165,8 @@ mod tests {
         assert_eq!(query.page.page_size, Some(7));
         assert_eq!(query.page.search.as_deref(), Some("a b"));
         assert!(query.platform_role.is_some() && query.state.is_none() && query.page.direction.is_some());
-        assert!(read("page_size=many").await.is_err());
+        let why = read("search=a&page_size=many").await.unwrap_err();
+        assert_eq!(why, "The address asks for page_size=many, and “many” is nothing that page_size can be. Take it out of the address, or choose on the page itself.");
+        assert!(read("state=bogus").await.unwrap_err().contains("state=bogus") && read("search=a&search=b").await.unwrap_err().contains("twice"));
     }
 }

@@ -1,5 +1,6 @@
-//! The session's cookie. Over TLS it carries the `__Host-` prefix, which pins it to this host and to HTTPS.
+//! The session's cookie, and the one that says something on the next page. Over TLS each carries the `__Host-` prefix, which pins it to this host and to HTTPS.
 
+use app::said::Said;
 use http::{HeaderMap, HeaderValue, header};
 
 fn name(https: bool) -> &'static str {
@@ -9,7 +10,10 @@ fn name(https: bool) -> &'static str {
 /// The secret that the browser sent.
 #[must_use]
 pub fn secret(headers: &HeaderMap, https: bool) -> Option<String> {
-    let name = name(https);
+    value(headers, name(https))
+}
+
+fn value(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -23,8 +27,34 @@ pub fn secret(headers: &HeaderMap, https: bool) -> Option<String> {
 /// Hands the secret to the browser.
 #[must_use]
 pub fn set(secret: &str, https: bool, seconds: u64) -> HeaderValue {
+    cookie(name(https), secret, https, seconds)
+}
+
+fn cookie(name: &str, value: &str, https: bool, seconds: u64) -> HeaderValue {
     let secure = if https { "; Secure" } else { "" };
-    HeaderValue::from_str(&format!("{}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", name(https))).expect("a generated secret fits a header")
+    HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")).expect("a generated secret or word fits a header")
+}
+
+fn said_name(https: bool) -> &'static str {
+    if https { "__Host-slipway-said" } else { "slipway-said" }
+}
+
+/// What the browser brings to say on the next page.
+#[must_use]
+pub fn said(headers: &HeaderMap, https: bool) -> Option<Said> {
+    Said::read(&value(headers, said_name(https))?)
+}
+
+/// Hands the browser what to say on the next page, which is asked for at once.
+#[must_use]
+pub fn say(said: Said, https: bool) -> HeaderValue {
+    cookie(said_name(https), &said.word(), https, 30)
+}
+
+/// It is said.
+#[must_use]
+pub fn was_said(https: bool) -> HeaderValue {
+    cookie(said_name(https), "", https, 0)
 }
 
 /// Takes it back.

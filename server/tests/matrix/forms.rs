@@ -98,6 +98,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/models", "create", "team=forecasting&name=tulips", Need::Deploy),
     ("/models/{model}", "update", "description=x", Need::Deploy),
     ("/models/{model}", "delete", "confirm=iris", Need::Delete),
+    ("/models/{model}/releases/new", "enter", "repository=forecasting/iris&tag=1", Need::Deploy),
     ("/models/{model}/releases/new", "look", "repository=forecasting/iris", Need::Deploy),
     ("/models/{model}/releases/new", "choose", "repository=forecasting/iris", Need::Deploy),
     ("/models/{model}/releases/new", "register", "repository=forecasting/iris&tag=1", Need::Deploy),
@@ -172,7 +173,8 @@ async fn visit(portal: &axum::Router, who: Who, method: &str, path: &str, form: 
 
 fn fits(expected: Expected, status: StatusCode, location: &str) -> bool {
     match expected {
-        Expected::Unauthenticated => status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
+        // Whoever posted a form signs in on the spot, where what was typed waits.
+        Expected::Unauthenticated => status == StatusCode::UNAUTHORIZED || status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
         Expected::Through => !location.starts_with("/sign-in") && crate::fits(expected, status),
         Expected::Forbidden | Expected::Hidden => crate::fits(expected, status),
     }

@@ -24,7 +24,7 @@ async fn shapes_and_values_are_told_of_in_one_answer(pool: PgPool) {
     says(
         &wrong,
         &[
-            ("/environment/0/name", "Use letters, digits and underscores, not starting with a digit: LOG_LEVEL."),
+            ("/environment/0/name", "Use letters, digits and underscores, and begin with no digit. An example is LOG_LEVEL."),
             ("/environment/0/value", "Use at most 4096 characters."),
             ("/environment/1/value", "This field is missing."),
             ("/name", "try iris-main"),

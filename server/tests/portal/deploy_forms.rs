@@ -156,3 +156,32 @@ async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
     unplanned(&wrong, &["The number of replicas needs a change", "A variable needs a change"]);
     assert_eq!(deployments::revisions(&place.deployer.ctx, id).await.unwrap().len(), 1, "checking changes nothing");
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_a_colleague_changed_meanwhile_gives_way_only_when_somebody_says_so(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let id = place.deployed(1).await;
+    let page = format!("/deployments/{id}/change");
+    let version = |body: &str, name: &str| body.split(&format!("name=\"{name}\" value=\"")).nth(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let opened = version(&place.world.get(&place.deployer.browser, &page).await.expect(200).body, "_version").unwrap();
+    let form = |environment: &'static str| [("do", "change"), ("size", "small"), ("replicas", "1"), ("environment", environment)];
+    place.world.post(&place.deployer.browser, &page, &[&form("THEIRS=1")[..], &[("_version", &opened)]].concat()).await.expect(303);
+
+    // The form that comes back still stands for what its reader has seen: pressing it again is refused again.
+    let mut seen = opened.clone();
+    for _ in 0..2 {
+        let refused = place.world.post(&place.deployer.browser, &page, &[&form("MINE=1")[..], &[("_version", &seen)]].concat()).await.expect(412).body;
+        for text in ["It was changed since you last saw it.", "Revision 2 is the newest", "dee made it", &format!("href=\"{page}\">Load it anew"), "MINE=1"] {
+            assert!(refused.contains(text), "{text} is not in {refused}");
+        }
+        seen = version(&refused, "_version").unwrap();
+        assert_eq!(seen, opened);
+    }
+    let refused = place.world.post(&place.deployer.browser, &page, &[&form("MINE=1")[..], &[("_version", &seen)]].concat()).await.expect(412).body;
+    let present = refused.split("name=\"_overwrite\"").nth(1).and_then(|rest| rest.split("value=\"").nth(1)).map(|rest| rest.split('"').next().unwrap().to_owned()).unwrap();
+    let insisted = [("_version", seen.as_str()), ("_overwrite", &present)];
+    place.world.post(&place.deployer.browser, &page, &[&form("MINE=1")[..], &insisted].concat()).await.expect(303);
+    // Who insisted saw one change, not every later one.
+    place.world.post(&place.deployer.browser, &page, &[&form("MINE=2")[..], &insisted].concat()).await.expect(412);
+    assert!(!place.world.get(&place.deployer.browser, &page).await.expect(200).body.contains("_overwrite"));
+}

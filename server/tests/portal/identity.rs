@@ -43,6 +43,8 @@ async fn a_wrong_password_is_told_and_nothing_more(pool: PgPool) {
     assert_eq!(known.body.replace("ada@example.com", "xyz@example.com").len(), unknown.body.len());
     assert!(known.headers.get("set-cookie").is_none());
 
+    // The browser is told that the answer is a page to read: going back to it does not send the password again.
+    assert!(known.body.contains(">history.replaceState(") && !world.get(&Caller::Stranger, "/sign-in").await.body.contains("history.replaceState("));
     let hostile = world.post(&Caller::Stranger, "/sign-in", &[("email", "\"></textarea><script>alert(1)</script>"), ("password", "x")]).await.expect(422);
     assert!(hostile.body.contains("Enter an e-mail address like") && !hostile.body.contains("<script>alert"));
 }

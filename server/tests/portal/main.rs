@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod accounts;
+mod addresses;
 mod admin;
 mod attacks;
 mod bodies;
@@ -18,4 +19,5 @@ mod place;
 mod process;
 mod profile;
 mod rejections;
+mod session_ended;
 mod users;

@@ -149,6 +149,21 @@ async fn choosing_from_what_ecr_has_loses_nothing_that_was_typed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn enter_registers_and_in_the_search_it_searches(pool: PgPool) {
+    let world = World::new(pool).await;
+    let Team { owner, model, .. } = team(&world).await;
+    let path = format!("/models/{model}/releases/new");
+    let form = world.get(&owner.browser, &path).await.expect(200).body;
+    let first = form[form.find("<main").unwrap()..].split("<button").nth(1).unwrap();
+    assert!(first.split('>').next().unwrap().contains("value=\"enter\""), "browsers press the first button: {first}");
+    let fields = [("do", "enter"), ("repository", "forecasting/iris"), ("tag", "bad tag"), ("search", "iris")];
+    let searched = world.post(&owner.browser, &path, &fields).await.expect(200).body;
+    assert!(searched.contains("name=\"searched\" value=\"iris\"") && !searched.contains("Enter an image tag"), "{searched}");
+    let registered = world.post(&owner.browser, &path, &[&fields[..], &[("searched", "iris")]].concat()).await.expect(422).body;
+    assert!(registered.contains("Enter an image tag"), "{registered}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn deleting_asks_by_name_and_lists_what_is_in_the_way(pool: PgPool) {
     let world = World::new(pool.clone()).await;
     let Team { owner, model, .. } = team(&world).await;

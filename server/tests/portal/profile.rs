@@ -76,7 +76,14 @@ async fn a_changed_password_leaves_no_trace_and_no_other_session(pool: PgPool) {
     let new = "nine entirely different words in a row";
     let wrong = world.post(&here, "/profile", &[("do", "change_password"), ("current_password", "not it"), ("new_password", new), ("password_again", new)]).await.expect(422);
     assert!(wrong.body.contains("This is not your present password.") && !wrong.body.contains(new));
-    world.post(&here, "/profile", &[("do", "change_password"), ("current_password", PASSWORD), ("new_password", new), ("password_again", new)]).await.expect(303);
+    let changed = world.post(&here, "/profile", &[("do", "change_password"), ("current_password", PASSWORD), ("new_password", new), ("password_again", new)]).await.expect(303);
+    let Caller::Browser(session) = &here else { panic!("a browser") };
+    let brings = |said: &str| Caller::Browser(format!("{session}; {}", said.split(';').next().unwrap()));
+    let page = world.get(&brings(changed.header("set-cookie")), "/profile").await.expect(200);
+    assert!(page.body.contains("role=\"status\" class=\"notice good\"><p>Your password is changed; 1 other session ended.</p>"), "{}", page.body);
+    assert_eq!(page.header("set-cookie"), "slipway-said=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0", "it is said once");
+    let planted = world.get(&brings("slipway-said=<script>alert(1)</script>"), "/profile").await.expect(200);
+    assert!(!planted.body.contains("role=\"status\"") && !planted.body.contains("alert(1)"), "only what we say ourselves");
     world.get(&here, "/profile").await.expect(200);
     world.get(&elsewhere, "/profile").await.expect(303);
 }
@@ -97,6 +104,7 @@ async fn a_session_elsewhere_is_ended_from_here(pool: PgPool) {
     }
     world.post(&here, "/profile", &[("do", "revoke_session"), ("session", id), ("_key", "another press")]).await.expect(404);
     world.get(&elsewhere, "/profile").await.expect(303);
-    world.post(&here, "/profile", &[("do", "rename"), ("name", "Ada <b>")]).await.expect(303);
+    let saved = world.post(&here, "/profile", &[("do", "rename"), ("name", "Ada <b>")]).await.expect(303);
+    assert!(saved.header("set-cookie").starts_with("slipway-said=saved;"), "{:?}", saved.headers);
     assert!(world.get(&here, "/profile").await.expect(200).body.contains("Ada &lt;b&gt;"));
 }

@@ -132,3 +132,15 @@ async fn a_key_used_again_and_a_thing_that_changed_name_their_headers(pool: PgPo
     assert_eq!(changed.json()["code"], "precondition_failed");
     says(&changed, &[("If-Match", "changed since you last saw it")]);
 }
+
+/// Pages say it in words, with what the parser said one click away.
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_filter_that_a_page_cannot_read_is_named(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.person("admin", Some(PlatformRole::Admin)).await.browser;
+    for page in ["/deployments?team=a&state=bogus", "/audit?object_kind=bogus"] {
+        let answer = world.get(&admin, page).await.expect(400).body;
+        let said = answer.split("<details").next().unwrap();
+        assert!(said.contains("“bogus” is nothing that") && !said.contains("variant") && answer.contains("variant"), "{page}: {answer}");
+    }
+}

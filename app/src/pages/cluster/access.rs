@@ -14,6 +14,7 @@ use crate::components::{
     status::Status,
     table::Table,
 };
+use crate::page::here;
 
 /// Everything about access; folded where there is nothing to do.
 #[component]
@@ -53,7 +54,7 @@ pub(super) fn Access(cluster: Cluster, help: Result<AccessHelp, String>, may_man
 #[component]
 fn OneClick(version: i64) -> impl IntoView {
     view! {
-        <form method="post" class="stack">
+        <form method="post" action=here() class="stack">
             <Once/><Seen version/>
             <h3>"With one click"</h3>
             <ol>

@@ -7,6 +7,7 @@ use crate::{
     buttons::{self, Button as _},
     components::field::{Field, Once, Seen, TextField},
     form::Typed,
+    page::here,
 };
 
 /// The form, folded while EKS' word holds and nothing was wrong with it.
@@ -18,7 +19,7 @@ pub(super) fn Connection(cluster: Cluster, connection: ClusterConnection, typed:
         <section class="card" id="connection">
             <details open=open>
                 <summary><h2>"How it is reached"</h2></summary>
-                <form class="in" method="post">
+                <form class="in" method="post" action=here()>
                     <Once/><Seen version=cluster.version/>
                     <p class="muted">"EKS says where the API server is and by which certificate authority it is known. Fill these in only where it is reached another way. Whoever answers there receives Slipway's tokens, so the address has to show the right certificate before any is sent, and to know Slipway before it is kept."</p>
                     <Field name="server" label="Address" typed=typed.clone() value=server autocomplete="off" placeholder=cluster.endpoint.unwrap_or_default() hint="https:// and a host, with a port if it is not 443. Empty: as EKS says."/>

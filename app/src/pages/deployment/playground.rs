@@ -29,6 +29,8 @@ pub struct Feature {
     pub label: String,
     /// What it is measured in, and between which bounds the model knows it.
     pub hint: String,
+    /// Between which numbers the model knows it.
+    pub bounds: Option<(f64, f64)>,
     pub default: String,
     /// `any`, or the distance between values.
     pub step: String,
@@ -65,11 +67,13 @@ fn of_input(at: usize, input: &TensorMetadata) -> Option<Vec<Feature>> {
             (Some(low), Some(high)) => Some(format!("{low} to {high}")),
             _ => None,
         };
+        let number = |key: &str| about.and_then(|about| about.get(key)).and_then(Value::as_f64);
         let whole = input.datatype.contains("INT");
         Feature {
             field: format!("input.{at}.{n}"),
             label,
             hint: text("unit").into_iter().chain(bounds).collect::<Vec<_>>().join(", "),
+            bounds: number("minimum").zip(number("maximum")),
             default: text("default").unwrap_or_default(),
             step: if whole { "1".into() } else { "any".into() },
             numeric,
@@ -85,6 +89,18 @@ fn length(input: &TensorMetadata) -> Option<usize> {
         None | Some(-1 | 1) => usize::try_from(row).ok(),
         Some(_) => None,
     }
+}
+
+/// What of the typed is outside of what the model knows, a sentence each. It answers all the same.
+#[must_use]
+pub fn unfamiliar(features: &[Feature], typed: &Typed) -> Vec<String> {
+    let outside = |feature: &Feature| {
+        let (low, high) = feature.bounds?;
+        let text = typed.text(&feature.field).trim();
+        let number: f64 = text.parse().ok()?;
+        (!(low..=high).contains(&number)).then(|| format!("{} is {text}, and the model knows it from {low} to {high}.", feature.label))
+    };
+    features.iter().filter_map(outside).collect()
 }
 
 fn is_numeric(datatype: &str) -> bool {
@@ -232,6 +248,14 @@ mod tests {
     fn the_request_is_what_the_protocol_wants() {
         let request = request(Protocol::OpenInferenceV2, Some(&iris()), &typed(&[("input.0.0", "4.7"), ("input.0.1", " 1.2 ")])).unwrap();
         assert_eq!(request, json!({ "inputs": [{ "name": "features", "shape": [1, 2], "datatype": "FP32", "data": [4.7, 1.2] }] }));
+    }
+
+    #[test]
+    fn what_the_model_has_never_seen_is_said() {
+        let Form::Features(features) = form(Protocol::OpenInferenceV2, Some(&iris())) else { panic!("a form of fields") };
+        let said = unfamiliar(&features, &typed(&[("input.0.0", "-5"), ("input.0.1", "-5")]));
+        assert_eq!(said, ["petal length is -5, and the model knows it from 1 to 6.9."], "nobody said what petal width can be");
+        assert!(unfamiliar(&features, &typed(&[("input.0.0", "6.9")])).is_empty());
     }
 
     #[test]

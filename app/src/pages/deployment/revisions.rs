@@ -14,6 +14,7 @@ use crate::{
         when::Ago,
     },
     form::Typed,
+    page::here,
 };
 
 /// Revisions, newest first, each with the way back to it.
@@ -61,7 +62,7 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
         let differences = differences(&now, &revision);
         let form = may.deploy.then(|| {
             view! {
-                <form method="post" class="stack tight">
+                <form method="post" action=here() class="stack tight">
                     <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=number.to_string()/>
                     <Reason typed number/>
                     <div class="row"><button name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {number}")}</button></div>

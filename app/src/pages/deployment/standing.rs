@@ -20,6 +20,7 @@ use crate::{
         steps::OperationSteps,
         when::{Ago, took},
     },
+    page::here,
     pages::{deployments::status_word, register::protocol_word},
 };
 
@@ -90,7 +91,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
-                    <form method="post">
+                    <form method="post" action=here()>
                         <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=still.revision.to_string()/>
                         <button class="primary" name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
                     </form>

@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    playground::{Form, Output, form, outputs},
+    playground::{Form, Output, form, outputs, unfamiliar},
     snippets,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         notice::Rejection,
     },
     form::Typed,
+    page::here,
 };
 
 /// What was asked and answered.
@@ -45,8 +46,10 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
         }
         .into_any();
     }
+    let mut unknown = Vec::new();
     let fields = match form(deployment.protocol, deployment.metadata.as_ref()) {
         Form::Features(features) => {
+            unknown = unfamiliar(&features, &typed);
             let fields = features
                 .into_iter()
                 .map(|feature| {
@@ -71,16 +74,16 @@ pub fn TryIt(deployment: Deployment, typed: Typed, asked: Option<Asked>, portal:
         .rejection()
         .filter(|rejected| rejected.errors.is_empty() && typed.operation() == buttons::Deployment::Predict.word())
         .cloned()
-        .map(|rejected| view! { <Rejection rejected/> });
+        .map(|rejected| view! { <div tabindex="-1" autofocus=true><Rejection rejected/></div> });
     let said = asked.as_ref().map(|asked| format!("revision {} answered in {:.1} ms", asked.answer.revision, asked.answer.latency_ms));
     let answer = asked.map(|asked| {
         let read = outputs(deployment.metadata.as_ref(), &asked.answer.body);
-        view! { <Answer asked read portal id/> }
+        view! { <Answer asked read unknown portal id/> }
     });
     view! {
         <section class="card" id="try">
             <header><h2>"Try it"</h2>{said.map(|said| view! { <span class="small muted">{said}</span> })}</header>
-            <form class="in" method="post" action="#try">
+            <form class="in" method="post" action=here()>
                 {fields}
                 {refused}
                 <div class="row"><button class="primary" name="do" value=buttons::Deployment::Predict.word()>"Predict"</button></div>
@@ -109,19 +112,27 @@ fn FeatureField(name: String, label: String, typed: Typed, value: String, hint: 
 }
 
 #[component]
-fn Answer(asked: Asked, read: Vec<Output>, portal: Url, id: DeploymentId) -> impl IntoView {
+fn Answer(asked: Asked, read: Vec<Output>, unknown: Vec<String>, portal: Url, id: DeploymentId) -> impl IntoView {
     let Asked { body, path, answer } = asked;
     let raw = match &answer.body {
         Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),
     };
     let refused = (answer.status >= 400).then(|| view! { <section class="notice warn"><p>{format!("The model answered with status {}.", answer.status)}</p></section> });
+    let unknown = (!unknown.is_empty()).then(|| {
+        let lines = unknown.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+        view! { <section class="notice warn"><p>"Take this answer with care: it is a guess about what the model was not made for."</p><ul>{lines}</ul></section> }
+    });
     let plain = read.is_empty();
     let read = (!plain).then(|| view! { <div role="status"><Facts>{read.into_iter().map(|output| view! { <Read output/> }).collect_view()}</Facts></div> });
     view! {
         <hr/>
-        {refused}
-        {read}
+        // The page is drawn anew for it: this is where to go on reading.
+        <div class="stack tight" id="answer" tabindex="-1" autofocus=true>
+            {refused}
+            {unknown}
+            {read}
+        </div>
         <details open=plain><summary class="small">"As JSON"</summary><CopyBlock id="as-json" label="the answer" text=raw/></details>
         <details><summary class="small">"The same with curl"</summary><CopyBlock id="as-curl" label="the curl command" text=snippets::curl(&portal, id, &body, path.as_deref())/></details>
         <details><summary class="small">"The same in Python"</summary><CopyBlock id="as-python" label="the Python program" text=snippets::python(&portal, id, &body, path.as_deref())/></details>
