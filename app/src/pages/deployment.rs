@@ -150,7 +150,7 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
             <RevisionStatus deployment=deployment.clone()/>
             <ReachIt deployment=deployment.clone() instead/>
             <WhereItRuns deployment place/>
-            <Rollout operation/>
+            <Rollout operation may/>
             {try_it}
         }
     }))
@@ -200,7 +200,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
                 {not_yours}
             </div>
             <aside class="stack" aria-label="About it">
-                <Rollout operation/>
+                <Rollout operation may/>
                 <ReachIt deployment instead/>
                 <section class="card"><header><h2>"Look closer"</h2></header><div class="in">
                     <a href=logs>"Logs of every replica"</a>

@@ -6,7 +6,7 @@ use app::{
     pages, variables,
 };
 use axum::{extract::State, response::IntoResponse};
-use control::{Ctx, OrReplay as _, deployments};
+use control::{Ctx, OrReplay as _, deployments, operations};
 use domain::{
     Rejected,
     deployment::{DeploymentQuery, LogQuery, Rollback},
@@ -69,6 +69,7 @@ pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormR
     let outcome = match buttons::Deployment::pressed(&typed) {
         Ok(buttons::Deployment::Predict) => return predict(&ctx, id, typed).await,
         Ok(buttons::Deployment::RollBack) => roll_back(&ctx, id, &typed).await,
+        Ok(buttons::Deployment::Cancel) => cancel(&ctx, id, &typed).await,
         Ok(buttons::Deployment::Delete) => delete(&ctx, id, &typed).await,
         Err(rejected) => Err(rejected.into()),
     };
@@ -118,6 +119,13 @@ pub async fn download_logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(
 async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
     let revision = typed.text("revision").parse().map_err(|_| Rejected::field("revision", "Choose a revision."))?;
     deployments::roll_back(ctx, id, &Rollback { revision, reason: typed.filled("reason").map(str::to_owned) }).await.or_replay()?;
+    Ok(format!("/deployments/{id}"))
+}
+
+/// Back to where it was pressed: what is held is seen there.
+async fn cancel(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
+    let operation = typed.text("operation").parse().map_err(|_| Rejected::not_found("operation"))?;
+    operations::cancel(ctx, operation).await.or_replay()?;
     Ok(format!("/deployments/{id}"))
 }
 

@@ -84,6 +84,26 @@ async fn a_failed_change_says_who_serves_and_goes_back_by_one_click(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}");
+    let page = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
+    let rollout = &page[page.find("id=\"rollout\"").unwrap()..page.find("id=\"reach\"").unwrap()];
+    let operation = deployments::get(&place.deployer.ctx, id).await.unwrap().operation.unwrap().to_string();
+    for text in [&format!("<a href=\"/operations/{operation}\">Rollout</a>"), "value=\"cancel\"", "Cancel and hold"] {
+        assert!(rollout.contains(text), "{text} is not in {rollout}");
+    }
+    assert!(!place.world.get(&place.viewer.browser, &path).await.expect(200).body.contains("value=\"cancel\""));
+    let cancel = [("do", "cancel"), ("operation", operation.as_str())];
+    assert_eq!(place.world.post(&place.deployer.browser, &path, &cancel).await.expect(303).header("location"), path);
+    let held = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
+    assert!(held.contains("On hold") && !held.contains("value=\"cancel\""), "{held}");
+    let over = place.world.post(&place.deployer.browser, &path, &cancel).await.expect(409).body;
+    assert!(over.contains("there is nothing to cancel"), "{over}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn what_came_up_after_all_shows_no_old_failure(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;

@@ -20,7 +20,7 @@ use crate::{
         steps::OperationSteps,
         when::{Ago, took},
     },
-    pages::{deployments::status_word, register::protocol_word},
+    pages::{deployments::status_word, operations::can_be_held, register::protocol_word},
 };
 
 /// Name, status, what may be done; why it failed.
@@ -133,9 +133,9 @@ fn registering(release: &Release, field: &str) -> String {
     format!("/models/{}/releases/new?{query}#{field}", release.model)
 }
 
-/// The steps of the newest operation.
+/// The steps of the newest operation, with the button that stops it while it goes on.
 #[component]
-pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
+pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
     let card = operation.map(|operation| {
         let time = took(operation.finished_at.unwrap_or_else(clock::now).since(operation.created_at));
         let word = match operation.state {
@@ -148,10 +148,18 @@ pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
             "roll back" => "Rollback",
             _ => "Rollout",
         };
+        let cancel = (may.deploy && can_be_held(&operation)).then(|| {
+            view! {
+                <form method="post" class="row">
+                    <Once/><input type="hidden" name="operation" value=operation.id.to_string()/>
+                    <button name="do" value=buttons::Deployment::Cancel.word()>"Cancel and hold"</button>
+                </form>
+            }
+        });
         view! {
             <section class="card">
-                <header><h2><a class="plain" href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
-                <div class="in"><OperationSteps operation/></div>
+                <header><h2><a href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
+                <div class="in"><OperationSteps operation/>{cancel}</div>
             </section>
         }
     });
