@@ -135,8 +135,9 @@ async fn delete(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<S
     Ok(format!("/operations/{}", started.operation))
 }
 
-pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
-    Ok(pages::change::show(&ctx, id, Typed::default()).await?.into())
+/// A link may fill the form in: `?size=…`.
+pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
+    Ok(pages::change::show(&ctx, id, Typed::new(filled)).await?.into())
 }
 
 pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {

@@ -232,6 +232,30 @@ async fn a_wrong_port_or_path_leads_to_a_release_with_the_right_one(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn the_button_beside_a_failure_fills_in_what_its_sentence_says(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let fail = async |code: &str, remedy: serde_json::Value| {
+        let failure = serde_json::json!({"code": code, "cause": "It failed.", "next": "Try something else.", "raw": null, "remedy": remedy});
+        sqlx::query("update operations set state = 'failed', finished_at = now(), failure = $2 where object_id = $1").bind(id.0).bind(failure).execute(&pool).await.unwrap();
+        sqlx::query("update deployments set state = 'failed' where id = $1").bind(id.0).execute(&pool).await.unwrap();
+        place.world.get(&place.deployer.browser, &format!("/deployments/{id}")).await.expect(200).body.replace("&amp;", "&")
+    };
+    let page = fail("wrong_port", serde_json::json!({"size": null, "port": 9090})).await;
+    assert!(page.contains("&port=9090&") && page.contains("Register a release with port 9090"), "{page}");
+    let page = fail("out_of_memory", serde_json::json!({"size": "medium", "port": null})).await;
+    let to = format!("/deployments/{id}/change?size=medium");
+    assert!(page.contains(&format!("href=\"{to}\"")) && page.contains("Retry with size medium"), "{page}");
+    let form = place.world.get(&place.deployer.browser, &to).await.expect(200).body;
+    assert!(form.contains("value=\"medium\" checked") && form.contains("<ins class=\"lines\">2 CPU · 4 GiB</ins>"), "{form}");
+    assert!(form.contains("No replica answers now.") && !form.contains("answers until they are ready"), "{form}");
+    let wrong = place.world.get(&place.deployer.browser, &format!("/deployments/{id}/change?size=vast")).await.expect(200).body;
+    assert!(wrong.contains("The size needs a change"), "{wrong}");
+    let told = place.world.get(&place.viewer.browser, &format!("/api/v1/operations?object_id={id}")).await.expect(200).json();
+    assert_eq!(told["items"][0]["failure"]["remedy"]["size"], "medium");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_log_is_a_file_for_whoever_may_see_it(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;

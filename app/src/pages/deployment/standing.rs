@@ -5,6 +5,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Revision},
     model::Release,
     operation::{Operation, OperationState},
+    size::Size,
     workspace::Workspace,
 };
 use leptos::prelude::*;
@@ -87,6 +88,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     match (failure, state) {
         // It came up after all: why it had not by then is part of its history.
         (Some(failure), state) if state != DeploymentState::Live => {
+            let remedy = failure.remedy.unwrap_or_default();
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
@@ -98,11 +100,19 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             });
             // Where it is the release that is wrong, another one helps.
             let register = register.filter(|_| may.deploy).map(|release| {
-                let (field, word) =
-                    if failure.code == "wrong_port" { ("port", "Register a release with the right port") } else { ("health_path", "Register a release with the right path") };
-                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field)>{word}</a> }
+                let (field, word) = match (failure.code.as_str(), remedy.port) {
+                    ("wrong_port", Some(port)) => ("port", format!("Register a release with port {port}")),
+                    ("wrong_port", None) => ("port", "Register a release with the right port".to_owned()),
+                    _ => ("health_path", "Register a release with the right path".to_owned()),
+                };
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field, remedy.port)>{word}</a> }
             });
-            let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
+            let (to, word) = match remedy.size.map(Size::as_str) {
+                Some(size) => (format!("/deployments/{id}/change?size={size}"), format!("Retry with size {size}")),
+                None => (format!("/deployments/{id}/change"), "Change and retry".to_owned()),
+            };
+            let mends = back.is_none() && remedy.size.is_some();
+            let change = may.deploy.then(|| view! { <a class="button" class:primary=mends href=to>{word}</a> });
             view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
@@ -116,9 +126,9 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     }
 }
 
-/// The form for another release, filled in like this one, at the field to mend.
-fn registering(release: &Release, field: &str) -> String {
-    let (account, port) = (release.account.to_string(), release.port.to_string());
+/// The form for another release, filled in like this one, at the field to mend; with another port where one is known.
+fn registering(release: &Release, field: &str, port: Option<u16>) -> String {
+    let (account, port) = (release.account.to_string(), port.unwrap_or(release.port).to_string());
     let filled_in = [
         ("account", account.as_str()),
         ("region", &release.region),
