@@ -74,6 +74,7 @@ async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<Stri
             Ok(format!("/accounts/{id}#prefixes"))
         }
         buttons::Account::RemovePrefix => {
+            confirmed(typed, typed.text("taken"))?;
             accounts::remove_prefix(ctx, id, typed.text("taken")).await.or_replay()?;
             Ok(format!("/accounts/{id}#prefixes"))
         }
