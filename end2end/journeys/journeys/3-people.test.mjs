@@ -176,7 +176,7 @@ test("an invitation works once, and the page says so plainly", async (t) => {
 
   const used = await again.page.goto(link);
   assert.equal(used.status(), 404);
-  assert.match(await again.page.locator("main").innerText(), /This link does not work any more: it was used, has expired or was withdrawn\. Ask whoever gave it to you for a new one\./);
+  assert.match(await again.page.locator("main").innerText(), /This link does not work any more: it was used, a newer one took its place, it was withdrawn, or it has expired\./);
   await look(again.page, "invitation-used");
 });
 
