@@ -104,6 +104,19 @@ async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn an_open_page_has_one_clock_and_a_steady_place_for_requests(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    sqlx::query("update revisions set created_at = now() - interval '3 minutes' where deployment_id = $1").bind(id.0).execute(&pool).await.unwrap();
+    let part = app::pages::deployment::part(&place.deployer.ctx, id).await.unwrap();
+    let when = &part[part.find("id=\"revision-1-when\"").unwrap_or_else(|| panic!("{part}"))..];
+    assert!(when[..when.find("</span>").unwrap()].contains("3 min ago") && part.matches("3 min ago").count() == 2, "{part}");
+    let page = place.world.get(&place.deployer.browser, &format!("/deployments/{id}")).await.expect(200).body;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
+    assert!(at("id=\"try\"") < at("id=\"place\"") && page.contains("id=\"revision-1-when\""), "{page}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn what_came_up_after_all_shows_no_old_failure(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;
