@@ -52,7 +52,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let mut tx = ctx.begin().await?;
     let limit = match (team, new.role) {
         (Some(named), Some(role)) => {
-            let unseen = || Rejected::field("team", format!("There is no team {named}, or you cannot see it."));
+            let unseen = || Rejected::field("team", teams::unseen(&named));
             let team = teams::hold(&mut tx, &named).await?.ok_or_else(unseen)?;
             let membership = access::membership(&mut tx, ctx.actor(), team.id).await?;
             ctx.actor().check_team(team.id, membership, TeamAction::See, "team").map_err(|_| unseen())?;

@@ -96,7 +96,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/accounts/{account}", "add_prefix", "prefix=growth/&team=growth", Need::PlatformManage),
     ("/accounts/{account}", "remove_prefix", "taken=forecasting/&confirm=forecasting/", Need::PlatformManage),
     ("/accounts/{account}", "delete", "confirm=main", Need::PlatformManage),
-    ("/models", "create", "team=forecasting&name=tulips", Need::Deploy),
+    ("/models", "create", "team=forecasting&name=tulips", Need::DeployNamed),
     ("/models/{model}", "update", "description=x", Need::Deploy),
     ("/models/{model}", "delete", "confirm=iris", Need::Delete),
     ("/models/{model}/releases/new", "look", "repository=forecasting/iris", Need::Deploy),
@@ -175,7 +175,7 @@ fn fits(expected: Expected, status: StatusCode, location: &str) -> bool {
     match expected {
         Expected::Unauthenticated => status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
         Expected::Through => !location.starts_with("/sign-in") && crate::fits(expected, status),
-        Expected::Forbidden | Expected::Hidden => crate::fits(expected, status),
+        Expected::Forbidden | Expected::Hidden | Expected::Unnamed => crate::fits(expected, status),
     }
 }
 
