@@ -156,7 +156,8 @@ pub fn fits(expected: Expected, status: StatusCode) -> bool {
         Expected::Unauthenticated => status == StatusCode::UNAUTHORIZED,
         Expected::Forbidden => status == StatusCode::FORBIDDEN,
         Expected::Hidden => status == StatusCode::NOT_FOUND,
-        Expected::Unnamed => status == StatusCode::UNPROCESSABLE_ENTITY,
+        // What is wrong in a question and what is wrong in a body.
+        Expected::Unnamed => matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY),
         Expected::Through => {
             !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR)
         }

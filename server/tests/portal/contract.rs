@@ -144,7 +144,7 @@ async fn a_team_or_cluster_of_others_is_told_like_one_that_is_not_there(pool: Pg
     for list in ["workspaces?team=", "deployments?team=", "models?team=", "repositories?team=", "workspaces?cluster=", "deployments?cluster="] {
         let field = if list.ends_with("team=") { "team" } else { "cluster" };
         let (theirs, none) = if field == "team" { ("forecasting", "nope") } else { ("lab", "nope") };
-        let ask = async |named: &str| place.world.get(&stranger, &format!("/api/v1/{list}{named}")).await.expect(422);
+        let ask = async |named: &str| place.world.get(&stranger, &format!("/api/v1/{list}{named}")).await.expect(400);
         let (hidden, missing) = (ask(theirs).await, ask(none).await);
         says(&hidden, &[(field, "or you cannot see it")]);
         assert_eq!(hidden.json(), serde_json::from_str::<Value>(&missing.body.replace(none, theirs)).unwrap(), "{list}");
@@ -181,10 +181,10 @@ async fn a_thing_is_named_by_its_id_or_its_name(pool: PgPool) {
         }
         for stranger in ["nobody", &uuid::Uuid::nil().to_string()] {
             for list in [format!("workspaces?team={stranger}&cluster={cluster}"), format!("deployments?team={stranger}&cluster={cluster}"), format!("models?team={stranger}")] {
-                says(&world.get(admin, &format!("/api/v1/{list}")).await.expect(422), &[("team", "There is no team")]);
+                says(&world.get(admin, &format!("/api/v1/{list}")).await.expect(400), &[("team", "There is no team")]);
             }
             for list in ["workspaces", "deployments"] {
-                says(&world.get(admin, &format!("/api/v1/{list}?team={team}&cluster={stranger}")).await.expect(422), &[("cluster", "There is no cluster")]);
+                says(&world.get(admin, &format!("/api/v1/{list}?team={team}&cluster={stranger}")).await.expect(400), &[("cluster", "There is no cluster")]);
             }
         }
         // The account is found; what is in it cannot be asked about here.

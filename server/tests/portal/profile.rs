@@ -60,7 +60,7 @@ async fn owners_keep_their_team_s_tokens(pool: PgPool) {
     world.get(&deployer.browser, &page).await.expect(403);
     world.send(&deployer.browser, Method::DELETE, &format!("/api/v1/tokens/{id}"), &[("sec-fetch-site", "same-origin")], Body::empty()).await.expect(403);
     let asked = world.post(&owner.browser, &page, &[("do", "revoke_token"), ("token", id), ("confirm", "c")]).await.expect(422).body;
-    assert!(asked.contains("<details class=\"sure\" open>") && asked.contains("Type ci exactly to confirm."), "{asked}");
+    assert!(asked.contains("<details open class=\"sure\">") && asked.contains("Type ci exactly to confirm."), "{asked}");
     world.get(&token, "/api/v1/me").await.expect(200);
     world.post(&owner.browser, &page, &[("do", "revoke_token"), ("token", id), ("confirm", "ci")]).await.expect(303);
     world.get(&token, "/api/v1/me").await.expect(401);
