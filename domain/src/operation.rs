@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::{
     ids::{OperationId, TeamId},
     page::PageQuery,
+    size::Size,
     state::Tone,
     timestamp::Timestamp,
 };
@@ -202,6 +203,32 @@ pub struct Failure {
     pub next: String,
     /// What Kubernetes, AWS or the container said.
     pub raw: Option<String>,
+    /// What to try instead, where that is known.
+    pub remedy: Option<Remedy>,
+}
+
+/// What would mend a failure: the same as its next action says, for forms and programs to fill in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct Remedy {
+    /// The size to change the deployment to.
+    pub size: Option<Size>,
+    /// The port to register another release with.
+    pub port: Option<u16>,
+}
+
+impl Remedy {
+    /// Change to this size.
+    #[must_use]
+    pub fn size(size: Size) -> Self {
+        Self { size: Some(size), ..Self::default() }
+    }
+
+    /// Register a release with this port.
+    #[must_use]
+    pub fn port(port: u16) -> Self {
+        Self { port: Some(port), ..Self::default() }
+    }
 }
 
 impl Failure {

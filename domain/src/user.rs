@@ -98,6 +98,21 @@ pub struct NewInvitation {
     /// Their role in that team; viewer when left out.
     #[serde(default)]
     pub team_role: Option<TeamRole>,
+    /// What becomes of an open invitation of the same address.
+    #[serde(default)]
+    pub earlier: Earlier,
+}
+
+/// What becomes of an invitation that was not used yet, when the same address is invited again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub enum Earlier {
+    /// It stays, and nobody is invited again.
+    #[default]
+    Keep,
+    /// Its link stops working.
+    Replace,
 }
 
 /// An invitation as it is shown, once, to the admin who made it.
@@ -123,6 +138,24 @@ pub struct OpenInvitation {
     pub team_role: Option<TeamRole>,
     pub invited_by: String,
     pub expires_at: Timestamp,
+}
+
+impl OpenInvitation {
+    /// What it gives, in words.
+    #[must_use]
+    pub fn gives(&self) -> String {
+        let platform = self.platform_role.map(|role| match role {
+            PlatformRole::Admin => "platform admin",
+            PlatformRole::Auditor => "auditor",
+        });
+        let team = self.team_name.as_ref().zip(self.team_role).map(|(team, role)| format!("{} in {team}", role.as_str()));
+        match (platform, team) {
+            (Some(platform), Some(team)) => format!("{platform}, {team}"),
+            (Some(platform), None) => platform.to_owned(),
+            (None, Some(team)) => team,
+            (None, None) => "an account".to_owned(),
+        }
+    }
 }
 
 /// What a one-time link says before it is used.

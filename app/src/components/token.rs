@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use super::{
     code::CopyBlock,
-    field::Once,
+    confirm::ConfirmRow,
     list::{Asked, NoMatch, Pager, Search, SortBy},
     notice::Notice,
     status::Status,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     buttons::{self, Button as _},
-    page::here,
+    form::Typed,
 };
 
 /// A new token's secret, this once.
@@ -35,18 +35,18 @@ pub fn NewSecret(created: CreatedToken) -> impl IntoView {
     }
 }
 
-/// A list of tokens, each with the button that revokes it. Posts `do=revoke_token` and `token`.
+/// A list of tokens, each with the button that revokes it. Posts `do=revoke_token`, `token` and `confirm`.
 #[component]
-pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>) -> impl IntoView {
-    let rows = tokens.into_iter().map(|token| view! { <Row token/> }).collect_view();
-    let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
+pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>, typed: Typed) -> impl IntoView {
+    let rows = tokens.into_iter().map(|token| view! { <Row token typed=typed.clone()/> }).collect_view();
+    let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="4"/> });
     let name = view! { <SortBy asked=asked.clone() field="name" label="Name"/> };
     let ends = view! { <SortBy asked=asked.clone() field="expires_at" label="Ends"/> };
     let made = view! { <SortBy asked=asked.clone() field="created_at" label="Made" default=Direction::Descending first=Direction::Descending class="extra"/> };
     view! {
         <Search asked=asked.clone() placeholder="Search by name or first letters"/>
         <Table label="Tokens">
-            <thead><tr>{name}<th scope="col" class="extra">"May do"</th>{ends}{made}<th scope="col"><span class="hidden">"What can be done"</span></th></tr></thead>
+            <thead><tr>{name}<th scope="col" class="extra">"May do"</th>{ends}{made}</tr></thead>
             <tbody>{rows}{none}</tbody>
         </Table>
         <Pager asked next/>
@@ -54,7 +54,7 @@ pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>) -> impl In
 }
 
 #[component]
-fn Row(token: Token) -> impl IntoView {
+fn Row(token: Token, typed: Typed) -> impl IntoView {
     let may = match (&token.team_name, token.role, token.kind) {
         (Some(team), Some(role), TokenKind::Personal) => format!("what you may in {team}, as {} at most", role.as_str()),
         (Some(team), Some(role), TokenKind::Team) => format!("{} in {team}", role.as_str()),
@@ -66,14 +66,15 @@ fn Row(token: Token) -> impl IntoView {
     };
     let over = token.expires_at <= clock::now();
     let ends = if over { view! { <Status tone=Tone::Idle word="Expired"/> }.into_any() } else { view! { <Day at=token.expires_at/> }.into_any() };
+    let label = format!("Revoke {}", token.name);
+    let note = "Whatever uses it is refused from then on, for good.";
     view! {
-        <tr>
-            <td>{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span><span class="instead small muted">{may.clone()}</span></td>
+        <tr class="top">
+            <td class="breaks">{token.name.clone()}<br/><span class="small muted"><code>{token.prefix}"…"</code>" · "{used}</span><span class="instead small muted">{may.clone()}</span>
+                <ConfirmRow name=token.name.clone() button="Revoke" label operation=buttons::Profile::RevokeToken.word() field="token" value=token.id.to_string() typed note/></td>
             <td class="extra">{may}</td>
             <td>{ends}</td>
             <td class="extra"><Ago at=token.created_at/>" by "{token.created_by}</td>
-            <td class="act"><form method="post" action=here()><Once/><input type="hidden" name="token" value=token.id.to_string()/>
-                <button class="quiet" name="do" value=buttons::Profile::RevokeToken.word() aria-label=format!("Revoke {}", token.name)>"Revoke"</button></form></td>
         </tr>
     }
 }

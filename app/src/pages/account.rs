@@ -18,7 +18,7 @@ use crate::{
     buttons::{self, Button as _},
     components::{
         code::{CopyBlock, Raw},
-        confirm::Confirm,
+        confirm::{Confirm, ConfirmRow},
         facts::{Fact, Facts},
         field::{Field, Once, Overwrite, Seen},
         notice::{FormRejection, Notice},
@@ -193,15 +193,14 @@ fn Prefixes(prefixes: Vec<GrantedPrefix>, known: bool, teams: Option<Teams>, typ
         .map(|granted| {
             let label = format!("Take back {} from {}", granted.prefix, granted.team_name);
             let take = may.then(|| {
-                view! {
-                    <form method="post" action=here()><Once/><input type="hidden" name="taken" value=granted.prefix.clone()/><button class="quiet" name="do" value=buttons::Account::RemovePrefix.word() aria-label=label>"Take back"</button></form>
-                }
+                let (prefix, note) = (granted.prefix.clone(), format!("{} registers no more releases from there. What runs keeps running.", granted.team_name));
+                view! { <ConfirmRow name=prefix.clone() button="Take back" label operation=buttons::Account::RemovePrefix.word() field="taken" value=prefix typed=typed.clone() note/> }
             });
-            view! { <tr><td><code>{granted.prefix}</code></td><td><Thing kind=ObjectKind::Team id=granted.team.to_string() name=granted.team_name/></td><td class="act">{take}</td></tr> }
+            view! { <tr class="top"><td class="breaks"><code>{granted.prefix}</code>{take}</td><td class="breaks"><Thing kind=ObjectKind::Team id=granted.team.to_string() name=granted.team_name/></td></tr> }
         })
         .collect_view();
     let table = none.is_none().then(|| {
-        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table> }
+        view! { <Table label="Repository prefixes"><thead><tr><th scope="col">"Repositories that begin with"</th><th scope="col">"Team"</th></tr></thead><tbody>{rows}</tbody></Table> }
     });
     let form = teams.filter(|_| known).map(|teams| {
         view! {

@@ -77,11 +77,19 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
 }
 
+/// What a link to the form asks for: another size.
+fn linked(typed: &Typed) -> Result<DeploymentChange, Rejected> {
+    let mut checks = Checks::new();
+    let size = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
+    checks.finish()?;
+    Ok(DeploymentChange { size, ..DeploymentChange::default() })
+}
+
 /// What the button would do; or which fields to mend first, and nothing else.
 async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<DeploymentPreview> {
     let asked = match typed.operation() {
-        // Before anything was typed there is nothing to read.
-        "" => Ok(DeploymentChange::default()),
+        // Before anything was typed there is only what a link filled in.
+        "" => linked(typed),
         _ => request(typed),
     };
     let rejected = match asked {
@@ -169,6 +177,10 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
         (true, DeploymentState::Failed) => view! { <p class="muted">"Nothing: the same is tried once more."</p> }.into_any(),
         (true, _) => view! { <p class="muted">"Nothing yet."</p> }.into_any(),
     };
+    let meanwhile = match deployment.pods.iter().filter(|pod| pod.ready).map(|pod| pod.revision).max() {
+        Some(answers) => format!("New replicas come up one at a time; revision {answers} answers until they are ready, and stays when they do not come up."),
+        None => "No replica answers now. The new ones do as soon as they are ready.".to_owned(),
+    };
     let count = |tone: FindingTone| preview.findings.iter().filter(|finding| finding.tone == tone).count();
     let (tone, word) = match (count(FindingTone::Bad), count(FindingTone::Warn)) {
         (0, 0) => (FindingTone::Good, "Ready".to_owned()),
@@ -184,7 +196,7 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
                 {body}
                 <Findings findings=preview.findings/>
                 {manifests}
-                <p class="small muted">{format!("New replicas come up one at a time; revision {} answers until they are ready, and stays when they do not come up.", summary.revision)}</p>
+                <p class="small muted">{meanwhile}</p>
                 <div class="row"><button class="primary" name="do" value=buttons::Change::Change.word()>"Roll out"</button><button class="asleep" name="do" value=buttons::Change::Check.word()>"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
             </div>
         </section>

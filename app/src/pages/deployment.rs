@@ -34,7 +34,7 @@ use crate::{
     page::{Nav, Page, draw_live, draw_part},
 };
 use place::WhereItRuns;
-use revisions::{RevisionStatus, Revisions};
+use revisions::{RevisionStatus, RevisionTimes, Revisions};
 use standing::{Head, Rollout};
 pub use try_it::Asked;
 use try_it::TryIt;
@@ -144,13 +144,14 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
     Ok(draw_live(format!("/deployments/{id}"), move || {
         let Loaded { deployment, revisions, operation, place, workspace, platform, instead, register, may } = loaded;
         // Only a page that was drawn before a replica was ready has the place for this.
-        let try_it = may.predict.then(|| view! { <div id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
+        let try_it = may.predict.then(|| view! { <div class="trial" id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
         view! {
-            <Head deployment=deployment.clone() revisions operation=operation.clone() workspace platform register may/>
+            <Head deployment=deployment.clone() revisions=revisions.clone() operation=operation.clone() workspace platform register may/>
             <RevisionStatus deployment=deployment.clone()/>
+            <RevisionTimes revisions/>
             <ReachIt deployment=deployment.clone() instead/>
             <WhereItRuns deployment place/>
-            <Rollout operation/>
+            <Rollout operation may/>
             {try_it}
         }
     }))
@@ -189,18 +190,19 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
     });
     let not_yours = (may.deploy && !may.delete).then(|| view! { <p class="small muted">{format!("Only an owner of {} can delete this deployment.", summary.team_name)}</p> });
     let waits = asked.is_none() && !deployment.pods.iter().any(|pod| pod.ready) && typed.operation().is_empty();
-    let try_it = may.predict.then(|| view! { <div id=waits.then_some(TRY_WAITS)><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
+    let try_it = may.predict.then(|| view! { <div class="trial" id=waits.then_some(TRY_WAITS)><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
     view! {
         <div class="cols weave">
             <div class="stack">
-                <WhereItRuns deployment=deployment.clone() place/>
+                // What grows and shrinks while it rolls out comes below what is pressed meanwhile.
                 {try_it}
+                <WhereItRuns deployment=deployment.clone() place/>
                 <Revisions deployment=deployment.clone() revisions typed may/>
                 {delete}
                 {not_yours}
             </div>
             <aside class="stack" aria-label="About it">
-                <Rollout operation/>
+                <Rollout operation may/>
                 <ReachIt deployment instead/>
                 <section class="card"><header><h2>"Look closer"</h2></header><div class="in">
                     <a href=logs>"Logs of every replica"</a>

@@ -163,9 +163,13 @@ async fn load(ctx: &Ctx, id: OperationId) -> Result<(Operation, bool)> {
         }
         None => ctx.actor().check_platform(PlatformAction::Manage, "operation").is_ok(),
     };
-    // Only what is being rolled out can be held.
-    let can = !operation.state.is_over() && operation.object_kind == ObjectKind::Deployment && operation.verb != "delete";
+    let can = can_be_held(&operation);
     Ok((operation, may && can))
+}
+
+/// Whether it can be cancelled: only what is being rolled out can be held.
+pub(super) fn can_be_held(operation: &Operation) -> bool {
+    !operation.state.is_over() && operation.object_kind == ObjectKind::Deployment && operation.verb != "delete"
 }
 
 #[component]

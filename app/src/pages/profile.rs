@@ -32,7 +32,7 @@ pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typ
     let copies = created.is_some();
     let drawn = Page::new("Profile", Nav::Profile, move || {
         let has_tokens = !own.items.is_empty() || asked.is_narrowed();
-        let list = has_tokens.then(|| view! { <Tokens asked tokens=own.items next=own.next_page_token/> });
+        let list = has_tokens.then(|| view! { <Tokens asked tokens=own.items next=own.next_page_token typed=typed.clone()/> });
         view! {
             <div class="head"><div><h1>{me.name.clone()}</h1><p class="muted">{me.email.clone()}</p></div></div>
             <FormRejection typed=typed.clone()/>

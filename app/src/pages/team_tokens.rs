@@ -28,7 +28,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, query: PageQuery, typed: Typed, created
     let copies = created.is_some();
     let drawn = Page::new(format!("Tokens of {}", team.name), Nav::Teams, move || {
         let has_tokens = !page.items.is_empty() || asked.is_narrowed();
-        let list = has_tokens.then(|| view! { <section class="card"><Tokens asked tokens=page.items next=page.next_page_token/></section> });
+        let list = has_tokens.then(|| view! { <section class="card"><Tokens asked tokens=page.items next=page.next_page_token typed=typed.clone()/></section> });
         let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
         let crumbs = view! { <div class="crumbs"><a href="/teams">"Teams"</a>" / "<a href=format!("/teams/{id}")>{team.name.clone()}</a></div> };
         view! {

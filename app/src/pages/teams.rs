@@ -13,6 +13,7 @@ use leptos::prelude::*;
 use crate::{
     buttons::{self, Button as _},
     components::{
+        confirm::{Confirm, ConfirmRow},
         empty::EmptyState,
         field::{Choice, Field, Once, Overwrite, Seen, TextField},
         list::{Asked, NoMatch, Pager, Search, SortBy},
@@ -105,23 +106,26 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
     let may_delete = ctx.actor().check_platform(PlatformAction::Manage, "team").is_ok();
     let answer = typed.answer();
     Ok(Page::new(team.name.clone(), Nav::Teams, move || {
-        let rows = members.iter().map(|member| view! { <MemberRow member=member.clone() may_manage version=team.version/> }).collect_view();
+        let rows = members.iter().map(|member| view! { <MemberRow member=member.clone() team=team.name.clone() may_manage typed=typed.clone()/> }).collect_view();
+        // What was chosen in a member's row is not what was typed into the form below.
+        let in_row = typed.has("member");
+        let adding = if in_row { Typed::default() } else { typed.clone() };
         let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
         view! {
             <div class="head">
                 <div><div class="crumbs"><a href="/teams">"Teams"</a></div><h1>{team.name.clone()}</h1><p class="muted">{team.description.clone()}</p></div>
                 {may_manage_tokens.then(|| view! { <a class="button" href=format!("/teams/{id}/tokens")>"Tokens"</a> })}
             </div>
-            {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
+            {typed.rejection().filter(|r| r.errors.is_empty() || in_row).cloned().map(|rejected| view! { <Rejection rejected/> })}
             <section class="card"><header><h2>"Members"</h2></header>
-                <Table label="Members"><thead><tr><th scope="col">"Name"</th><th scope="col">"Role"</th><th scope="col"><span class="hidden">"Actions"</span></th></tr></thead><tbody>{rows}</tbody></Table>
+                <Table label="Members"><thead><tr><th scope="col">"Name"</th><th scope="col">"Role"</th></tr></thead><tbody>{rows}</tbody></Table>
             </section>
             <Repositories repositories=repositories.clone() sees_accounts/>
             {may_manage.then(|| view! {
                 <section class="card"><header><h2>"Add a member"</h2></header><form class="in" method="post" action=here()>
                     <Once/>
-                    <Field name="email" label="E-mail address" kind="email" typed=typed.clone() hint="They need to have been invited to Slipway."/>
-                    <Choice name="role" label="Role" typed=typed.clone() options=roles value="viewer" hint="Viewers see, deployers deploy, owners also delete and manage members."/>
+                    <Field name="email" label="E-mail address" kind="email" typed=adding.clone() hint="They need to have been invited to Slipway."/>
+                    <Choice name="role" label="Role" typed=adding options=roles.clone() value="viewer" hint="Viewers see, deployers deploy, owners also delete and manage members."/>
                     <div class="row"><button class="primary" name="do" value=buttons::Team::SetMember.word()>"Add member"</button></div>
                 </form></section>
                 <section class="card"><header><h2>"Settings"</h2></header><form class="in" method="post" action=here()>
@@ -132,12 +136,8 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
                 </form></section>
             })}
             {may_delete.then(|| view! {
-                <section class="card"><header><h2>"Delete this team"</h2></header><form class="in" method="post" action=here()>
-                    <Once/><Seen version=team.version/>
-                    <p class="muted">"Only an empty team can be deleted: its models, workspaces and deployments go first."</p>
-                    <Field name="confirm" label=format!("Type {} to confirm", team.name) typed=typed.clone()/>
-                    <div class="row"><button class="danger" name="do" value=buttons::Team::Delete.word()>"Delete team"</button></div>
-                </form></section>
+                <Confirm name=team.name.clone() title="Delete this team" button="Delete team" operation=buttons::Team::Delete.word() version=team.version typed=typed.clone()
+                    note="Only an empty team can be deleted: its models, workspaces and deployments go first."/>
             })}
         }
     })
@@ -170,16 +170,32 @@ fn Repositories(repositories: Vec<TeamRepositories>, sees_accounts: bool) -> imp
     view! { <section class="card" id="repositories"><header><h2>"ECR repositories"</h2></header>{body}</section> }
 }
 
+/// A member, with what whoever manages the team may do about them.
 #[component]
-fn MemberRow(member: Member, may_manage: bool, version: i64) -> impl IntoView {
+fn MemberRow(member: Member, team: String, may_manage: bool, typed: Typed) -> impl IntoView {
+    let (user, role) = (member.user.to_string(), member.role);
+    let remove = may_manage.then(|| {
+        let (label, note) = (format!("Remove {}", member.name), format!("What {} has in {team} ends at once. What they deployed stays.", member.name));
+        view! { <ConfirmRow name=member.email.clone() button="Remove" label operation=buttons::Team::RemoveMember.word() field="user" value=user.clone() typed note/> }
+    });
+    let role = if may_manage {
+        let options = TeamRole::ALL.map(|one| view! { <option value=one.as_str() selected=one == role>{one.as_str()}</option> }).collect_view();
+        let (label, save) = (format!("Role of {}", member.name), format!("Save the role of {}", member.name));
+        view! {
+            <form method="post" action=here() class="row inline">
+                <Once/><input type="hidden" name="member" value=user/><input type="hidden" name="email" value=member.email.clone()/>
+                <select name="role" aria-label=label>{options}</select>
+                <button class="small" name="do" value=buttons::Team::SetMember.word() aria-label=save>"Save"</button>
+            </form>
+        }
+        .into_any()
+    } else {
+        role.as_str().into_any()
+    };
     view! {
-        <tr>
-            <td>{member.name.clone()}<br/><span class="small muted">{member.email}</span></td>
-            <td>{member.role.as_str()}</td>
-            <td class="act">{may_manage.then(|| view! {
-                <form method="post" action=here()><Once/><Seen version/><input type="hidden" name="user" value=member.user.to_string()/>
-                <button class="quiet" name="do" value=buttons::Team::RemoveMember.word() aria-label=format!("Remove {}", member.name)>"Remove"</button></form>
-            })}</td>
+        <tr class="top">
+            <td class="breaks">{member.name}<br/><span class="small muted">{member.email}</span>{remove}</td>
+            <td>{role}</td>
         </tr>
     }
 }

@@ -118,12 +118,7 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
         let rows = open
             .into_iter()
             .map(|invitation| {
-                let gives = match (invitation.team_name, invitation.team_role, invitation.platform_role) {
-                    (Some(team), Some(role), None) => format!("{} in {team}", role.as_str()),
-                    (Some(team), Some(role), Some(platform)) => format!("{}, {} in {team}", platform_word(Some(platform)), role.as_str()),
-                    (.., Some(platform)) => platform_word(Some(platform)).to_owned(),
-                    _ => "an account".to_owned(),
-                };
+                let gives = invitation.gives();
                 let label = format!("Withdraw the invitation of {}", invitation.email);
                 let revoke = may_revoke.then(|| {
                     view! {
@@ -156,6 +151,18 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
 #[component]
 fn Invite(typed: Typed, teams: Teams) -> impl IntoView {
     let roles = TeamRole::ALL.map(|role| (role.as_str().to_owned(), role.as_str().to_owned())).to_vec();
+    // Asked only where it matters.
+    let why = typed.why("earlier");
+    let wrong = why.is_some();
+    let earlier = (wrong || typed.has("earlier")).then(|| {
+        let checked = typed.text("earlier") == "replace";
+        view! {
+            <div class="field" class:wrong=wrong>
+                <label class="check"><input type="checkbox" id="earlier" name="earlier" value="replace" checked=checked autofocus=wrong aria-describedby=wrong.then_some("earlier-why")/>"Replace the open invitation"</label>
+                {why.map(|why| view! { <span class="why" id="earlier-why">{why}</span> })}
+            </div>
+        }
+    });
     let platform = [("", "none"), ("auditor", "auditor"), ("admin", "platform admin")].map(|(value, words)| (value.to_owned(), words.to_owned())).to_vec();
     view! {
         <section class="card" id="invite"><header><h2>"Invite somebody"</h2></header><form class="in" method="post" action=here()>
@@ -166,6 +173,7 @@ fn Invite(typed: Typed, teams: Teams) -> impl IntoView {
                 <Choice name="team_role" label="Role in the team" typed=typed.clone() options=roles hint="Viewers see, deployers deploy, owners also delete and manage members."/>
                 <Choice name="platform_role" label="On the platform" typed options=platform hint="Admins run everything, auditors read everything."/>
             </div>
+            {earlier}
             <div class="row"><button class="primary" name="do" value=buttons::Users::Invite.word()>"Make an invitation"</button></div>
         </form></section>
     }

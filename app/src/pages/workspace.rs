@@ -152,7 +152,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
         let (tone, word) = (operation.state.tone(), operation.state.title());
         view! {
             <section class="card">
-                <header><h2><a class="plain" href=format!("/operations/{}", operation.id)>"Last change"</a></h2><Status tone word/></header>
+                <header><h2><a href=format!("/operations/{}", operation.id)>"Last change"</a></h2><Status tone word/></header>
                 <div class="in"><OperationSteps operation/></div>
             </section>
         }

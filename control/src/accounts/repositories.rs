@@ -23,10 +23,10 @@ use crate::{
 /// The repositories that begin with one of the team's prefixes, in every account and region it has any in.
 ///
 /// # Errors
-/// `not_found` if the actor may not see the team; `aws_denied` and `aws_unavailable` name the account and region that do not answer.
+/// `invalid_input` at `team` if the actor may not see it; `aws_denied` and `aws_unavailable` name the account and region that do not answer.
 pub async fn list(ctx: &Ctx, query: &RepositoryQuery) -> Result<Page<Repository>> {
     let (team, account) = read(&query.team, query.account.as_deref())?;
-    let team = teams::get_named(ctx, &team).await?;
+    let team = teams::named(&mut *ctx.read().await?, ctx.actor(), &team).await?;
     let filters = (team.id, &account, &query.region);
     let paging = Paging::read(ctx.control(), "repositories", &query.page, &filters, &[("name", Direction::Ascending)])?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
@@ -57,10 +57,10 @@ async fn in_region(ctx: &Ctx, grant: &Grant, region: &str) -> Result<Vec<Reposit
 /// The tagged images of one of the team's repositories, newest first.
 ///
 /// # Errors
-/// `not_found` if the actor may not see the team; `invalid_input` and `repository_not_granted` at the field; `aws_denied`, `aws_unavailable`.
+/// `invalid_input`, also at `team` if the actor may not see it, and `repository_not_granted` at the field; `aws_denied`, `aws_unavailable`.
 pub async fn images(ctx: &Ctx, query: &ImageQuery) -> Result<Page<Image>> {
     let (team, account) = read(&query.team, query.account.as_deref())?;
-    let team = teams::get_named(ctx, &team).await?;
+    let team = teams::named(&mut *ctx.read().await?, ctx.actor(), &team).await?;
     let filters = (team.id, &account, &query.region, &query.repository);
     let paging = Paging::read(ctx.control(), "images", &query.page, &filters, &[("pushed_at", Direction::Descending)])?;
     let repository = RepositoryName::parse(&query.repository).map_err(|message| Rejected::field("repository", message))?;

@@ -32,7 +32,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Ctx, Named, Result,
+    Actor, Ctx, Named, Result,
     audit::{self, Event},
     aws::eks::has_access_entries,
     operations,
@@ -76,16 +76,15 @@ async fn id_of(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<Clust
     }
 }
 
-/// The cluster that a list is narrowed to, whoever asks: the list has to leave out what they may not see. A name that no cluster has
-/// becomes a new id, which nothing has either, so that the list is empty.
+/// The cluster that a list is narrowed to, if it is. Members see the clusters that their teams' workspaces are on.
 ///
 /// # Errors
-/// A fault when the database fails.
-pub async fn narrowed(conn: &mut PgConnection, named: Option<&IdOrName>) -> Result<Option<ClusterId>> {
-    match named {
-        Some(named) => Ok(Some(id_of(conn, named).await?.unwrap_or_else(ClusterId::generate))),
-        None => Ok(None),
-    }
+/// `invalid_input` at `cluster` if there is none, or the actor may not see it: the answer is the same.
+pub async fn narrowed(conn: &mut PgConnection, actor: &Actor, given: Option<&IdOrName>) -> Result<Option<ClusterId>> {
+    let Some(given) = given else { return Ok(None) };
+    let unseen = || Rejected::field("cluster", format!("There is no cluster {given}, or you cannot see it."));
+    let id = id_of(conn, given).await?.ok_or_else(unseen)?;
+    if store::is_seen(conn, id, actor.visible()).await? { Ok(Some(id)) } else { Err(unseen().into()) }
 }
 
 /// The cluster that is meant, whoever asks. It cannot be detached until the transaction ends.

@@ -189,7 +189,7 @@ fn rest(observed: &Observed) -> Duration {
 }
 
 fn fail(code: &str, cause: &str, next: &str, raw: Option<&str>) -> Step {
-    Step::Finish(Err(Failure { code: code.into(), cause: cause.into(), next: next.into(), raw: raw.map(str::to_owned) }))
+    Step::Finish(Err(Failure { code: code.into(), cause: cause.into(), next: next.into(), raw: raw.map(str::to_owned), remedy: None }))
 }
 
 fn too_late(probe: &Probe) -> Step {

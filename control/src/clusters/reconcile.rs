@@ -199,7 +199,7 @@ pub(super) fn refused_by_aws(rejected: &domain::Rejected) -> Failure {
         Code::AwsDenied => "Allow it to Slipway's role, then press the button again; or do it by hand as the page shows.",
         _ => "Try again in a moment.",
     };
-    Failure { code: rejected.code.as_str().into(), cause: rejected.message.clone(), next: next.into(), raw: rejected.raw.clone() }
+    Failure { code: rejected.code.as_str().into(), cause: rejected.message.clone(), next: next.into(), raw: rejected.raw.clone(), remedy: None }
 }
 
 #[cfg(test)]

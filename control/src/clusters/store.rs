@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use super::Placed;
 use crate::{
     Named, Result,
+    access::Visible,
     aws::{AccountAccess, eks::Described},
     paging::Paging,
 };
@@ -222,6 +223,21 @@ pub(super) async fn lock(conn: &mut PgConnection, id: ClusterId) -> Result<Clust
 
 pub(super) async fn id_of(conn: &mut PgConnection, name: &str) -> Result<Option<ClusterId>> {
     Ok(sqlx::query_scalar!(r#"select id as "id: ClusterId" from clusters where name = $1"#, name).fetch_optional(conn).await?)
+}
+
+/// Whether somebody who sees these teams may know of the cluster.
+pub(super) async fn is_seen(conn: &mut PgConnection, id: ClusterId, visible: Visible) -> Result<bool> {
+    let seen = sqlx::query_scalar!(
+        r#"select exists (
+             select from clusters c where c.id = $1 and (($2 and $4::uuid is null) or exists (
+               select from workspaces w where w.cluster_id = c.id and ($4::uuid is null or w.team_id = $4)
+                 and ($2 or exists (select from members m where m.team_id = w.team_id and m.user_id = $3))))) as "seen!""#,
+        id.0,
+        visible.all,
+        visible.user,
+        visible.team
+    );
+    Ok(seen.fetch_one(conn).await?)
 }
 
 pub(super) async fn hold(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Named<ClusterId>>> {

@@ -3,7 +3,10 @@
 //! A function from what Kubernetes, the container and its log say to a verdict. Definite causes come before circumstantial
 //! ones, and what may still turn out well is said without ending the rollout.
 
-use domain::{operation::Failure, size::Size};
+use domain::{
+    operation::{Failure, Remedy},
+    size::Size,
+};
 
 mod image;
 mod words;
@@ -184,12 +187,13 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
         if pod.exits < 2 {
             return Verdict::Passing("A replica ran out of memory; Kubernetes starts it once more.".into());
         }
-        let next = match next_size(evidence.size) {
+        let larger = next_size(evidence.size);
+        let next = match larger {
             Some(larger) => format!("Retry with size {} ({}).", larger.as_str(), larger.summary()),
             None => "There is no larger size: make the model smaller, or ask a platform admin for a larger one.".into(),
         };
         let cause = format!("The model ran out of memory, also after a restart. Each replica may use {} MiB.", evidence.size.memory_mib());
-        return Verdict::Fatal(Failure { code: "out_of_memory".into(), cause, next, raw: Some(raw(pod, exit)) });
+        return Verdict::Fatal(Failure { code: "out_of_memory".into(), cause, next, raw: Some(raw(pod, exit)), remedy: larger.map(Remedy::size) });
     }
     if let Some(why) = killed_by_startup_probe(pod) {
         return Verdict::Fatal(never_ready(evidence, pod, why));
@@ -206,6 +210,7 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
         cause: format!("The model {what}, also after a restart ({}).{last}", exit_in_words(exit)),
         next: "Read its log, mend the model or its environment variables, then deploy again.".into(),
         raw: Some(raw(pod, exit)),
+        remedy: None,
     })
 }
 
@@ -230,7 +235,8 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
         let cause = format!("Nothing listens on port {port}: the startup probe asked for {path} there and found no server within {seconds} seconds.");
         return match pod.last_words.as_deref().and_then(words::listens_on).filter(|other| i32::from(*other) != port) {
             Some(other) => {
-                failure("wrong_port", format!("{cause} Its log says that it listens on port {other}."), &format!("Register a release with port {other} and deploy it."), &said)
+                let (cause, next) = (format!("{cause} Its log says that it listens on port {other}."), format!("Register a release with port {other} and deploy it."));
+                Failure { remedy: Some(Remedy::port(other)), ..failure("wrong_port", cause, &next, &said) }
             }
             None => failure(
                 "wrong_port",
@@ -296,7 +302,7 @@ fn raw(pod: &Replica, exit: &Exit) -> String {
 }
 
 fn failure(code: &str, cause: String, next: &str, raw: &str) -> Failure {
-    Failure { code: code.into(), cause, next: next.into(), raw: Some(raw.to_owned()) }
+    Failure { code: code.into(), cause, next: next.into(), raw: Some(raw.to_owned()), remedy: None }
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentS
     checks.finish()?;
     let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &team, &cluster, query.model), &sorts)?;
     let mut conn = ctx.read().await?;
-    let (team, cluster) = (teams::narrowed(&mut conn, team.as_ref()).await?, clusters::narrowed(&mut conn, cluster.as_ref()).await?);
+    let (team, cluster) = (teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await?);
     let only = list::Only { state: query.state, team, cluster, model: query.model };
     let rows = list::list(&mut conn, ctx.actor().visible(), &only, &paging).await?;
     paging.page(rows, |row| (list::key(paging.sort, row), row.id.0), |row| row)

@@ -95,6 +95,7 @@ async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
         cause: format!("{} may not {what} in {} any more, so this was stopped where it was.", running.actor_name, subject.team_name),
         next: "Somebody with the right can start it again.".into(),
         raw: None,
+        remedy: None,
     }))
 }
 
@@ -256,7 +257,7 @@ type Outside = Result<Failure, (Next, Option<String>)>;
 fn outside(subject: &Subject, claim: &Claim, error: k8s::Error) -> Result<Outside> {
     let (sentence, raw) = (error.sentence(), error.raw());
     let again = |scope_is_down: bool| Err((Next::Failed { error: raw.clone(), scope_is_down }, Some(format!("{sentence} Slipway keeps trying."))));
-    let failure = |code: &str, cause: String, next: &str| Ok(Failure { code: code.into(), cause, next: next.into(), raw: Some(raw.clone()) });
+    let failure = |code: &str, cause: String, next: &str| Ok(Failure { code: code.into(), cause, next: next.into(), raw: Some(raw.clone()), remedy: None });
     let patient = claim.attempts < PATIENCE;
     Ok(match error.kind {
         Kind::Fault(fault) => return Err(fault.into()),
@@ -279,5 +280,5 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
         Dead::WorkspaceFailed => ("workspace_failed", format!("The workspace {} could not be made.", subject.blueprint.namespace)),
         Dead::ClusterGone => ("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name)),
     };
-    Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None }
+    Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None, remedy: None }
 }

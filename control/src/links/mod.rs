@@ -13,7 +13,7 @@ use domain::{
     names::{DisplayName, EmailAddress, IdOrName},
     operation::ObjectKind,
     page::{Direction, Page, PageQuery},
-    user::{Invitation, LinkInfo, LinkPurpose, NewInvitation, OpenInvitation},
+    user::{Earlier, Invitation, LinkInfo, LinkPurpose, NewInvitation, OpenInvitation},
 };
 use sqlx::PgConnection;
 use url::Url;
@@ -57,10 +57,11 @@ pub async fn ensure_first_admin(control: &Control) -> Result<Option<Url>> {
     Ok(Some(url))
 }
 
-/// Invites a person. An earlier invitation of the same address stops working.
+/// Invites a person. An open invitation of the same address stops working, if that is wished.
 ///
 /// # Errors
-/// `not_found` or `forbidden` for whoever is not an admin; `invalid_input` naming each field; `already_exists` for somebody who is here.
+/// `not_found` or `forbidden` for whoever is not an admin; `invalid_input` naming each field; `already_exists` for somebody who is here, and at `earlier` for
+/// an open invitation that is not to be replaced.
 pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     ctx.attempt("invitation.create", ObjectKind::Invitation, None);
     ctx.naming(&new.email);
@@ -83,6 +84,11 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
         }
         None => None,
     };
+    if new.earlier == Earlier::Keep
+        && let Some(open) = store::open_of(&mut tx, email.as_str()).await?
+    {
+        return Err(already_invited(&open).into());
+    }
     store::withdraw_of(&mut tx, email.as_str()).await?;
     let link =
         NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(team, role)| (team.id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
@@ -238,7 +244,14 @@ async fn make(conn: &mut PgConnection, ctx: &Ctx, link: NewLink<'_>) -> Result<(
 }
 
 fn dead() -> Rejected {
-    Rejected::new(Code::NotFound, "This link does not work any more: it was used, has expired or was withdrawn. Ask whoever gave it to you for a new one.")
+    let message = "This link does not work any more: it was used, a newer one took its place, it was withdrawn, or it has expired. \
+                   If you came in by it before, sign in. Otherwise ask whoever gave it to you for a new one.";
+    Rejected::new(Code::NotFound, message)
+}
+
+fn already_invited(open: &OpenInvitation) -> Rejected {
+    let message = format!("{} has an open invitation from {}: {}. If you replace it, its link stops working.", open.email, open.invited_by, open.gives());
+    Rejected::new(Code::AlreadyExists, message).at("earlier")
 }
 
 /// Withdraws the open invitations that a user made: they give what the user may not give any more.

@@ -157,6 +157,30 @@ pub(super) async fn invitations(conn: &mut PgConnection, paging: &Paging) -> Res
         .collect())
 }
 
+/// The newest invitation of an address that was not used yet.
+pub(super) async fn open_of(conn: &mut PgConnection, email: &str) -> Result<Option<OpenInvitation>> {
+    let row = sqlx::query!(
+        r#"select l.id as "id: LinkId", l.platform_role as "platform_role: PlatformRole", t.id as "team?: TeamId", t.name as "team_name?", l.team_role as "team_role: TeamRole",
+                  l.created_by_name, l.expires_at
+           from one_time_links l left join teams t on t.id = l.team_id
+           where l.purpose = 'invitation' and l.used_at is null and l.expires_at > now() and l.email = $1
+           order by l.id desc limit 1"#,
+        email
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| OpenInvitation {
+        id: row.id,
+        email: email.to_owned(),
+        platform_role: row.platform_role,
+        team: row.team,
+        team_name: row.team_name,
+        team_role: row.team_role,
+        invited_by: row.created_by_name,
+        expires_at: Timestamp(row.expires_at),
+    }))
+}
+
 /// Withdraws an open invitation and gives its address.
 pub(super) async fn revoke(conn: &mut PgConnection, id: LinkId) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(

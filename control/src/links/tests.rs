@@ -3,7 +3,7 @@ use domain::{
     access::{PlatformRole, TeamRole},
     page::PageQuery,
     team::NewTeam,
-    user::{LinkPurpose, NewInvitation, UserChange},
+    user::{Earlier, LinkPurpose, NewInvitation, UserChange},
 };
 use sqlx::PgPool;
 
@@ -104,7 +104,10 @@ async fn expired_withdrawn_and_replaced_links_do_not_work(pool: PgPool) {
     let admin = world.user("admin", Some(PlatformRole::Admin)).await;
     let auditor = world.user("auditor", Some(PlatformRole::Auditor)).await;
     let replaced = links::invite(&admin, &invitation("ada@example.com")).await.unwrap();
-    let withdrawn = links::invite(&admin, &invitation("ada@example.com")).await.unwrap();
+    let kept = links::invite(&admin, &invitation("ada@example.com")).await.unwrap_err();
+    assert!(kept.is(Code::AlreadyExists) && kept.rejected().unwrap().errors[0].field == "earlier", "{kept:?}");
+    links::look(&world.control, &secret(&replaced.url)).await.expect("nothing is replaced without a word");
+    let withdrawn = links::invite(&admin, &NewInvitation { earlier: Earlier::Replace, ..invitation("ada@example.com") }).await.unwrap();
     let expired = links::invite(&admin, &invitation("bo@example.com")).await.unwrap();
     let open = links::invitations(&auditor, &PageQuery::default()).await.unwrap().items;
     assert_eq!(open.len(), 2);

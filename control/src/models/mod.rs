@@ -29,20 +29,26 @@ const MAX_DESCRIPTION: usize = domain::limits::MODEL_DESCRIPTION;
 /// Creates a model. It is a name at first; releases make it something that runs.
 ///
 /// # Errors
-/// `not_found` for a team that the actor may not see; `forbidden`; `invalid_input` naming the field; `already_exists`.
+/// `forbidden`; `invalid_input` naming each field, also `team` for one that the actor may not see; `already_exists`.
 pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     ctx.attempt("model.create", ObjectKind::Model, None);
     ctx.naming(&new.name);
     ctx.actor().check_signed_in()?;
-    let team = IdOrName::parse(&new.team).map_err(|message| Rejected::field("team", message))?;
-    let mut tx = ctx.begin().await?;
-    let team = teams::lock(&mut tx, ctx.actor(), &team, TeamAction::Deploy).await?;
     let mut checks = Checks::new();
+    let named = checks.take("team", IdOrName::parse(&new.team));
+    let mut tx = ctx.begin().await?;
+    let team = match &named {
+        Some(named) => teams::lock(&mut tx, ctx.actor(), named, TeamAction::Deploy).await?,
+        None => None,
+    };
+    if let (Some(named), None) = (&named, &team) {
+        checks.wrong("team", teams::unseen(named));
+    }
     let name = checks.take("name", ModelName::parse(&new.name));
     let description = new.description.trim();
     check_description(&mut checks, description);
     checks.finish()?;
-    let name = name.expect("a clean check has a name");
+    let (team, name) = team.zip(name).expect("a clean check has a team and a name");
 
     let id = ModelId::generate();
     store::insert(&mut tx, id, team.id, name.as_str(), description)
@@ -66,7 +72,7 @@ pub async fn list(ctx: &Ctx, query: &ModelQuery) -> Result<Page<Model>> {
     checks.finish()?;
     let paging = Paging::read(ctx.control(), "models", &query.page, &team, &sorts)?;
     let mut conn = ctx.read().await?;
-    let team = teams::narrowed(&mut conn, team.as_ref()).await?;
+    let team = teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?;
     let rows = store::list(&mut conn, ctx.actor(), team, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.model.id.0), |row| row.model)
 }

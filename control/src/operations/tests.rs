@@ -46,7 +46,7 @@ fn steps(second: (StepState, &str)) -> Vec<(StepState, Option<String>)> {
 async fn the_step_that_failed_says_what_ended_it(pool: PgPool) {
     let rollout = Rollout::new(pool).await;
     let cause = "The model ran out of memory, also after a restart. Each replica may use 512 MiB.";
-    let failure = Failure { code: "out_of_memory".into(), cause: cause.into(), next: "Retry with size medium.".into(), raw: None };
+    let failure = Failure { code: "out_of_memory".into(), cause: cause.into(), next: "Retry with size medium.".into(), raw: None, remedy: None };
     let mut conn = rollout.world.control.pool.acquire().await.unwrap();
     assert!(operations::finish(&mut conn, rollout.id, Err(&failure)).await.unwrap());
     assert!(!operations::finish(&mut conn, rollout.id, Ok(())).await.unwrap(), "it is over");

@@ -59,6 +59,7 @@ impl From<Refused> for Halt {
                     cause: format!("There is a {} {} in {place} already that Slipway did not make. It was left as it is.", entry.kind, entry.name),
                     next: "Choose another name, or ask a platform admin to remove or rename it.".into(),
                     raw: None,
+                    remedy: None,
                 })
             }
         }

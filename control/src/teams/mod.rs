@@ -5,7 +5,7 @@ mod store;
 mod tests;
 
 use domain::{
-    Rejected,
+    Code, Rejected,
     access::{PlatformAction, TeamAction, TeamRole},
     ids::{TeamId, UserId},
     names::{EmailAddress, IdOrName, TeamName},
@@ -50,7 +50,7 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
     let id = TeamId::generate();
     store::insert(&mut tx, id, name.as_str(), new.description.trim())
         .await
-        .on_constraint("teams_name_unique", || Rejected::new(domain::Code::AlreadyExists, format!("There is a team {name} already. Choose another name.")).at("name"))?;
+        .on_constraint("teams_name_unique", || Rejected::new(Code::AlreadyExists, format!("There is a team {name} already. Choose another name.")).at("name"))?;
     store::set_member(&mut tx, id, owner.id, TeamRole::Owner).await?;
     let event = Event::new("team.create", ObjectKind::Team, id.0, name.as_str()).of_team(id, name.as_str()).change("description", None::<String>, new.description.trim()).change(
         "owner",
@@ -85,14 +85,27 @@ pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
     Ok(team)
 }
 
-/// A team by its id or its name.
+/// The team that a request names, by its id or its name.
 ///
 /// # Errors
-/// `not_found` if the actor may not see it.
-pub async fn get_named(ctx: &Ctx, named: &IdOrName) -> Result<Team> {
-    ctx.actor().check_signed_in()?;
-    let id = id_of(&mut *ctx.read().await?, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
-    get(ctx, id).await
+/// `invalid_input` at `team` if there is none, or the actor may not see it: the answer is the same.
+pub async fn named(conn: &mut PgConnection, actor: &Actor, named: &IdOrName) -> Result<Team> {
+    seen(conn, actor, named).await?.ok_or_else(|| Rejected::field("team", unseen(named)).into())
+}
+
+async fn seen(conn: &mut PgConnection, actor: &Actor, named: &IdOrName) -> Result<Option<Team>> {
+    let Some(id) = id_of(conn, named).await? else { return Ok(None) };
+    let team = match store::find(conn, actor, id).await {
+        Err(error) if error.is(Code::NotFound) => return Ok(None),
+        found => found?,
+    };
+    Ok(actor.check_team(id, team.your_role, TeamAction::See, "team").is_ok().then_some(team))
+}
+
+/// What is wrong with the name of a team that is not there, for those who may not see every team.
+#[must_use]
+pub fn unseen(named: &IdOrName) -> String {
+    format!("There is no team {named}, or you cannot see it.")
 }
 
 /// The team that is meant, whoever asks. An id is taken at its word: whether a team has it shows where it is used.
@@ -103,14 +116,13 @@ async fn id_of(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<TeamI
     }
 }
 
-/// The team that a list is narrowed to, whoever asks: the list has to leave out what they may not see. A name that no team has
-/// becomes a new id, which nothing has either, so that the list is empty.
+/// The team that a list is narrowed to, if it is.
 ///
 /// # Errors
-/// A fault when the database fails.
-pub async fn narrowed(conn: &mut PgConnection, named: Option<&IdOrName>) -> Result<Option<TeamId>> {
-    match named {
-        Some(named) => Ok(Some(id_of(conn, named).await?.unwrap_or_else(TeamId::generate))),
+/// Those of [`named`].
+pub async fn narrowed(conn: &mut PgConnection, actor: &Actor, given: Option<&IdOrName>) -> Result<Option<TeamId>> {
+    match given {
+        Some(given) => Ok(Some(named(conn, actor, given).await?.id)),
         None => Ok(None),
     }
 }
@@ -132,13 +144,15 @@ pub fn none_such(named: &IdOrName) -> Rejected {
     Rejected::field("team", format!("There is no team {named}."))
 }
 
-/// Loads, authorizes and locks the team that is meant in one step, for something that is made in it.
+/// Loads, authorizes and locks the team that is meant in one step, for something that is made in it; none when it is not there, or the actor may not see it.
 ///
 /// # Errors
-/// `not_found` if the actor may not see it; `forbidden`.
-pub async fn lock(conn: &mut PgConnection, actor: &Actor, named: &IdOrName, action: TeamAction) -> Result<Team> {
-    let id = id_of(conn, named).await?.ok_or_else(|| Rejected::not_found("team"))?;
-    store::lock(conn, actor, id, action).await
+/// `forbidden`.
+pub async fn lock(conn: &mut PgConnection, actor: &Actor, named: &IdOrName, action: TeamAction) -> Result<Option<Team>> {
+    match seen(conn, actor, named).await? {
+        Some(team) => store::lock(conn, actor, team.id, action).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Changes a team's settings.
@@ -173,7 +187,7 @@ pub async fn delete(ctx: &Ctx, id: TeamId) -> Result<()> {
     ctx.check_version(team.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {
-        let mut rejected = Rejected::new(domain::Code::InUse, format!("The team {} still owns things. Delete them first.", team.name));
+        let mut rejected = Rejected::new(Code::InUse, format!("The team {} still owns things. Delete them first.", team.name));
         rejected.blockers = blockers;
         return Err(rejected.into());
     }

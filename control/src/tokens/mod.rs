@@ -52,7 +52,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let mut tx = ctx.begin().await?;
     let limit = match (team, new.role) {
         (Some(named), Some(role)) => {
-            let unseen = || Rejected::field("team", format!("There is no team {named}, or you cannot see it."));
+            let unseen = || Rejected::field("team", teams::unseen(&named));
             let team = teams::hold(&mut tx, &named).await?.ok_or_else(unseen)?;
             let membership = access::membership(&mut tx, ctx.actor(), team.id).await?;
             ctx.actor().check_team(team.id, membership, TeamAction::See, "team").map_err(|_| unseen())?;
@@ -120,6 +120,14 @@ pub async fn list_of_team(ctx: &Ctx, team: TeamId, query: &PageQuery) -> Result<
     paging.page(rows, |row| (row.key.clone(), row.token.id.0), |row| row.token)
 }
 
+/// A token that the actor may revoke.
+///
+/// # Errors
+/// `not_found` if the actor may not see it or it is revoked; `forbidden` without the role owner.
+pub async fn get(ctx: &Ctx, id: TokenId) -> Result<Token> {
+    revocable(&mut *ctx.read().await?, ctx.actor(), id).await
+}
+
 /// Revokes a token for good: one's own, or as an owner one of the team's. A token may always revoke itself.
 ///
 /// # Errors
@@ -127,24 +135,33 @@ pub async fn list_of_team(ctx: &Ctx, team: TeamId, query: &PageQuery) -> Result<
 pub async fn revoke(ctx: &Ctx, id: TokenId) -> Result<()> {
     ctx.attempt("token.revoke", ObjectKind::Token, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let found = store::find(&mut tx, id).await?.ok_or_else(|| Rejected::not_found("token"))?;
-    let itself = ctx.actor().kind() == domain::audit::ActorKind::Token && ctx.actor().id() == Some(id.0);
-    let theirs = found.owner.is_some() && found.owner == own(ctx.actor());
-    let team = found.token.team.filter(|_| found.token.kind == TokenKind::Team);
-    if !itself && !theirs {
-        let team = team.ok_or_else(|| Rejected::not_found("token"))?;
-        let membership = access::membership(&mut tx, ctx.actor(), team).await?;
-        ctx.actor().check_team(team, membership, TeamAction::ManageTokens, "token")?;
-    }
+    let token = revocable(&mut tx, ctx.actor(), id).await?;
     if !store::revoke(&mut tx, id).await? {
         return Err(Rejected::not_found("token").into());
     }
-    let mut event = Event::new("token.revoke", ObjectKind::Token, id.0, &found.token.name);
-    if let Some((team, name)) = team.zip(found.token.team_name.as_deref()) {
+    let mut event = Event::new("token.revoke", ObjectKind::Token, id.0, &token.name);
+    if let Some((team, name)) = team_of(&token).zip(token.team_name.as_deref()) {
         event = event.of_team(team, name);
     }
     audit::record(&mut tx, ctx, event).await?;
     tx.commit(()).await
+}
+
+async fn revocable(conn: &mut PgConnection, actor: &Actor, id: TokenId) -> Result<Token> {
+    let found = store::find(conn, id).await?.ok_or_else(|| Rejected::not_found("token"))?;
+    let itself = actor.kind() == domain::audit::ActorKind::Token && actor.id() == Some(id.0);
+    let theirs = found.owner.is_some() && found.owner == own(actor);
+    if !itself && !theirs {
+        let team = team_of(&found.token).ok_or_else(|| Rejected::not_found("token"))?;
+        let membership = access::membership(conn, actor, team).await?;
+        actor.check_team(team, membership, TeamAction::ManageTokens, "token")?;
+    }
+    Ok(found.token)
+}
+
+/// The team whose token it is; none for a person's own.
+fn team_of(token: &Token) -> Option<TeamId> {
+    token.team.filter(|_| token.kind == TokenKind::Team)
 }
 
 /// Whose tokens are all the actor's own: a token that is good for one team only does not act as its maker elsewhere.

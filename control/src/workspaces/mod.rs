@@ -86,7 +86,7 @@ pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> 
     checks.finish()?;
     let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&team, &cluster), &sorts)?;
     let mut conn = ctx.read().await?;
-    let only = store::Only { team: teams::narrowed(&mut conn, team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, cluster.as_ref()).await? };
+    let only = store::Only { team: teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await? };
     let rows = store::list(&mut conn, ctx.actor().visible(), only, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
 }

@@ -136,6 +136,7 @@ async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Cl
             cause: format!("There are things in the namespace {} that Slipway did not make. Deleting it would delete them too.", subject.blueprint.namespace),
             next: "Move or delete them, then delete the workspace again.".into(),
             raw: Some(strangers.join("\n")),
+            remedy: None,
         }));
     }
     record::going(control, claim, subject, "Kubernetes is deleting the namespace").await?;
@@ -211,7 +212,7 @@ fn cluster_gone(subject: &Subject) -> Failure {
 }
 
 fn failure(code: &str, cause: String, next: &str) -> Failure {
-    Failure { code: code.into(), cause, next: next.into(), raw: None }
+    Failure { code: code.into(), cause, next: next.into(), raw: None, remedy: None }
 }
 
 #[cfg(test)]

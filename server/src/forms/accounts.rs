@@ -75,6 +75,7 @@ async fn change(ctx: &Ctx, id: AccountId, typed: &Typed) -> control::Result<Resp
             Ok(saying(&format!("/accounts/{id}#prefixes"), Said::Saved))
         }
         buttons::Account::RemovePrefix => {
+            confirmed(typed, typed.text("taken"))?;
             accounts::remove_prefix(ctx, id, typed.text("taken")).await.or_replay()?;
             Ok(saying(&format!("/accounts/{id}#prefixes"), Said::Saved))
         }

@@ -6,7 +6,7 @@ use app::{
     pages, variables,
 };
 use axum::{extract::State, response::IntoResponse};
-use control::{Ctx, OrReplay as _, deployments};
+use control::{Ctx, OrReplay as _, deployments, operations};
 use domain::{
     Rejected,
     deployment::{DeploymentQuery, LogQuery, Rollback},
@@ -69,6 +69,7 @@ pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormR
     let outcome = match buttons::Deployment::pressed(&typed) {
         Ok(buttons::Deployment::Predict) => return predict(&ctx, id, typed).await,
         Ok(buttons::Deployment::RollBack) => roll_back(&ctx, id, &typed).await,
+        Ok(buttons::Deployment::Cancel) => cancel(&ctx, id, &typed).await,
         Ok(buttons::Deployment::Delete) => delete(&ctx, id, &typed).await,
         Err(rejected) => Err(rejected.into()),
     };
@@ -121,14 +122,22 @@ async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Resul
     Ok(format!("/deployments/{id}"))
 }
 
+/// Back to where it was pressed: what is held is seen there.
+async fn cancel(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
+    let operation = typed.text("operation").parse().map_err(|_| Rejected::not_found("operation"))?;
+    operations::cancel(ctx, operation).await.or_replay()?;
+    Ok(format!("/deployments/{id}"))
+}
+
 async fn delete(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
     confirmed(typed, &deployments::get(ctx, id).await?.summary.name)?;
     let started = deployments::delete(ctx, id).await.or_replay()?;
     Ok(format!("/operations/{}", started.operation))
 }
 
-pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> PageResult {
-    Ok(pages::change::show(&ctx, id, Typed::default()).await?.into())
+/// A link may fill the form in: `?size=…`.
+pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
+    Ok(pages::change::show(&ctx, id, Typed::new(filled)).await?.into())
 }
 
 pub async fn post_change(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormResult {

@@ -17,7 +17,7 @@ use domain::{
 use http::HeaderMap;
 
 use super::{
-    posted::Posted,
+    posted::{Posted, confirmed},
     shown::{FormResult, PageResult, Shown, again, saying},
     users::team_role,
 };
@@ -101,5 +101,6 @@ pub(super) fn new_token(typed: &Typed, name: &str, kind: TokenKind, team: Option
 /// Revokes the token whose button was pressed.
 pub(super) async fn revoke_token(ctx: &Ctx, typed: &Typed) -> control::Result<()> {
     let id = typed.text("token").parse().map_err(|_| Rejected::not_found("token"))?;
+    confirmed(typed, &tokens::get(ctx, id).await?.name)?;
     tokens::revoke(ctx, id).await.or_replay()
 }

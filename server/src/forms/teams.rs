@@ -75,6 +75,9 @@ async fn change(ctx: &Ctx, id: TeamId, typed: &Typed) -> control::Result<Respons
         }
         buttons::Team::RemoveMember => {
             let user = typed.text("user").parse().map_err(|_| Rejected::not_found("member"))?;
+            let members = teams::members(ctx, id).await?;
+            let member = members.iter().find(|member| member.user == user).ok_or_else(|| Rejected::not_found("member"))?;
+            confirmed(typed, &member.email)?;
             teams::remove_member(ctx, id, user).await.or_replay()?;
             Ok(saying(if ctx.actor().person() == Some(user) { "/teams" } else { &here }, Said::MemberRemoved))
         }

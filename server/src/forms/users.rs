@@ -12,7 +12,7 @@ use domain::{
     Rejected,
     access::{PlatformRole, TeamRole},
     ids::UserId,
-    user::{Invitation, NewInvitation, PlatformRoleChange, UserChange, UserQuery},
+    user::{Earlier, Invitation, NewInvitation, PlatformRoleChange, UserChange, UserQuery},
 };
 
 use super::{
@@ -53,7 +53,8 @@ async fn invite_or_revoke(ctx: &Ctx, typed: &Typed) -> control::Result<Option<In
             let team_role = typed.filled("team_role").map(|role| team_role("team_role", role)).transpose()?;
             // Viewer stands in the form before anybody chooses: without a team it asks for nothing.
             let team_role = team_role.filter(|role| team.is_some() || *role != TeamRole::Viewer);
-            let new = NewInvitation { email: typed.text("email").into(), platform_role, team, team_role };
+            let earlier = if typed.text("earlier") == "replace" { Earlier::Replace } else { Earlier::Keep };
+            let new = NewInvitation { email: typed.text("email").into(), platform_role, team, team_role, earlier };
             links::invite(ctx, &new).await.or_replay().map(Some)
         }
         buttons::Users::RevokeInvitation => {

@@ -64,7 +64,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/profile", "change_password", "current_password=x&new_password=y&password_again=y", Need::SignIn),
     ("/profile", "revoke_session", "session={session}", Need::Own),
     ("/profile", "create_token", "token_name=x&days=3", Need::SignIn),
-    ("/profile", "revoke_token", "token={token}", Need::ManageTokens),
+    ("/profile", "revoke_token", "token={token}&confirm=ci", Need::ManageTokens),
     ("/users", "invite", "email=newer@example.com", Need::PlatformManage),
     ("/users", "revoke_invitation", "link={link}", Need::PlatformManage),
     ("/users/{user}", "update", "name=x&platform_role=none", Need::PlatformManage),
@@ -79,6 +79,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/deployments/new", "deploy", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::Deploy),
     ("/deployments/new", "check", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::SignIn),
     ("/deployments/{deployment}", "roll_back", "revision=1", Need::Deploy),
+    ("/deployments/{deployment}", "cancel", "operation={operation}", Need::Deploy),
     ("/deployments/{deployment}", "predict", "body={}", Need::Predict),
     ("/deployments/{deployment}", "delete", "confirm=iris", Need::Delete),
     ("/deployments/{deployment}/change", "check", "replicas=2", Need::Deploy),
@@ -88,14 +89,14 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/workspaces/{workspace}", "delete", "confirm=forecasting", Need::AdminOnTeam),
     ("/operations/{operation}", "cancel", "", Need::Deploy),
     ("/teams/{team}/tokens", "create_token", "name=x&role=viewer&days=3", Need::ManageTokens),
-    ("/teams/{team}/tokens", "revoke_token", "token={token}", Need::ManageTokens),
+    ("/teams/{team}/tokens", "revoke_token", "token={token}&confirm=ci", Need::ManageTokens),
     ("/accounts", "create", "name=other&regions=us-east-1", Need::PlatformManage),
     ("/accounts/{account}", "check", "", Need::PlatformManage),
     ("/accounts/{account}", "update", "role_arn=&regions=eu-west-1", Need::PlatformManage),
     ("/accounts/{account}", "add_prefix", "prefix=growth/&team=growth", Need::PlatformManage),
-    ("/accounts/{account}", "remove_prefix", "taken=forecasting/", Need::PlatformManage),
+    ("/accounts/{account}", "remove_prefix", "taken=forecasting/&confirm=forecasting/", Need::PlatformManage),
     ("/accounts/{account}", "delete", "confirm=main", Need::PlatformManage),
-    ("/models", "create", "team=forecasting&name=tulips", Need::Deploy),
+    ("/models", "create", "team=forecasting&name=tulips", Need::DeployNamed),
     ("/models/{model}", "update", "description=x", Need::Deploy),
     ("/models/{model}", "delete", "confirm=iris", Need::Delete),
     ("/models/{model}/releases/new", "enter", "repository=forecasting/iris&tag=1", Need::Deploy),
@@ -106,7 +107,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/teams", "create", "name=new-team&owner=somebody@example.com", Need::PlatformManage),
     ("/teams/{team}", "update", "description=x", Need::Manage),
     ("/teams/{team}", "set_member", "email=somebody@example.com&role=viewer", Need::Manage),
-    ("/teams/{team}", "remove_member", "user={user}", Need::Manage),
+    ("/teams/{team}", "remove_member", "user={user}&confirm=somebody@example.com", Need::Manage),
     ("/teams/{team}", "delete", "confirm=forecasting", Need::AdminOnTeam),
 ];
 
@@ -176,7 +177,7 @@ fn fits(expected: Expected, status: StatusCode, location: &str) -> bool {
         // Whoever posted a form signs in on the spot, where what was typed waits.
         Expected::Unauthenticated => status == StatusCode::UNAUTHORIZED || status == StatusCode::SEE_OTHER && location.starts_with("/sign-in"),
         Expected::Through => !location.starts_with("/sign-in") && crate::fits(expected, status),
-        Expected::Forbidden | Expected::Hidden => crate::fits(expected, status),
+        Expected::Forbidden | Expected::Hidden | Expected::Unnamed => crate::fits(expected, status),
     }
 }
 

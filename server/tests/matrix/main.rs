@@ -34,7 +34,10 @@ pub enum Need {
     /// Signed in in a browser: no token is enough, not even a personal one.
     Browser,
     See,
+    /// The same, of a team that a body or a question names: whoever may not see it is told what they are told of one that is not there.
+    SeeNamed,
     Deploy,
+    DeployNamed,
     Predict,
     Delete,
     Manage,
@@ -54,12 +57,15 @@ pub enum Expected {
     Unauthenticated,
     Forbidden,
     Hidden,
+    /// The same as for a team that is not there.
+    Unnamed,
 }
 
 impl Need {
     /// The table of the threat model, written down a second time on purpose.
     pub fn expected(self, who: Who) -> Expected {
-        use Expected::{Forbidden, Hidden, Through, Unauthenticated};
+        use Expected::{Forbidden, Hidden, Through, Unauthenticated, Unnamed};
+        let named = |expected| if expected == Hidden { Unnamed } else { expected };
         let member = |least: &[Who], by_office: &[Who]| match who {
             Who::Stranger | Who::Garbage => Unauthenticated,
             Who::OtherTeam => Hidden,
@@ -82,6 +88,8 @@ impl Need {
                 _ => Forbidden,
             },
             Self::See => member(&[Who::Viewer, Who::Deployer, Who::Owner, Who::TeamToken], &[Who::Admin, Who::Auditor]),
+            Self::SeeNamed => named(Self::See.expected(who)),
+            Self::DeployNamed => named(Self::Deploy.expected(who)),
             Self::Deploy | Self::Predict => member(DEPLOYERS, &[]),
             Self::Delete | Self::ManageTokens => member(OWNERS, &[]),
             Self::Manage => member(OWNERS, &[Who::Admin]),
@@ -148,6 +156,8 @@ pub fn fits(expected: Expected, status: StatusCode) -> bool {
         Expected::Unauthenticated => status == StatusCode::UNAUTHORIZED,
         Expected::Forbidden => status == StatusCode::FORBIDDEN,
         Expected::Hidden => status == StatusCode::NOT_FOUND,
+        // What is wrong in a question and what is wrong in a body.
+        Expected::Unnamed => matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY),
         Expected::Through => {
             !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR)
         }

@@ -138,6 +138,28 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_team_or_cluster_of_others_is_told_like_one_that_is_not_there(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let stranger = place.world.person("stranger", None).await.browser;
+    for list in ["workspaces?team=", "deployments?team=", "models?team=", "repositories?team=", "workspaces?cluster=", "deployments?cluster="] {
+        let field = if list.ends_with("team=") { "team" } else { "cluster" };
+        let (theirs, none) = if field == "team" { ("forecasting", "nope") } else { ("lab", "nope") };
+        let ask = async |named: &str| place.world.get(&stranger, &format!("/api/v1/{list}{named}")).await.expect(400);
+        let (hidden, missing) = (ask(theirs).await, ask(none).await);
+        says(&hidden, &[(field, "or you cannot see it")]);
+        assert_eq!(hidden.json(), serde_json::from_str::<Value>(&missing.body.replace(none, theirs)).unwrap(), "{list}");
+        if !list.starts_with("repositories") {
+            place.world.get(&place.viewer.browser, &format!("/api/v1/{list}{theirs}")).await.expect(200);
+        }
+    }
+    let new = json!({ "team": "nope", "name": "Not A Name" });
+    let both = place.world.json(&place.deployer.browser, Method::POST, "/api/v1/models", &[], &new).await.expect(422);
+    says(&both, &[("/team", "There is no team nope, or you cannot see it."), ("/name", "")]);
+    let theirs = place.world.json(&stranger, Method::POST, "/api/v1/models", &[], &json!({ "team": "forecasting", "name": "mine" })).await.expect(422);
+    says(&theirs, &[("/team", "There is no team forecasting, or you cannot see it.")]);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_thing_is_named_by_its_id_or_its_name(pool: PgPool) {
     let place = Place::new(pool).await;
     let deployment = place.deployed(1).await;
@@ -158,11 +180,11 @@ async fn a_thing_is_named_by_its_id_or_its_name(pool: PgPool) {
             assert!(found["items"].as_array().unwrap().len() >= least, "{list}: {found}");
         }
         for stranger in ["nobody", &uuid::Uuid::nil().to_string()] {
-            for list in [format!("workspaces?team={stranger}&cluster={cluster}"), format!("workspaces?team={team}&cluster={stranger}"), format!("models?team={stranger}")] {
-                assert_eq!(world.get(admin, &format!("/api/v1/{list}")).await.expect(200).json()["items"], json!([]), "{list}");
+            for list in [format!("workspaces?team={stranger}&cluster={cluster}"), format!("deployments?team={stranger}&cluster={cluster}"), format!("models?team={stranger}")] {
+                says(&world.get(admin, &format!("/api/v1/{list}")).await.expect(400), &[("team", "There is no team")]);
             }
-            for list in [format!("deployments?team={stranger}&cluster={cluster}"), format!("deployments?team={team}&cluster={stranger}")] {
-                assert_eq!(world.get(admin, &format!("/api/v1/{list}")).await.expect(200).json()["items"], json!([]), "{list}");
+            for list in ["workspaces", "deployments"] {
+                says(&world.get(admin, &format!("/api/v1/{list}?team={team}&cluster={stranger}")).await.expect(400), &[("cluster", "There is no cluster")]);
             }
         }
         // The account is found; what is in it cannot be asked about here.

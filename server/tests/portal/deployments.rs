@@ -84,6 +84,39 @@ async fn a_failed_change_says_who_serves_and_goes_back_by_one_click(pool: PgPool
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
+    let place = Place::new(pool).await;
+    let id = place.deployed(1).await;
+    let path = format!("/deployments/{id}");
+    let page = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
+    let rollout = &page[page.find("id=\"rollout\"").unwrap()..page.find("id=\"reach\"").unwrap()];
+    let operation = deployments::get(&place.deployer.ctx, id).await.unwrap().operation.unwrap().to_string();
+    for text in [&format!("<a href=\"/operations/{operation}\">Rollout</a>"), "value=\"cancel\"", "Cancel and hold"] {
+        assert!(rollout.contains(text), "{text} is not in {rollout}");
+    }
+    assert!(!place.world.get(&place.viewer.browser, &path).await.expect(200).body.contains("value=\"cancel\""));
+    let cancel = [("do", "cancel"), ("operation", operation.as_str())];
+    assert_eq!(place.world.post(&place.deployer.browser, &path, &cancel).await.expect(303).header("location"), path);
+    let held = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
+    assert!(held.contains("On hold") && !held.contains("value=\"cancel\""), "{held}");
+    let over = place.world.post(&place.deployer.browser, &path, &cancel).await.expect(409).body;
+    assert!(over.contains("there is nothing to cancel"), "{over}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn an_open_page_has_one_clock_and_a_steady_place_for_requests(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    sqlx::query("update revisions set created_at = now() - interval '3 minutes' where deployment_id = $1").bind(id.0).execute(&pool).await.unwrap();
+    let part = app::pages::deployment::part(&place.deployer.ctx, id).await.unwrap();
+    let when = &part[part.find("id=\"revision-1-when\"").unwrap_or_else(|| panic!("{part}"))..];
+    assert!(when[..when.find("</span>").unwrap()].contains("3 min ago") && part.matches("3 min ago").count() == 2, "{part}");
+    let page = place.world.get(&place.deployer.browser, &format!("/deployments/{id}")).await.expect(200).body;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
+    assert!(at("id=\"try\"") < at("id=\"place\"") && page.contains("id=\"revision-1-when\""), "{page}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn what_came_up_after_all_shows_no_old_failure(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;
@@ -209,6 +242,30 @@ async fn a_wrong_port_or_path_leads_to_a_release_with_the_right_one(pool: PgPool
     assert!(form.contains("<option value=\"http\" selected>") && form.contains("<option value=\"small\" selected>"), "{form}");
     fail("crashed").await;
     assert!(!seen(&place.deployer).await.contains("releases/new"), "another release with the same image would not help");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn the_button_beside_a_failure_fills_in_what_its_sentence_says(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let fail = async |code: &str, remedy: serde_json::Value| {
+        let failure = serde_json::json!({"code": code, "cause": "It failed.", "next": "Try something else.", "raw": null, "remedy": remedy});
+        sqlx::query("update operations set state = 'failed', finished_at = now(), failure = $2 where object_id = $1").bind(id.0).bind(failure).execute(&pool).await.unwrap();
+        sqlx::query("update deployments set state = 'failed' where id = $1").bind(id.0).execute(&pool).await.unwrap();
+        place.world.get(&place.deployer.browser, &format!("/deployments/{id}")).await.expect(200).body.replace("&amp;", "&")
+    };
+    let page = fail("wrong_port", serde_json::json!({"size": null, "port": 9090})).await;
+    assert!(page.contains("&port=9090&") && page.contains("Register a release with port 9090"), "{page}");
+    let page = fail("out_of_memory", serde_json::json!({"size": "medium", "port": null})).await;
+    let to = format!("/deployments/{id}/change?size=medium");
+    assert!(page.contains(&format!("href=\"{to}\"")) && page.contains("Retry with size medium"), "{page}");
+    let form = place.world.get(&place.deployer.browser, &to).await.expect(200).body;
+    assert!(form.contains("value=\"medium\" checked") && form.contains("<ins class=\"lines\">2 CPU · 4 GiB</ins>"), "{form}");
+    assert!(form.contains("No replica answers now.") && !form.contains("answers until they are ready"), "{form}");
+    let wrong = place.world.get(&place.deployer.browser, &format!("/deployments/{id}/change?size=vast")).await.expect(200).body;
+    assert!(wrong.contains("The size needs a change"), "{wrong}");
+    let told = place.world.get(&place.viewer.browser, &format!("/api/v1/operations?object_id={id}")).await.expect(200).json();
+    assert_eq!(told["items"][0]["failure"]["remedy"]["size"], "medium");
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

@@ -88,6 +88,11 @@ async fn an_invitation_offers_the_teams_there_are(pool: PgPool) {
     let roleless = invite(&[("email", "bo@example.com"), ("team", ""), ("team_role", "deployer")]).await.expect(422).body;
     assert!(roleless.contains("Name the team in which they get this role."), "{roleless}");
     invite(&[("email", "bo@example.com"), ("team", "growth"), ("team_role", "deployer")]).await.expect(200);
+    let twice = invite(&[("email", "bo@example.com"), ("platform_role", "auditor")]).await.expect(409).body;
+    assert!(twice.contains("bo@example.com has an open invitation from admin: deployer in growth.") && twice.contains("name=\"earlier\""), "{twice}");
+    let replaced = invite(&[("email", "bo@example.com"), ("platform_role", "auditor"), ("earlier", "replace")]).await.expect(200).body;
+    assert!(replaced.contains("<td>auditor</td>") && !replaced.contains("deployer in growth"), "{replaced}");
+    invite(&[("email", "bo@example.com"), ("team", "growth"), ("team_role", "deployer"), ("earlier", "replace")]).await.expect(200);
     // What the form holds before anything is chosen.
     invite(&[("email", "cy@example.com"), ("team", ""), ("team_role", "viewer"), ("platform_role", "")]).await.expect(200);
     world.json(&admin.browser, Method::POST, "/api/v1/invitations", &[], &json!({"email": "di@example.com", "team": forecasting.to_string()})).await.expect(201);

@@ -59,7 +59,10 @@ async fn owners_keep_their_team_s_tokens(pool: PgPool) {
     let id = listed["items"][0]["id"].as_str().unwrap();
     world.get(&deployer.browser, &page).await.expect(403);
     world.send(&deployer.browser, Method::DELETE, &format!("/api/v1/tokens/{id}"), &[("sec-fetch-site", "same-origin")], Body::empty()).await.expect(403);
-    world.post(&owner.browser, &page, &[("do", "revoke_token"), ("token", id)]).await.expect(303);
+    let asked = world.post(&owner.browser, &page, &[("do", "revoke_token"), ("token", id), ("confirm", "c")]).await.expect(422).body;
+    assert!(asked.contains("<details open class=\"sure\">") && asked.contains("Type ci exactly to confirm."), "{asked}");
+    world.get(&token, "/api/v1/me").await.expect(200);
+    world.post(&owner.browser, &page, &[("do", "revoke_token"), ("token", id), ("confirm", "ci")]).await.expect(303);
     world.get(&token, "/api/v1/me").await.expect(401);
 }
 

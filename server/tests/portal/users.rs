@@ -1,6 +1,6 @@
 //! `/users` and `/api/v1/users`.
 
-use domain::access::PlatformRole;
+use domain::access::{PlatformRole, TeamRole};
 use http::Method;
 use serde_json::json;
 use sqlx::PgPool;
@@ -55,4 +55,39 @@ async fn rest_pages_through_everybody(pool: PgPool) {
         world.get(&admin.browser, &format!("/api/v1/users?{query}")).await.expect(400);
     }
     world.get(&Caller::Stranger, "/api/v1/users").await.expect(401);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn an_owner_changes_roles_row_by_row_and_is_asked_before_somebody_goes(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.person("admin", Some(PlatformRole::Admin)).await;
+    let (owner, ada, vi) = (world.person("owner", None).await, world.person("ada", None).await, world.person("vi", None).await);
+    let team = world.team(&admin, "forecasting", &owner, &[(&ada, TeamRole::Deployer), (&vi, TeamRole::Viewer)]).await;
+    let page = format!("/teams/{team}");
+    let seen = world.get(&owner.browser, &page).await.expect(200).body;
+    assert!(seen.contains("aria-label=\"Role of ada\"") && seen.contains("<option value=\"deployer\" selected>"), "{seen}");
+    let for_viewers = world.get(&vi.browser, &page).await.expect(200).body;
+    assert!(!for_viewers.contains("<select") && !for_viewers.contains("Remove"), "{for_viewers}");
+
+    let id = ada.id.to_string();
+    let change = |role| [("do", "set_member"), ("member", id.as_str()), ("email", "ada@example.com"), ("role", role)];
+    world.post(&owner.browser, &page, &change("owner")).await.expect(303);
+    let roles = async || {
+        let members = world.get(&owner.browser, &format!("/api/v1/teams/{team}/members")).await.expect(200).json();
+        members.as_array().unwrap().iter().map(|one| format!("{} {}", one["email"].as_str().unwrap(), one["role"].as_str().unwrap())).collect::<Vec<_>>()
+    };
+    assert!(roles().await.contains(&"ada@example.com owner".to_owned()), "{:?}", roles().await);
+    world.post(&owner.browser, &page, &change("deployer")).await.expect(303);
+    let myself = owner.id.to_string();
+    let step_down = [("do", "set_member"), ("member", myself.as_str()), ("email", "owner@example.com"), ("role", "viewer")];
+    let last = world.post(&owner.browser, &page, &step_down).await.expect(409).body;
+    assert!(last.contains("forecasting needs an owner."), "{last}");
+    assert!(!last.contains("type=\"email\" value=\"owner@example.com\""), "what is in a row is not put into the form for others: {last}");
+
+    let remove = |confirm| [("do", "remove_member"), ("user", id.as_str()), ("confirm", confirm)];
+    let asked = world.post(&owner.browser, &page, &remove("")).await.expect(422).body;
+    assert!(asked.contains("Type ada@example.com exactly to confirm.") && asked.matches("exactly to confirm.").count() == 1, "{asked}");
+    assert!(roles().await.contains(&"ada@example.com deployer".to_owned()), "{:?}", roles().await);
+    world.post(&owner.browser, &page, &remove("ada@example.com")).await.expect(303);
+    assert!(!roles().await.iter().any(|one| one.starts_with("ada@")), "{:?}", roles().await);
 }

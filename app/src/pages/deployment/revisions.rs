@@ -1,5 +1,8 @@
 //! What ran before, what differs, and the way back.
 
+use std::time::Duration;
+
+use control::clock;
 use domain::deployment::{Deployment, Revision, Variable};
 use leptos::prelude::*;
 
@@ -47,6 +50,21 @@ pub fn RevisionStatus(deployment: Deployment) -> impl IntoView {
     view! { <span id=format!("revision-{}-status", deployment.summary.revision)><Status tone=state.tone() word=state.title()/></span> }
 }
 
+/// When the revisions of the last day were made; an open page gets them anew by their ids, so that they say the same as the rest of it.
+#[component]
+pub fn RevisionTimes(revisions: Vec<Revision>) -> impl IntoView {
+    let now = clock::now();
+    revisions.into_iter().filter(|revision| now.since(revision.created_at) < A_DAY).map(|revision| view! { <When revision/> }).collect_view()
+}
+
+/// After that, the words for an age no longer change while somebody looks.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[component]
+fn When(revision: Revision) -> impl IntoView {
+    view! { <span id=format!("revision-{}-when", revision.number)><Ago at=revision.created_at/></span> }
+}
+
 #[component]
 fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, may: May, open: bool) -> impl IntoView {
     let newest = revision.number == now.number;
@@ -81,8 +99,8 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
         <tr class="top">
             <td><strong>{number}</strong>{status}</td>
             <td>{changed}{reason}{back}</td>
-            <td class="extra">{revision.created_by}</td>
-            <td><Ago at=revision.created_at/></td>
+            <td class="extra">{revision.created_by.clone()}</td>
+            <td><When revision/></td>
         </tr>
     }
 }

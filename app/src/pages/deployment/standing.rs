@@ -5,6 +5,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Revision},
     model::Release,
     operation::{Operation, OperationState},
+    size::Size,
     workspace::Workspace,
 };
 use leptos::prelude::*;
@@ -21,7 +22,7 @@ use crate::{
         when::{Ago, took},
     },
     page::here,
-    pages::{deployments::status_word, register::protocol_word},
+    pages::{deployments::status_word, operations::can_be_held, register::protocol_word},
 };
 
 /// Name, status, what may be done; why it failed.
@@ -88,6 +89,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     match (failure, state) {
         // It came up after all: why it had not by then is part of its history.
         (Some(failure), state) if state != DeploymentState::Live => {
+            let remedy = failure.remedy.unwrap_or_default();
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
@@ -99,11 +101,19 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             });
             // Where it is the release that is wrong, another one helps.
             let register = register.filter(|_| may.deploy).map(|release| {
-                let (field, word) =
-                    if failure.code == "wrong_port" { ("port", "Register a release with the right port") } else { ("health_path", "Register a release with the right path") };
-                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field)>{word}</a> }
+                let (field, word) = match (failure.code.as_str(), remedy.port) {
+                    ("wrong_port", Some(port)) => ("port", format!("Register a release with port {port}")),
+                    ("wrong_port", None) => ("port", "Register a release with the right port".to_owned()),
+                    _ => ("health_path", "Register a release with the right path".to_owned()),
+                };
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field, remedy.port)>{word}</a> }
             });
-            let change = may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change and retry"</a> });
+            let (to, word) = match remedy.size.map(Size::as_str) {
+                Some(size) => (format!("/deployments/{id}/change?size={size}"), format!("Retry with size {size}")),
+                None => (format!("/deployments/{id}/change"), "Change and retry".to_owned()),
+            };
+            let mends = back.is_none() && remedy.size.is_some();
+            let change = may.deploy.then(|| view! { <a class="button" class:primary=mends href=to>{word}</a> });
             view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
@@ -117,9 +127,9 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     }
 }
 
-/// The form for another release, filled in like this one, at the field to mend.
-fn registering(release: &Release, field: &str) -> String {
-    let (account, port) = (release.account.to_string(), release.port.to_string());
+/// The form for another release, filled in like this one, at the field to mend; with another port where one is known.
+fn registering(release: &Release, field: &str, port: Option<u16>) -> String {
+    let (account, port) = (release.account.to_string(), port.unwrap_or(release.port).to_string());
     let filled_in = [
         ("account", account.as_str()),
         ("region", &release.region),
@@ -134,9 +144,9 @@ fn registering(release: &Release, field: &str) -> String {
     format!("/models/{}/releases/new?{query}#{field}", release.model)
 }
 
-/// The steps of the newest operation.
+/// The steps of the newest operation, with the button that stops it while it goes on.
 #[component]
-pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
+pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
     let card = operation.map(|operation| {
         let time = took(operation.finished_at.unwrap_or_else(clock::now).since(operation.created_at));
         let word = match operation.state {
@@ -149,10 +159,18 @@ pub fn Rollout(operation: Option<Operation>) -> impl IntoView {
             "roll back" => "Rollback",
             _ => "Rollout",
         };
+        let cancel = (may.deploy && can_be_held(&operation)).then(|| {
+            view! {
+                <form method="post" action=here() class="row">
+                    <Once/><input type="hidden" name="operation" value=operation.id.to_string()/>
+                    <button name="do" value=buttons::Deployment::Cancel.word()>"Cancel and hold"</button>
+                </form>
+            }
+        });
         view! {
             <section class="card">
-                <header><h2><a class="plain" href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
-                <div class="in"><OperationSteps operation/></div>
+                <header><h2><a href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
+                <div class="in"><OperationSteps operation/>{cancel}</div>
             </section>
         }
     });

@@ -51,6 +51,7 @@ fn out_of_memory_names_the_limit_and_the_next_size() {
     assert_eq!(failure.code, "out_of_memory");
     assert_eq!(failure.cause, "The model ran out of memory, also after a restart. Each replica may use 512 MiB.");
     assert_eq!(failure.next, "Retry with size medium (2 CPU · 4 GiB).");
+    assert_eq!(failure.remedy, Some(Remedy::size(Size::Medium)));
     assert_eq!(failure.raw.unwrap(), "pod iris-7c9f-4xk2p container model: terminated OOMKilled, exit code 137\nlast log: loading /models/iris.onnx (611 MiB)");
 }
 
@@ -103,6 +104,7 @@ fn a_startup_probe_that_got_nothing_says_which_kind_of_nothing() {
     let failure = fatal(&evidence(vec![elsewhere]));
     assert!(failure.cause.ends_with("Its log says that it listens on port 9090."), "{}", failure.cause);
     assert_eq!(failure.next, "Register a release with port 9090 and deploy it.");
+    assert_eq!(failure.remedy, Some(Remedy::port(9090)));
     let same = Replica { last_words: Some("listening on :8080".into()), ..killed(refused) };
     assert!(fatal(&evidence(vec![same])).next.starts_with("If the model listens on another port"));
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 404")])).code, "wrong_health_path");

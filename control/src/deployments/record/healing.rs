@@ -71,7 +71,7 @@ mod tests {
             let summary = deployments::get(&ada, id).await.unwrap().summary;
             (summary.state, summary.state_message)
         };
-        let failure = Failure { code: "name_taken".into(), cause: "There is a Service iris already.".into(), next: "Remove it.".into(), raw: None };
+        let failure = Failure { code: "name_taken".into(), cause: "There is a Service iris already.".into(), next: "Remove it.".into(), raw: None, remedy: None };
         let never_up = subject::load(control, id).await.unwrap().unwrap();
         let before = stands().await;
         assert!(failed(control, &claim, &never_up, &failure).await.is_ok());
