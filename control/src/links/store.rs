@@ -7,6 +7,7 @@ use domain::{
     user::{LinkInfo, LinkPurpose, OpenInvitation},
 };
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use crate::{Actor, Ctx, Result, paging::Paging};
 
@@ -119,10 +120,38 @@ pub(super) async fn take(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<Opt
     }))
 }
 
+struct Invited {
+    key: String,
+    id: LinkId,
+    email: String,
+    platform_role: Option<PlatformRole>,
+    team: Option<TeamId>,
+    team_name: Option<String>,
+    team_role: Option<TeamRole>,
+    invited_by: String,
+    expires_at: OffsetDateTime,
+}
+
+impl From<Invited> for OpenInvitation {
+    fn from(row: Invited) -> Self {
+        Self {
+            id: row.id,
+            email: row.email,
+            platform_role: row.platform_role,
+            team: row.team,
+            team_name: row.team_name,
+            team_role: row.team_role,
+            invited_by: row.invited_by,
+            expires_at: Timestamp(row.expires_at),
+        }
+    }
+}
+
 pub(super) async fn invitations(conn: &mut PgConnection, paging: &Paging) -> Result<Vec<Listed>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Invited,
         r#"select l.id as "id: LinkId", coalesce(l.email, '') as "email!", l.platform_role as "platform_role: PlatformRole", t.id as "team?: TeamId", t.name as "team_name?", l.team_role as "team_role: TeamRole",
-                  l.created_by_name, l.expires_at, k as "key!"
+                  l.created_by_name as invited_by, l.expires_at, k as "key!"
            from one_time_links l left join teams t on t.id = l.team_id
            cross join lateral (select case $1 when 'email' then l.email else to_char(l.expires_at at time zone 'utc', 'YYYYMMDDHH24MISSUS') end as k) s
            where l.purpose = 'invitation' and l.used_at is null and l.expires_at > now()
@@ -139,29 +168,15 @@ pub(super) async fn invitations(conn: &mut PgConnection, paging: &Paging) -> Res
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Listed {
-            key: row.key,
-            invitation: OpenInvitation {
-                id: row.id,
-                email: row.email,
-                platform_role: row.platform_role,
-                team: row.team,
-                team_name: row.team_name,
-                team_role: row.team_role,
-                invited_by: row.created_by_name,
-                expires_at: Timestamp(row.expires_at),
-            },
-        })
-        .collect())
+    Ok(rows.into_iter().map(|row| Listed { key: row.key.clone(), invitation: row.into() }).collect())
 }
 
 /// The newest invitation of an address that was not used yet.
 pub(super) async fn open_of(conn: &mut PgConnection, email: &str) -> Result<Option<OpenInvitation>> {
-    let row = sqlx::query!(
-        r#"select l.id as "id: LinkId", l.platform_role as "platform_role: PlatformRole", t.id as "team?: TeamId", t.name as "team_name?", l.team_role as "team_role: TeamRole",
-                  l.created_by_name, l.expires_at
+    let row = sqlx::query_as!(
+        Invited,
+        r#"select '' as "key!", l.id as "id: LinkId", coalesce(l.email, '') as "email!", l.platform_role as "platform_role: PlatformRole", t.id as "team?: TeamId", t.name as "team_name?", l.team_role as "team_role: TeamRole",
+                  l.created_by_name as invited_by, l.expires_at
            from one_time_links l left join teams t on t.id = l.team_id
            where l.purpose = 'invitation' and l.used_at is null and l.expires_at > now() and l.email = $1
            order by l.id desc limit 1"#,
@@ -169,16 +184,7 @@ pub(super) async fn open_of(conn: &mut PgConnection, email: &str) -> Result<Opti
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| OpenInvitation {
-        id: row.id,
-        email: email.to_owned(),
-        platform_role: row.platform_role,
-        team: row.team,
-        team_name: row.team_name,
-        team_role: row.team_role,
-        invited_by: row.created_by_name,
-        expires_at: Timestamp(row.expires_at),
-    }))
+    Ok(row.map(OpenInvitation::from))
 }
 
 /// Withdraws an open invitation and gives its address.
