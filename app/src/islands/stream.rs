@@ -22,18 +22,17 @@ pub struct Follower {
 
 /// Follows the stream at `source`.
 pub fn follow(document: &Document, source: String, follower: Follower) {
-    let current: Rc<RefCell<Option<EventSource>>> = Rc::default();
+    let current: Rc<RefCell<Option<Open>>> = Rc::default();
     let over = Rc::new(Cell::new(false));
     let follower = Rc::new(follower);
     let turn = {
         let document = document.clone();
         move || {
             if document.visibility_state() == VisibilityState::Hidden {
-                if let Some(stream) = current.borrow_mut().take() {
-                    stream.close();
-                }
+                current.take();
             } else if current.borrow().is_none() && !over.get() {
-                *current.borrow_mut() = open(&source, &follower, Rc::clone(&over));
+                let opened = open(&source, &follower, &over);
+                current.replace(opened);
             }
         }
     };
@@ -44,29 +43,44 @@ pub fn follow(document: &Document, source: String, follower: Follower) {
     on_turn.forget();
 }
 
-fn open(source: &str, follower: &Rc<Follower>, over: Rc<Cell<bool>>) -> Option<EventSource> {
+/// A stream with what listens to it; dropping it closes the stream and gives the listeners back.
+struct Open {
+    stream: EventSource,
+    _on_open: Closure<dyn FnMut()>,
+    _on_event: Listener,
+    _on_end: Listener,
+}
+
+type Listener = Closure<dyn FnMut(MessageEvent)>;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.stream.close();
+    }
+}
+
+fn open(source: &str, follower: &Rc<Follower>, over: &Rc<Cell<bool>>) -> Option<Open> {
     let stream = EventSource::new(source).ok()?;
     let opened = Rc::clone(follower);
     let on_open = Closure::<dyn FnMut()>::new(move || (opened.opened)());
     let _ = stream.add_event_listener_with_callback("open", on_open.as_ref().unchecked_ref());
-    on_open.forget();
     let told = Rc::clone(follower);
-    listen(&stream, follower.event, move |data| (told.told)(data));
-    let (ending, closing) = (Rc::clone(follower), stream.clone());
-    listen(&stream, "end", move |data| {
+    let on_event = listen(&stream, follower.event, move |data| (told.told)(data));
+    let (ending, closing, over) = (Rc::clone(follower), stream.clone(), Rc::clone(over));
+    let on_end = listen(&stream, "end", move |data| {
         over.set(true);
         closing.close();
         (ending.ended)(data);
     });
-    Some(stream)
+    Some(Open { stream, _on_open: on_open, _on_event: on_event, _on_end: on_end })
 }
 
-fn listen(stream: &EventSource, event: &str, then: impl Fn(String) + 'static) {
-    let on_event = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+fn listen(stream: &EventSource, event: &str, then: impl Fn(String) + 'static) -> Listener {
+    let on_event = Listener::new(move |message: MessageEvent| {
         if let Some(data) = message.data().as_string() {
             then(data);
         }
     });
     let _ = stream.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
-    on_event.forget();
+    on_event
 }
