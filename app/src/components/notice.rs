@@ -4,11 +4,11 @@ use domain::{Code, Rejected, operation::Failure, state::Tone};
 use leptos::prelude::*;
 
 use super::code::Raw;
-use crate::{form::Typed, page::here};
+use crate::{buttons::RESUME, form::Typed, page::here};
 
 /// A rejection that belongs to no single field, with what stands in the way and the raw message one click away.
 #[component]
-pub fn Rejection(rejected: Rejected) -> impl IntoView {
+pub fn Rejection(rejected: Rejected, #[prop(default = Tone::Bad)] tone: Tone) -> impl IntoView {
     let Rejected { code, message, blockers, raw, errors, .. } = rejected;
     let anew = (code == Code::PreconditionFailed).then(|| view! { <p><a href=here()>"Load it anew"</a></p> });
     let blockers = (!blockers.is_empty()).then(|| {
@@ -20,7 +20,7 @@ pub fn Rejection(rejected: Rejected) -> impl IntoView {
         view! { <ul>{items}</ul> }
     });
     view! {
-        <section class="notice bad" role="alert">
+        <section class=format!("notice {}", tone.class()) role="alert">
             <p><strong>{message}</strong></p>
             {anew}
             {errors}
@@ -32,8 +32,16 @@ pub fn Rejection(rejected: Rejected) -> impl IntoView {
 
 /// What is shown above a page's forms: only a rejection that no field shows.
 #[component]
-pub fn FormRejection(typed: Typed) -> impl IntoView {
-    typed.rejection().filter(|rejected| rejected.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })
+pub fn FormRejection(
+    typed: Typed,
+    /// The fields that show what is wrong with them; without it every field does.
+    #[prop(default = None)]
+    fields: Option<&'static [&'static str]>,
+) -> impl IntoView {
+    let shows = |field: &str| fields.is_none_or(|fields| fields.contains(&field));
+    // Nothing is wrong with what was typed before somebody signed in again: it waits to be sent.
+    let tone = if typed.operation() == RESUME { Tone::Warn } else { Tone::Bad };
+    typed.rejection().filter(|rejected| !rejected.errors.iter().any(|error| shows(&error.field))).cloned().map(|rejected| view! { <Rejection rejected tone/> })
 }
 
 /// Why something failed: the cause, the next action, and the raw words one click away.

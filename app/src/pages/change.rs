@@ -24,7 +24,7 @@ use crate::{
         code::CopyBlock,
         facts::{Fact, Facts},
         field::{Choice, Field, Once, Overwrite, Seen, TextField},
-        notice::{Notice, Rejection},
+        notice::{FormRejection, Notice},
         size_choice::SizeChoice,
         status::Status,
         steps::{Findings, finding_tone},
@@ -102,13 +102,12 @@ async fn preview(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> Result<Deploymen
     Ok(to_mend(rejected))
 }
 
-const FIELDS: [&str; 5] = ["release", "size", "replicas", "environment", "reason"];
+const FIELDS: &[&str] = &["release", "size", "replicas", "environment", "reason"];
 
 #[component]
 fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec<SizeRoom>, preview: DeploymentPreview, meanwhile: Option<Revision>) -> impl IntoView {
     let summary = deployment.summary.clone();
     let back = format!("/deployments/{}", summary.id);
-    let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let options = releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
     let release = typed.text_or("release", &deployment.summary.release.to_string());
     let hint = releases.iter().find(|known| known.id.to_string() == release).map_or_else(|| "Releases of the same model.".to_owned(), told_apart);
@@ -118,7 +117,7 @@ fn Form(typed: Typed, deployment: Deployment, releases: Vec<Release>, sizes: Vec
             <h1>{format!("Change {}", summary.name)}</h1>
             <p class="muted">{format!("In {} on {}. This makes revision {}.", summary.workspace_name, summary.cluster_name, summary.revision + 1)}</p>
         </div></div>
-        {rejection.map(|rejected| view! { <Rejection rejected/> })}
+        <FormRejection typed=typed.clone() fields=Some(FIELDS)/>
         {meanwhile.map(|revision| view! { <Meanwhile revision/> })}
         <form class="cols" method="post" action=here() id="change">
             <Once/><Seen version=deployment.version/>

@@ -30,7 +30,7 @@ use crate::{
         empty::EmptyState,
         facts::{Fact, Facts},
         field::{Choice, Field, Once, TextField},
-        notice::Rejection,
+        notice::FormRejection,
         size_choice::SizeChoice,
         status::Status,
         steps::{Findings, finding_tone},
@@ -233,7 +233,6 @@ async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom
 
 #[component]
 fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, suggested_for: String, preview: Option<DeploymentPreview>, sizes: Vec<SizeRoom>) -> impl IntoView {
-    let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
     let (release, workspace) = chosen.as_ref().map(|chosen| (chosen.release.id.to_string(), chosen.workspace.id.to_string())).unwrap_or_default();
     let (size, hint) = chosen.as_ref().map_or((Size::default(), "What will run.".to_owned()), |chosen| (chosen.release.size, told_apart(&chosen.release)));
     let releases = offer.releases.iter().map(|release| (release.id.to_string(), picked(release))).collect::<Vec<_>>();
@@ -244,7 +243,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
     let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace))).collect::<Vec<_>>();
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
-        {rejection.map(|rejected| view! { <Rejection rejected/> })}
+        <FormRejection typed=typed.clone() fields=Some(FIELDS)/>
         <form class="cols" method="post" action=here() id="deploy">
             <Once/>
             <div class="stack">
@@ -270,7 +269,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
 }
 
 /// The fields that show what is wrong with them.
-const FIELDS: [&str; 7] = ["release", "workspace", "name", "size", "replicas", "environment", "reason"];
+const FIELDS: &[&str] = &["release", "workspace", "name", "size", "replicas", "environment", "reason"];
 
 /// `forecasting on lab (us-east-1) · 6 of 8 CPU are free`; what is the matter comes first, since long lines are cut.
 fn place(workspace: &Workspace) -> String {

@@ -20,7 +20,7 @@ use crate::{
     buttons::{self, Button as _},
     components::{
         field::{Choice, Field, Once, TextField},
-        notice::Rejection,
+        notice::{FormRejection, Rejection},
         status::Status,
         when::Ago,
     },
@@ -51,7 +51,6 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
     let drawn = Page::new("Register a release", Nav::Models, move || {
         let here = format!("/models/{id}/releases/new");
         let to = here.clone();
-        let rejection = typed.rejection().filter(|rejected| rejected.errors.iter().all(|error| !FIELDS.contains(&error.field.as_str()))).cloned();
         let places = known_places(&offer);
         let images = offer.images.map(|found| view! { <Images found typed=typed.clone() here=here.clone()/> });
         view! {
@@ -60,7 +59,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
                 <h1>"Register a release"</h1>
                 <p class="muted">"The tag is looked up once, now. The release keeps the image it points at."</p>
             </div></div>
-            {rejection.map(|rejected| view! { <Rejection rejected/> })}
+            <FormRejection typed=typed.clone() fields=Some(FIELDS)/>
             // One form: what is chosen beside it is sent with everything that was typed.
             <form class="cols" method="post" action=to>
                 <Once/>
@@ -75,7 +74,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
 }
 
 /// The fields that show what is wrong with them.
-const FIELDS: [&str; 9] = ["account", "region", "repository", "tag", "port", "health_path", "protocol", "size", "notes"];
+const FIELDS: &[&str] = &["account", "region", "repository", "tag", "port", "health_path", "protocol", "size", "notes"];
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenInferenceV2, Protocol::Http];
 

@@ -6,7 +6,7 @@ use crate::{
     buttons::RESUME,
     components::{
         field::Field,
-        notice::{Notice, Rejection},
+        notice::{FormRejection, Notice},
     },
     form::Typed,
     page::{Nav, Page},
@@ -32,7 +32,7 @@ pub fn show(to: String, typed: Typed) -> Page {
         view! {
             <section class="card"><header><h1>"Sign in"</h1></header><form class="in" method="post" action=to>
                 {ended}
-                {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
+                <FormRejection typed=typed.clone()/>
                 <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="username" required=true/>
                 <Field name="password" label="Password" kind="password" typed=typed.clone() autocomplete="current-password" required=true/>
                 <div class="row"><button class="primary">"Sign in"</button></div>

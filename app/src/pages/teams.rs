@@ -17,7 +17,7 @@ use crate::{
         empty::EmptyState,
         field::{Choice, Field, Once, Overwrite, Seen, TextField},
         list::{Asked, NoMatch, Pager, Search, SortBy},
-        notice::Rejection,
+        notice::FormRejection,
         table::Table,
     },
     form::Typed,
@@ -63,7 +63,7 @@ pub async fn list(ctx: &Ctx, query: PageQuery, typed: Typed) -> Result<Page> {
                 <div><h1>"Teams"</h1><p class="muted">"Who owns models and what runs."</p></div>
                 {(may_create && !empty).then(|| view! { <a class="button primary" href="#new">"New team"</a> })}
             </div>
-            {typed.rejection().filter(|r| r.errors.is_empty()).cloned().map(|rejected| view! { <Rejection rejected/> })}
+            <FormRejection typed=typed.clone()/>
             {table}
             {may_create.then(|| view! {
                 <section class="card" id="new"><header><h2>"New team"</h2></header><form class="in" method="post" action=here()>
@@ -116,7 +116,7 @@ pub async fn show(ctx: &Ctx, id: TeamId, typed: Typed) -> Result<Page> {
                 <div><div class="crumbs"><a href="/teams">"Teams"</a></div><h1>{team.name.clone()}</h1><p class="muted">{team.description.clone()}</p></div>
                 {may_manage_tokens.then(|| view! { <a class="button" href=format!("/teams/{id}/tokens")>"Tokens"</a> })}
             </div>
-            {typed.rejection().filter(|r| r.errors.is_empty() || in_row).cloned().map(|rejected| view! { <Rejection rejected/> })}
+            <FormRejection typed=typed.clone() fields=in_row.then_some([].as_slice())/>
             <section class="card"><header><h2>"Members"</h2></header>
                 <Table label="Members"><thead><tr><th scope="col">"Name"</th><th scope="col">"Role"</th></tr></thead><tbody>{rows}</tbody></Table>
             </section>
