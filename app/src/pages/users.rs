@@ -120,10 +120,16 @@ fn OpenInvitations(open: Vec<OpenInvitation>, may_revoke: bool) -> impl IntoView
             .map(|invitation| {
                 let gives = invitation.gives();
                 let label = format!("Withdraw the invitation of {}", invitation.email);
+                // Asks without a name to type: an invitation is made again in a moment.
                 let revoke = may_revoke.then(|| {
                     view! {
-                        <form method="post" action=here()><Once/><input type="hidden" name="link" value=invitation.id.to_string()/>
-                        <button class="quiet" name="do" value=buttons::Users::RevokeInvitation.word() aria-label=label>"Withdraw"</button></form>
+                        <details class="sure">
+                            <summary class="small" aria-label=label.clone()>"Withdraw"</summary>
+                            <form method="post" action=here() class="stack tight"><Once/><input type="hidden" name="link" value=invitation.id.to_string()/>
+                                <p class="small muted">"The link that was sent opens nothing from then on."</p>
+                                <div class="row"><button class="small danger" name="do" value=buttons::Users::RevokeInvitation.word() aria-label=label>"Withdraw"</button></div>
+                            </form>
+                        </details>
                     }
                 });
                 view! {
