@@ -121,6 +121,11 @@ pub fn pages() -> Router<AppState> {
 
 /// The whole portal.
 pub fn router(state: AppState) -> Router {
+    around(pages(), state)
+}
+
+/// The whole portal with these pages in it.
+pub fn around(pages: Router<AppState>, state: AppState) -> Router {
     let (api, _) = api().split_for_parts();
     let api = Router::new()
         .nest(
@@ -136,8 +141,14 @@ pub fn router(state: AppState) -> Router {
                 .method_not_allowed_fallback(wrong_method),
         )
         .route("/api/{*path}", any(no_such_address))
+        .layer(from_fn(timely))
         .layer(from_fn(no_store));
-    let pages = pages().fallback(no_such_page).layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    // What is caught inside is said on a page.
+    let pages = pages
+        .fallback(no_such_page)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(timely))
+        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
         .merge(api)
         .merge(pages)
@@ -159,7 +170,6 @@ pub fn router(state: AppState) -> Router {
                 .option_layer(state.is_https().then(|| set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")))
                 .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
                 .layer(CatchPanicLayer::custom(panicked))
-                .layer(from_fn(async |request, next| rest::error::timely(PATIENCE, request, next).await))
                 .layer(CompressionLayer::new().br(false).quality(tower_http::CompressionLevel::Fastest))
                 .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
         )
@@ -192,6 +202,10 @@ async fn own_request_id(mut request: axum::extract::Request, next: axum::middlew
         request.headers_mut().remove(NAME);
     }
     next.run(request).await
+}
+
+async fn timely(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    rest::error::timely(PATIENCE, request, next).await
 }
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

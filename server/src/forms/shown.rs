@@ -110,8 +110,9 @@ pub async fn layer(State(state): State<AppState>, mut request: Request, next: Ne
         response.headers_mut().append(header::SET_COOKIE, cookie::say(said, state.is_https()));
     }
     let asked = Asked { ctx, address, said, posted: !is_get };
-    // What an extractor turned down, a garbled id or query, was not said for a page yet.
-    let unread = response.extensions().get::<Rejected>().filter(|rejected| matches!(rejected.code, Code::NotFound | Code::MalformedRequest)).cloned();
+    // What an extractor turned down, a garbled id or query, was not said for a page yet, nor was what broke or took too long.
+    let told = |rejected: &&Rejected| matches!(rejected.code, Code::NotFound | Code::MalformedRequest | Code::Internal | Code::Timeout);
+    let unread = response.extensions().get::<Rejected>().filter(told).cloned();
     if let Some(rejected) = response.extensions_mut().remove::<Refused>().map(|Refused(rejected)| rejected).or(unread) {
         if rejected.code == Code::Unauthenticated {
             let to = sign_in::address(&asked.address);

@@ -15,7 +15,7 @@ use domain::{
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
-use server::{router, serve, session::proxies::TrustedProxies};
+use server::{router, serve, session::proxies::TrustedProxies, state::AppState};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
 
@@ -66,6 +66,12 @@ impl World {
     /// With these files, behind so many proxies.
     pub fn over(inner: testing::World, site: &Path, proxies: TrustedProxies) -> Self {
         let router = router::router(serve::state(inner.control.clone(), site, proxies));
+        Self { inner, router }
+    }
+
+    /// With other pages than the portal's own.
+    pub fn around(inner: testing::World, pages: Router<AppState>) -> Self {
+        let router = router::around(pages, serve::state(inner.control.clone(), Path::new("/nonexistent"), TrustedProxies(0)));
         Self { inner, router }
     }
 

@@ -99,6 +99,8 @@ async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
     assert_eq!(place.world.post(&place.deployer.browser, &path, &cancel).await.expect(303).header("location"), path);
     let held = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
     assert!(held.contains("On hold") && !held.contains("value=\"cancel\""), "{held}");
+    let home = place.world.get(&place.deployer.browser, "/").await.expect(200).body;
+    assert!(home.contains("<dt>on hold</dt><dd><a href=\"/deployments?state=held\">1</a></dd>"), "{home}");
     let over = place.world.post(&place.deployer.browser, &path, &cancel).await.expect(409).body;
     assert!(over.contains("there is nothing to cancel"), "{over}");
 }

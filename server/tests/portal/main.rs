@@ -8,6 +8,7 @@ mod addresses;
 mod admin;
 mod attacks;
 mod bodies;
+mod broken;
 mod common;
 mod contract;
 mod deploy_forms;
