@@ -1,5 +1,9 @@
 //! The SQL of what is seen. Every write asks first whether the cluster's lease is still held under the epoch it was taken with.
 
+mod deployments;
+mod nodes;
+mod pods;
+
 use std::time::Duration;
 
 use domain::{Timestamp, ids::ClusterId};
@@ -7,11 +11,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{
-    batch::Batch,
-    lease_name,
-    rows::{DeploymentRow, NodeRow, PodRow},
-};
+use super::{batch::Batch, lease_name};
 use crate::{
     Result,
     k8s::{self, Way},
@@ -163,136 +163,4 @@ pub(super) async fn write_last_words(pool: &PgPool, lease: Lease, ended: &Ended<
     }
     tx.commit().await?;
     Ok(true)
-}
-
-impl Kept for NodeRow {
-    const KIND: &'static str = "nodes";
-    const POKES: bool = false;
-
-    fn key(&self) -> String {
-        format!("/{}", self.name)
-    }
-
-    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
-        let changed = sqlx::query_scalar!(
-            r#"with fresh as (
-                   select * from jsonb_to_recordset($2) as r (name text, zone text, instance_type text, node_group text, ready boolean, schedulable boolean, message text,
-                       cpu_millis bigint, memory_mib bigint, gpus bigint, pods bigint, kubelet_version text, created_at timestamptz)
-               ), removed as (
-                   delete from observed_nodes o where cluster_id = $1 and ('/' || o.name = any($3) or ($4 and o.name not in (select name from fresh))) returning 1
-               ), put as (
-                   insert into observed_nodes as o (cluster_id, name, zone, instance_type, node_group, ready, schedulable, message, cpu_millis, memory_mib, gpus, pods, kubelet_version, created_at)
-                   select $1, name, zone, instance_type, node_group, ready, schedulable, message, cpu_millis, memory_mib, gpus, pods, kubelet_version, created_at from fresh
-                   on conflict (cluster_id, name) do update
-                   set zone = excluded.zone, instance_type = excluded.instance_type, node_group = excluded.node_group, ready = excluded.ready, schedulable = excluded.schedulable,
-                       message = excluded.message, cpu_millis = excluded.cpu_millis, memory_mib = excluded.memory_mib, gpus = excluded.gpus, pods = excluded.pods,
-                       kubelet_version = excluded.kubelet_version, created_at = excluded.created_at
-                   where o is distinct from excluded
-                   returning 1
-               )
-               select exists (select from removed) or exists (select from put) as "changed!""#,
-            cluster.0,
-            rows,
-            gone,
-            whole
-        )
-        .fetch_one(conn)
-        .await?;
-        Ok(if changed { vec![cluster.0] } else { Vec::new() })
-    }
-}
-
-impl Kept for DeploymentRow {
-    const KIND: &'static str = "deployments";
-    const POKES: bool = true;
-
-    fn key(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-
-    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
-        Ok(sqlx::query_scalar!(
-            r#"with said as (
-                   select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
-                       revision integer, observed_by_controller boolean, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean)
-               ), fresh as (
-                   select said.* from said join deployments d on d.id = said.deployment_id and d.name = said.name
-                   join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
-               ), removed as (
-                   delete from observed_deployments o
-                   where cluster_id = $1
-                     and (o.namespace || '/' || o.name = any($3)
-                          or ((o.namespace, o.name) not in (select namespace, name from fresh) and ($4 or (o.namespace, o.name) in (select namespace, name from said))))
-                   returning deployment_id
-               ), put as (
-                   insert into observed_deployments as o (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
-                       observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused)
-                   select $1, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
-                       observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused from fresh
-                   on conflict (cluster_id, namespace, name) do update
-                   set deployment_id = excluded.deployment_id, uid = excluded.uid, resource_version = excluded.resource_version, installation = excluded.installation,
-                       slipway_generation = excluded.slipway_generation, revision = excluded.revision, observed_by_controller = excluded.observed_by_controller,
-                       replicas = excluded.replicas, updated_replicas = excluded.updated_replicas, ready_replicas = excluded.ready_replicas,
-                       available_replicas = excluded.available_replicas, stalled = excluded.stalled, paused = excluded.paused
-                   where o is distinct from excluded
-                   returning deployment_id
-               )
-               select deployment_id as "id!" from removed union select deployment_id from put"#,
-            cluster.0,
-            rows,
-            gone,
-            whole
-        )
-        .fetch_all(conn)
-        .await?)
-    }
-}
-
-impl Kept for PodRow {
-    const KIND: &'static str = "pods";
-    const POKES: bool = true;
-
-    fn key(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-
-    /// Last words that were fetched stay for as long as the row is about the same end of the container.
-    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
-        Ok(sqlx::query_scalar!(
-            r#"with said as (
-                   select * from jsonb_to_recordset($2) as r (namespace text, name text, uid text, deployment_id uuid, revision integer, node text, phase text, ready boolean,
-                       terminating boolean, restarts integer, reason text, message text, last_exit jsonb, created_at timestamptz)
-               ), fresh as (
-                   select r.namespace, r.name, r.uid, r.deployment_id, r.revision, r.node, r.phase, r.ready, r.terminating, r.restarts, r.reason, r.message, r.created_at,
-                       case when r.last_exit ->> 'last_words' is null and o.uid = r.uid and o.last_exit -> 'finished_at' = r.last_exit -> 'finished_at' then o.last_exit
-                            else nullif(r.last_exit, 'null') end as last_exit
-                   from said r
-                   join deployments d on d.id = r.deployment_id
-                   join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = r.namespace
-                   left join observed_pods o on o.cluster_id = $1 and o.namespace = r.namespace and o.name = r.name
-               ), removed as (
-                   delete from observed_pods o
-                   where cluster_id = $1
-                     and (o.namespace || '/' || o.name = any($3)
-                          or ((o.namespace, o.name) not in (select namespace, name from fresh) and ($4 or (o.namespace, o.name) in (select namespace, name from said))))
-                   returning deployment_id
-               ), put as (
-                   insert into observed_pods as o (cluster_id, namespace, name, uid, deployment_id, revision, node, phase, ready, terminating, restarts, reason, message, last_exit, created_at)
-                   select $1, namespace, name, uid, deployment_id, revision, node, phase, ready, terminating, restarts, reason, message, last_exit, created_at from fresh
-                   on conflict (cluster_id, namespace, name) do update
-                   set uid = excluded.uid, deployment_id = excluded.deployment_id, revision = excluded.revision, node = excluded.node, phase = excluded.phase, ready = excluded.ready,
-                       terminating = excluded.terminating, restarts = excluded.restarts, reason = excluded.reason, message = excluded.message, last_exit = excluded.last_exit,
-                       created_at = excluded.created_at
-                   where o is distinct from excluded
-                   returning deployment_id
-               )
-               select deployment_id as "id!" from removed union select deployment_id from put"#,
-            cluster.0,
-            rows,
-            gone,
-            whole
-        )
-        .fetch_all(conn)
-        .await?)
-    }
 }
