@@ -261,6 +261,10 @@ fn outside(subject: &Subject, claim: &Claim, error: k8s::Error) -> Result<Outsid
     let patient = claim.attempts < PATIENCE;
     Ok(match error.kind {
         Kind::Fault(fault) => return Err(fault.into()),
+        // No operation says that it goes on: how the deployment stands does.
+        Kind::Other if !patient && subject.operation.is_none() => {
+            failure("cluster_error", format!("{sentence} What is missing there is not written again yet."), "Ask a platform admin to look at the cluster.")
+        }
         Kind::Unreachable | Kind::Unauthorized | Kind::Aws(_) | Kind::Other => again(true),
         Kind::Conflict if error.conflicts().is_empty() => Err((Next::Again(Duration::from_millis(200)), None)),
         Kind::Conflict => failure("changed_by_others", sentence, "Undo what was changed in the cluster by hand, or ask whoever did it, then deploy again."),

@@ -31,6 +31,7 @@ pub fn short(code: &str) -> &'static str {
         "workspace_failed" => "the workspace could not be made",
         "cluster_gone" => "the cluster is gone",
         "cluster_denied" => "the cluster refused it",
+        "cluster_error" => "the cluster answers with errors",
         _ => "did not come up",
     }
 }
