@@ -69,16 +69,12 @@ pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject,
     match (subject.desired.intent, subject.desired.applied) {
         (Intent::Run, 0) => state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?,
         (Intent::Run, _) => {
-            let ready = ready_before(&mut tx, subject).await?;
+            let ready = store::ready(&mut tx, subject.id).await?;
             state(&mut tx, subject, DeploymentState::RollingOut, Some(why), ready).await?;
         }
         (Intent::Hold | Intent::Delete, _) => {}
     }
     Ok(tx.commit().await?)
-}
-
-async fn ready_before(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Result<i32, Halt> {
-    Ok(sqlx::query_scalar!("select ready_replicas from deployments where id = $1", subject.id.0).fetch_one(&mut **tx).await?)
 }
 
 /// About to write the objects.
@@ -99,7 +95,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     let detail = format!("{made} made, {} changed", put.len() - made);
     note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
     note(&mut tx, subject, steps::START, StepState::Running, None).await?;
-    let ready = ready_before(&mut tx, subject).await?;
+    let ready = store::ready(&mut tx, subject.id).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
     Ok(tx.commit().await?)
 }
@@ -115,8 +111,10 @@ pub(super) async fn rolling(control: &Control, claim: &Claim, subject: &Subject,
 async fn so_far(tx: &mut Transaction<'static, Postgres>, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
     let Progress { wanted, ready, earlier, .. } = progress;
     let count = format!("{ready} of {wanted} ready");
-    for number in [steps::CHECK, steps::APPLY] {
-        finish_step(tx, subject, number).await?;
+    if let Some(running) = &subject.operation {
+        for number in [steps::CHECK, steps::APPLY] {
+            operations::step_over(tx, running.id, number).await?;
+        }
     }
     if ready < wanted {
         let detail = words.map_or_else(|| count.clone(), |words| format!("{count}. {words}"));
@@ -131,33 +129,13 @@ async fn so_far(tx: &mut Transaction<'static, Postgres>, subject: &Subject, prog
     }
 }
 
-/// A step that is surely over keeps the detail it has.
-async fn finish_step(tx: &mut Transaction<'static, Postgres>, subject: &Subject, number: i32) -> Done {
-    let Some(running) = &subject.operation else { return Ok(()) };
-    sqlx::query!(
-        "update operation_steps set state = 'done', started_at = coalesce(started_at, now()), finished_at = now() where operation_id = $1 and number = $2 and state in ('waiting', 'running')",
-        running.id.0,
-        number
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
 /// About to ask the model about itself; gives for how many seconds it was asked already.
 pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<f64, Halt> {
     let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, None).await?;
     note(&mut tx, subject, steps::ASK, StepState::Running, None).await?;
     let asked_for = match &subject.operation {
-        Some(running) => sqlx::query_scalar!(
-            r#"select coalesce(extract(epoch from now() - started_at), 0)::float8 as "seconds!" from operation_steps where operation_id = $1 and number = $2"#,
-            running.id.0,
-            steps::ASK
-        )
-        .fetch_optional(&mut *tx)
-        .await?
-        .unwrap_or(0.0),
+        Some(running) => operations::step_seconds(&mut tx, running.id, steps::ASK).await?,
         None => 0.0,
     };
     tx.commit().await?;
@@ -168,7 +146,7 @@ pub(super) async fn asking(control: &Control, claim: &Claim, subject: &Subject, 
 pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, metadata: Option<&ModelMetadata>, why_not: Option<&str>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     let value = metadata.map(serde_json::to_value).transpose().map_err(crate::Error::from)?;
-    sqlx::query!("update deployments set metadata = $2, metadata_revision = $3 where id = $1", subject.id.0, value, subject.desired.template_revision).execute(&mut *tx).await?;
+    store::keep_metadata(&mut tx, subject.id, subject.desired.template_revision, value).await?;
     let (state, detail) = if metadata.is_some() { (StepState::Done, None) } else { (StepState::Skipped, why_not) };
     note(&mut tx, subject, steps::ASK, state, detail).await?;
     live::changed(&mut tx, subject.id.0).await?;
@@ -179,7 +157,7 @@ pub(super) async fn told(control: &Control, claim: &Claim, subject: &Subject, me
 pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, None).await?;
-    came_up(&mut tx, subject).await?;
+    store::came_up(&mut tx, subject.id, subject.desired.revision).await?;
     state(&mut tx, subject, DeploymentState::Live, None, progress.serving).await?;
     if let Some(running) = &subject.operation
         && operations::finish(&mut tx, running.id, Ok(())).await?
@@ -191,22 +169,15 @@ pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject
     Ok(tx.commit().await?)
 }
 
-async fn came_up(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Done {
-    sqlx::query!("update deployments set live_revision = $2 where id = $1 and revision = $2", subject.id.0, subject.desired.revision).execute(&mut **tx).await?;
-    Ok(())
-}
-
 /// How it stands with nothing under way. What failed keeps saying why until it comes up.
 pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     if found == DeploymentState::Live {
-        came_up(&mut tx, subject).await?;
+        store::came_up(&mut tx, subject.id, subject.desired.revision).await?;
     }
     let message = match found {
         DeploymentState::Degraded => Some(format!("{ready} of {} replicas answer", subject.desired.replicas)),
-        DeploymentState::Failed => {
-            sqlx::query_scalar!("select state_message from deployments where id = $1 and state = 'failed'", subject.id.0).fetch_optional(&mut *tx).await?.flatten()
-        }
+        DeploymentState::Failed => store::why_failed(&mut tx, subject.id).await?,
         _ => None,
     };
     state(&mut tx, subject, found, message.as_deref(), ready).await?;
@@ -223,7 +194,7 @@ pub(super) async fn stuck(control: &Control, claim: &Claim, subject: &Subject, s
     };
     note(&mut tx, subject, number, StepState::Running, Some(sentence)).await?;
     if subject.operation.is_some() {
-        sqlx::query!("update deployments set state_message = $2 where id = $1 and state_message is distinct from $2", subject.id.0, sentence).execute(&mut *tx).await?;
+        store::complain(&mut tx, subject.id, sentence).await?;
         live::changed(&mut tx, subject.id.0).await?;
     }
     Ok(tx.commit().await?)
@@ -235,7 +206,7 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         return healing::unhealed(control, claim, subject, failure).await;
     }
     let mut tx = begin(control, claim, subject).await?;
-    let serving = serving(&mut tx, subject).await?;
+    let serving = store::serving(&mut tx, subject.id).await?;
     let mut failure = failure.clone();
     if let Some(live) = subject.live_revision.filter(|live| *live != subject.desired.revision && serving > 0) {
         // Some causes end with another's words.
@@ -257,11 +228,6 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
     Ok(tx.commit().await?)
 }
 
-async fn serving(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Result<i32, Halt> {
-    let ready = sqlx::query_scalar!(r#"select count(*)::integer as "n!" from observed_pods where deployment_id = $1 and ready and not terminating"#, subject.id.0);
-    Ok(ready.fetch_one(&mut **tx).await?)
-}
-
 /// On its way out.
 pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject, left: Option<Left>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
@@ -281,14 +247,7 @@ pub(super) async fn deleting(control: &Control, claim: &Claim, subject: &Subject
 /// The removal starts once; a later look does not start it again.
 async fn finish_or_start(tx: &mut Transaction<'static, Postgres>, subject: &Subject) -> Done {
     let Some(running) = &subject.operation else { return Ok(()) };
-    let waits = sqlx::query_scalar!(
-        r#"select exists (select from operation_steps where operation_id = $1 and number = $2 and state = 'waiting') as "waits!""#,
-        running.id.0,
-        steps::REMOVE
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    if waits {
+    if operations::step_waits(tx, running.id, steps::REMOVE).await? {
         note(tx, subject, steps::REMOVE, StepState::Running, None).await?;
     }
     Ok(())
@@ -304,7 +263,7 @@ pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) ->
     }
     audit::record_later(&mut tx, (running.actor_kind, running.actor_id, &running.actor_name), event(action(&running.verb), subject)).await?;
     inventory::forget(&mut tx, subject.id.0).await?;
-    sqlx::query!("delete from deployments where id = $1", subject.id.0).execute(&mut *tx).await?;
+    store::remove(&mut tx, subject.id).await?;
     live::changed(&mut tx, subject.id.0).await?;
     Ok(tx.commit().await?)
 }

@@ -4,11 +4,11 @@ pub(super) mod list;
 mod replicas;
 mod revisions;
 mod room;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use domain::{
-    deployment::DeploymentState,
     ids::{ClusterId, DeploymentId, OperationId, TeamId, WorkspaceId},
     serving::Protocol,
 };
@@ -17,11 +17,11 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{next::Intent, subject::Subject};
 use crate::Result;
 pub(super) use replicas::{Served, ServingPod, pods, replica_names, served};
 pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
 pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, place, rooms, used, workspace};
+pub(super) use standing::{came_up, complain, is_still_wanted, keep_metadata, ready, remove, serving, set_state, why_failed};
 
 /// A deployment as its operations need it.
 pub(super) struct Found {
@@ -139,36 +139,6 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
     )
     .fetch_optional(conn)
     .await?)
-}
-
-/// Whether what is wanted is what it was when the subject was loaded. Inside a claim's transaction its row is locked.
-pub(super) async fn is_still_wanted(conn: &mut PgConnection, subject: &Subject) -> Result<bool> {
-    let desired = &subject.desired;
-    let same = sqlx::query_scalar!(
-        r#"select generation = $2 and held = $3 and (deleting_at is not null) = $4 as "same!" from deployments where id = $1"#,
-        subject.id.0,
-        desired.generation,
-        desired.intent == Intent::Hold,
-        desired.intent == Intent::Delete
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(same == Some(true))
-}
-
-/// How the reconciler last found it.
-pub(super) async fn set_state(conn: &mut PgConnection, id: DeploymentId, state: DeploymentState, message: Option<&str>, ready: i32) -> Result<bool> {
-    let changed = sqlx::query!(
-        "update deployments set state = $2, state_message = $3, ready_replicas = $4
-         where id = $1 and (state, state_message, ready_replicas) is distinct from ($2, $3, $4)",
-        id.0,
-        state as DeploymentState,
-        message,
-        ready
-    )
-    .execute(conn)
-    .await?;
-    Ok(changed.rows_affected() == 1)
 }
 
 /// Those of the workspace's names that begin with this text.

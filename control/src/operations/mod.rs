@@ -24,6 +24,7 @@ use crate::{
     paging::Paging,
     reconcile,
 };
+pub use store::{step_over, step_seconds, step_waits};
 
 /// An operation to start.
 pub struct New<'a> {

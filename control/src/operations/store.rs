@@ -284,3 +284,45 @@ pub(super) async fn sweep(conn: &mut PgConnection, keep: std::time::Duration) ->
     .await?;
     Ok(swept.rows_affected())
 }
+
+/// Ends a step that is surely over, which keeps the detail it has.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn step_over(conn: &mut PgConnection, operation: OperationId, number: i32) -> Result<()> {
+    sqlx::query!(
+        "update operation_steps set state = 'done', started_at = coalesce(started_at, now()), finished_at = now() where operation_id = $1 and number = $2 and state in ('waiting', 'running')",
+        operation.0,
+        number
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a step has not begun.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn step_waits(conn: &mut PgConnection, operation: OperationId, number: i32) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from operation_steps where operation_id = $1 and number = $2 and state = 'waiting') as "waits!""#,
+        operation.0,
+        number
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// For how many seconds a step runs; zero before it began.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn step_seconds(conn: &mut PgConnection, operation: OperationId, number: i32) -> Result<f64> {
+    let seconds = sqlx::query_scalar!(
+        r#"select coalesce(extract(epoch from now() - started_at), 0)::float8 as "seconds!" from operation_steps where operation_id = $1 and number = $2"#,
+        operation.0,
+        number
+    );
+    Ok(seconds.fetch_optional(conn).await?.unwrap_or(0.0))
+}

@@ -3,8 +3,8 @@
 use domain::{audit::ActorKind, deployment::DeploymentState, operation::Failure};
 
 use super::{
-    super::{next::Intent, subject::Subject},
-    Done, begin, event, serving, state,
+    super::{next::Intent, store, subject::Subject},
+    Done, begin, event, state,
 };
 use crate::{
     Control, audit,
@@ -35,7 +35,7 @@ pub(super) async fn unhealed(control: &Control, claim: &Claim, subject: &Subject
         return Ok(());
     }
     let mut tx = begin(control, claim, subject).await?;
-    let serving = serving(&mut tx, subject).await?;
+    let serving = store::serving(&mut tx, subject.id).await?;
     state(&mut tx, subject, DeploymentState::Degraded, Some(&failure.cause), serving).await?;
     Ok(tx.commit().await?)
 }
