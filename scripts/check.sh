@@ -9,7 +9,7 @@ sandbox=end2end/sandbox
 workspaces=(. "$sandbox" "$sandbox/model-server")
 modules=("$sandbox/kube" "$sandbox/kwok" "$sandbox/tools")
 
-scripts/install.sh site check database
+scripts/install.sh site check schema
 
 format() {
   local workspace unformatted

@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 cd "$root"
 
-scripts/install.sh site sandbox database
+scripts/install.sh site sandbox schema
 build_sandbox
 claim "a development session"
 require_free_sandbox

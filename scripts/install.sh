@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for the named purposes, and nothing that is there.
 #
-# usage: scripts/install.sh [site|sandbox|database|check|browser|bench ...]     (all but bench by default)
+# usage: scripts/install.sh [site|sandbox|database|schema|check|browser|bench ...]     (all but bench by default)
 source "$(dirname "$0")/lib.sh"
 
 # debian PACKAGE...: installs those that are not there yet.
@@ -72,6 +72,11 @@ install_sandbox() {
 
 install_database() {
   debian "postgresql-$postgres_major" "postgresql-client-$postgres_major"
+}
+
+# What Slipway's own migrations do not need: it carries them.
+install_schema() {
+  install_database
   crate sqlx sqlx-cli "$sqlx_version" --no-default-features --features postgres,rustls
 }
 
@@ -96,7 +101,7 @@ install_browser() {
 }
 
 rust
-for purpose in "${@:-site sandbox database check browser}"; do
+for purpose in "${@:-site sandbox schema check browser}"; do
   for one in $purpose; do
     [[ $(type -t "install_$one") == function ]] || die "install.sh knows no purpose $one"
     "install_$one"
