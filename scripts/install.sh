@@ -25,11 +25,11 @@ debian_install() {
 # crate TOOL CRATE VERSION [OPTION...]: installs a program from crates.io into the cache.
 # Debug builds: they are made in half the time and are fast enough.
 crate() {
-  local program=$1 name=$2 version=$3 folder
-  shift 3
-  folder=$tools/$name-$version
-  [[ -x $folder/bin/$program ]] && return 0
-  step "Installing $name $version" cargo install "$name" --version "$version" --debug --root "$folder" "$@"
+  [[ -x $tools/$2-$3/bin/$1 ]] || step "Installing $2 $3" crate_install "${@:2}"
+}
+
+crate_install() {
+  cargo install "$1" --version "$2" --debug --root "$tools/$1-$2" "${@:3}"
 }
 
 # package TOOL PACKAGE VERSION: installs a program from npm into the cache.
@@ -65,9 +65,18 @@ install_sandbox() {
   # A real node is root's; without it the sandbox simulates all of them.
   ((EUID != 0)) || debian containerd runc containernetworking-plugins iptables
   target "$(uname -m)-unknown-linux-musl"
-  crate fakecloud fakecloud "$fakecloud_version"
-  step "Building the sandbox's Go programs (kept by the hash of their source)" "$root/end2end/sandbox/go-tools"
-  step "Building the model server (kept likewise)" "$root/end2end/sandbox/build-model-server"
+  step "Building the sandbox's tools: fakecloud $fakecloud_version, Kubernetes, a model server (kept by the hash of their source)" sandbox_tools
+}
+
+# Cargo waits for single crates again and again with one core at rest: the Go programs are built beside it.
+sandbox_tools() {
+  "$root/end2end/sandbox/go-tools" &
+  beside=$!
+  trap 'kill "$beside" 2>/dev/null' EXIT
+  [[ -x $(tool fakecloud) ]] || crate_install fakecloud "$fakecloud_version"
+  "$root/end2end/sandbox/build-model-server"
+  wait "$beside"
+  trap - EXIT
 }
 
 install_database() {
