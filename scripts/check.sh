@@ -49,7 +49,8 @@ vet() {
 
 # The queries in .sqlx must be the ones in the source, as this Postgres understands them.
 queries() {
-  trap 'scripts/postgres.sh stop check' RETURN
+  # It runs in a shell of its own, which ends here however it ends.
+  trap 'scripts/postgres.sh stop check' EXIT
   local url
   url=$(scripts/postgres.sh start check)
   "$(tool sqlx)" migrate run --source migrations --database-url "$url"

@@ -5,6 +5,8 @@ source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 
 tested=$(pid_file test)
+# A check keeps no pid: all it can leave is this.
+"$root/scripts/postgres.sh" stop check
 [[ -d $demo || -e $tested ]] || { note "nothing of this checkout runs" && exit 0; }
 # The traps of these do the work, the outer one first; what they could not do is done here.
 end test 30

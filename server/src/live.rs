@@ -15,10 +15,17 @@ use axum::response::{
 use control::{Ctx, live::Change, sessions};
 use domain::{Code, Rejected};
 use futures::{Stream, stream};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::{
+    Receiver,
+    error::{RecvError, TryRecvError},
+};
 use uuid::Uuid;
 
-use crate::{rest::error::RestError, session::Caller, state::AppState};
+use crate::{
+    rest::error::{RestError, outside},
+    session::Caller,
+    state::AppState,
+};
 
 /// Changes come in bursts; one drawing shows them all.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -68,8 +75,7 @@ where
                 Some(html) => html,
                 None => {
                     self.wait().await?;
-                    self.ctx = sessions::again(&self.ctx).await.ok()?;
-                    (self.part)(self.ctx.clone()).await.ok()?
+                    self.draw().await.map_err(outside).ok()?
                 }
             };
             if self.shown.as_ref() != Some(&html) {
@@ -77,6 +83,11 @@ where
                 return Some(html);
             }
         }
+    }
+
+    async fn draw(&mut self) -> control::Result<String> {
+        self.ctx = sessions::again(&self.ctx).await?;
+        (self.part)(self.ctx.clone()).await
     }
 
     async fn wait(&mut self) -> Option<()> {
@@ -95,7 +106,13 @@ where
             Ok(None) => return None,
             Err(_) => {}
         }
+        self.catch_up();
         Some(())
+    }
+
+    /// Whatever came until now is in the drawing that begins now; what comes while that goes on is not.
+    fn catch_up(&mut self) {
+        while !matches!(self.changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
     }
 }
 
@@ -135,6 +152,102 @@ impl Drop for Place {
             if *count == 0 {
                 open.remove(&self.principal);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        path::Path,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use control::{Credential, Error, Request, testing};
+    use sqlx::PgPool;
+    use tokio::{sync::broadcast, time::timeout};
+
+    use super::*;
+    use crate::{serve, session::proxies::TrustedProxies};
+
+    const OBJECT: Uuid = Uuid::from_u128(1);
+
+    async fn follow<P>(pool: PgPool, changes: Receiver<Change>, part: P) -> Follow<P> {
+        let world = testing::World::new(pool).await;
+        let ada = world.user("ada", None).await;
+        let secret = sessions::open(&mut ada.read().await.unwrap(), &ada, ada.actor().user_id().unwrap(), "tests").await.unwrap();
+        let ctx = ada.with_request(Request { credential: Credential::Session(secret), ..Request::default() });
+        let place = Place::take(&serve::state(world.control.clone(), Path::new("/nonexistent"), TrustedProxies(0)), &ctx).unwrap();
+        Follow { ctx, object: OBJECT, part, changes, shown: None, next: None, _place: place }
+    }
+
+    #[sqlx::test(migrator = "control::db::MIGRATOR")]
+    async fn many_changes_are_drawn_once_and_one_that_comes_meanwhile_once_more(pool: PgPool) {
+        let (sender, changes) = broadcast::channel(8);
+        let drawn = Arc::new(AtomicUsize::new(0));
+        let part = {
+            let (sender, drawn) = (sender.clone(), Arc::clone(&drawn));
+            move |_: Ctx| {
+                let (sender, n) = (sender.clone(), drawn.fetch_add(1, Ordering::Relaxed));
+                async move {
+                    if n == 0 {
+                        sender.send(Change::Object(OBJECT)).unwrap();
+                    }
+                    Ok(format!("drawing {n}"))
+                }
+            }
+        };
+        let mut follow = follow(pool, changes, part).await;
+        // More than are kept for whoever is slow.
+        for _ in 0..20 {
+            sender.send(Change::Object(OBJECT)).unwrap();
+        }
+        assert_eq!(follow.next().await.as_deref(), Some("drawing 0"));
+        assert_eq!(follow.next().await.as_deref(), Some("drawing 1"));
+        assert!(timeout(PAUSE * 4, follow.next()).await.is_err(), "nothing changed since");
+        assert_eq!(drawn.load(Ordering::Relaxed), 2);
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[sqlx::test(migrator = "control::db::MIGRATOR")]
+    async fn a_fault_ends_the_stream_with_a_line_in_the_log_and_a_lost_right_without(pool: PgPool) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let _logged = tracing::subscriber::set_default(tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(move || writer.clone()).finish());
+        let failing = Arc::new(Mutex::new(None::<Error>));
+        let part = {
+            let failing = Arc::clone(&failing);
+            move |_: Ctx| {
+                let error = failing.lock().unwrap().take().unwrap();
+                async move { Err(error) }
+            }
+        };
+        let (sender, changes) = broadcast::channel(8);
+        let mut follow = follow(pool, changes, part).await;
+        for (error, logged) in [(Error::from(Rejected::not_found("deployment")), false), (Error::from(anyhow::anyhow!("the disk is full")), true)] {
+            failing.lock().unwrap().replace(error);
+            sender.send(Change::Object(OBJECT)).unwrap();
+            assert_eq!(follow.next().await, None);
+            let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(said.contains("the disk is full"), logged, "{said}");
+            assert_eq!(said.lines().count(), usize::from(logged), "{said}");
         }
     }
 }

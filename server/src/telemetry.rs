@@ -11,7 +11,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::SpanExporter;
@@ -28,7 +28,8 @@ use crate::{
 };
 
 /// What is logged and traced unless `RUST_LOG` says otherwise. Of the exporter's own requests no traces are made: each would make the next.
-const DEFAULT_FILTER: &str = "info,sqlx=warn,aws=warn,hyper=warn,kube=warn,opentelemetry=warn,reqwest=warn";
+/// `kube_client` warns with the whole of what it could not read, the environment of models included.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,aws=warn,hyper=warn,kube=warn,kube_client=error,opentelemetry=warn,reqwest=warn";
 
 /// What has to be flushed at the end.
 pub struct Telemetry {
@@ -115,12 +116,20 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
 /// Counts and times requests by route, never by what is in the path.
 pub async fn measure(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let method = request.method().to_string();
+    let method = known(request.method()).to_owned();
     let started = Instant::now();
     let response = next.run(request).await;
     let labels = [("route", route), ("method", method), ("status", response.status().as_u16().to_string())];
     metrics::histogram!("http_request_seconds", &labels).record(started.elapsed());
     response
+}
+
+/// The method as metrics name it. Anybody may send any word as one, and each would be kept for good.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS | Method::TRACE | Method::CONNECT => method.as_str(),
+        _ => "other",
+    }
 }
 
 /// Whether this replica can serve: the database answers. Clusters do not count, or a dead one would take the portal down.
@@ -131,5 +140,41 @@ pub async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) 
             tracing::warn!(%error, "not ready: the database does not answer");
             (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn};
+    use tower::ServiceExt as _;
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn invented_methods_are_counted_as_one() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let router = Router::new().layer(from_fn(measure));
+        metrics::with_local_recorder(&recorder, || {
+            futures::executor::block_on(async {
+                for method in ["BREW", "WHEN", "GET"] {
+                    router.clone().oneshot(Request::builder().method(method).uri("/pot").body(Body::empty()).unwrap()).await.unwrap();
+                }
+            });
+        });
+        let drawn = metrics.render();
+        let counts: Vec<&str> = drawn.lines().filter(|line| line.starts_with("http_request_seconds_count")).collect();
+        assert_eq!(counts.len(), 2, "{drawn}");
+        assert!(counts.iter().any(|line| line.contains(r#"method="other""#) && line.ends_with(" 2")), "{drawn}");
+        assert!(counts.iter().any(|line| line.contains(r#"method="GET""#)), "{drawn}");
+    }
+
+    #[test]
+    fn what_the_cluster_answered_is_not_logged_by_default() {
+        let filter: Targets = DEFAULT_FILTER.parse().unwrap();
+        assert!(!filter.would_enable("kube_client::client", &Level::WARN));
+        assert!(filter.would_enable("kube_client::client", &Level::ERROR));
+        assert!(filter.would_enable("kube_runtime::watcher", &Level::WARN), "what a watch says stays");
     }
 }

@@ -1,7 +1,7 @@
 // Pages that move by themselves: status and logs of every replica arrive, and stop when whoever watches may not any more.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { admin, close, eventually, later, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { releaseOf, removeAfter } from "../lib/deployments.mjs";
 import { join } from "../lib/people.mjs";
 
@@ -104,6 +104,32 @@ test("a log whose connection broke off begins anew, with no line twice", async (
   const lines = await page.getByRole("log").locator("p:not(.said)").evaluateAll((all) => all.map((line) => line.lastElementChild.textContent));
   assert.equal(lines.filter((line) => line === "line 1").length, 1, `each line once, with one time: ${JSON.stringify(lines)}`);
   await page.unrouteAll({ behavior: "ignoreErrors" });
+});
+
+test("a page whose stream is refused says that it is not live, and goes on by itself", async (t) => {
+  const { page, context } = await visitor();
+  later(t, () => context.close());
+  await signIn(page, ...admin());
+  // As a proxy answers while the server behind it starts again: the browser itself gives such a stream up for good.
+  let tries = 0;
+  const refuse = (route) => {
+    tries += 1;
+    return route.fulfill({ status: 503, contentType: "text/plain", body: "no server is there" });
+  };
+  await page.route(/\/live\/deployments\//, refuse);
+  await page.goto(`/deployments/${setting("SLIPWAY_DEPLOYMENT")}`);
+  const notice = page.getByRole("status").filter({ hasText: "not live just now" });
+  await notice.waitFor();
+  const heading = await page.locator("h1").boundingBox();
+  await look(page, "deployment-not-live");
+  await eventually("more tries", async () => tries >= 3);
+  assert.equal(await notice.count(), 1, "it is said once");
+
+  const opened = page.waitForResponse((response) => response.url().includes("/live/deployments/") && response.status() === 200, { timeout: 45_000 });
+  await page.unroute(/\/live\/deployments\//, refuse);
+  await opened;
+  await notice.waitFor({ state: "detached" });
+  assert.deepEqual(await page.locator("h1").boundingBox(), heading, "the page stays where it was");
 });
 
 test("a page in a hidden tab lets its stream go and takes it up again", async (t) => {

@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use control::{Ctx, idempotency::Key};
-use domain::{Code, Rejected, limits};
+use domain::{Code, Rejected};
 
 use super::shown::PageError;
 use crate::rest::{extract::MAX_BODY, precondition};
@@ -49,7 +49,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         let find = |wanted: &str| values.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.as_str());
         let body = serde_json::to_vec(&own)?;
         let idempotency =
-            find("_key").filter(|key| key.len() <= limits::IDEMPOTENCY_KEY).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
+            find("_key").filter(|key| precondition::is_key(key)).map(|key| Key { key: format!("form:{key}"), request_hash: precondition::hash(&method, &path, &body) });
         // Whoever insists has seen the newer version that the box stood for.
         let if_match = find("_overwrite").or_else(|| find("_version")).and_then(|version| version.parse().ok());
         let request = control::Request { idempotency, if_match, ..ctx.request().clone() };

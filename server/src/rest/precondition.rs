@@ -25,7 +25,7 @@ pub async fn idempotency(request: &mut Request) -> Result<Option<Key>, Rejected>
         .to_str()
         .ok()
         .map(|key| key.trim().trim_matches('"').to_owned())
-        .filter(|key| (1..=limits::IDEMPOTENCY_KEY).contains(&key.len()))
+        .filter(|key| is_key(key))
         .ok_or_else(|| Rejected::new(Code::MalformedRequest, format!("Idempotency-Key takes 1 to {} visible characters.", limits::IDEMPOTENCY_KEY)).at("Idempotency-Key"))?;
     let body = std::mem::replace(request.body_mut(), Body::empty());
     let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
@@ -33,6 +33,12 @@ pub async fn idempotency(request: &mut Request) -> Result<Option<Key>, Rejected>
     let request_hash = hash(request.method().as_str(), target, &bytes);
     *request.body_mut() = Body::from(bytes);
     Ok(Some(Key { key, request_hash }))
+}
+
+/// Whether this can be an idempotency key, in a header or in a form.
+#[must_use]
+pub fn is_key(key: &str) -> bool {
+    (1..=limits::IDEMPOTENCY_KEY).contains(&key.len()) && key.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
 /// The hash by which a repetition of a request is known.

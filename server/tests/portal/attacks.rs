@@ -79,6 +79,18 @@ async fn an_idempotency_key_is_one_caller_s_own(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_form_s_key_that_is_no_text_is_no_key(pool: PgPool) {
+    let world = World::new(pool).await;
+    let ada = world.person("ada", None).await;
+    for key in ["\0", "k\0", "a\nb", "\u{e9}", &"k".repeat(201)] {
+        for _ in 0..2 {
+            world.post(&ada.browser, "/profile", &[("do", "rename"), ("name", "Ada"), ("_key", key)]).await.expect(303);
+        }
+    }
+    assert!(world.get(&ada.browser, "/profile").await.expect(200).body.contains("value=\"Ada\""));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn files_outside_the_site_are_out_of_reach(pool: PgPool) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attacks");
     let site = folder.join("site");

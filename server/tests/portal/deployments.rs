@@ -106,6 +106,37 @@ async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_broke_long_ago_is_still_on_the_first_page(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let old = place.deployed(1).await;
+    // More than any list has on one page were touched since.
+    let sql = format!(
+        "update deployments set state = 'degraded', state_message = 'two replicas are gone', changed_at = now() - interval '90 days' where id = '{old}';
+         insert into deployments (id, workspace_id, name, revision, generation, state, team_id, team_name, workspace_name, cluster_id, cluster_name, model_id, model_name, release_id, release_number, size, replicas)
+         select gen_random_uuid(), d.workspace_id, 'iris-' || n, 1, 1, (array['live', 'pending', 'deleting'])[1 + n % 3]::deployment_state, d.team_id, d.team_name, d.workspace_name, d.cluster_id, d.cluster_name, d.model_id, d.model_name, d.release_id, d.release_number, d.size, d.replicas
+         from deployments d, generate_series(1, 120) n where d.id = '{old}'"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body;
+    let attention = &home[home.find("Needs a look").unwrap()..home.find("Changed last").unwrap()];
+    assert!(attention.contains(&format!("/deployments/{old}")) && attention.contains("two replicas are gone"), "{attention}");
+    let moving = "/deployments?state=pending,rolling_out,deleting";
+    for figure in [
+        "<dt>live</dt><dd><a href=\"/deployments?state=live\">40</a>".to_owned(),
+        format!("<dt>on the move</dt><dd><a href=\"{moving}\">80</a>"),
+        "<dt>degraded</dt><dd><a href=\"/deployments?state=degraded\">1</a>".to_owned(),
+    ] {
+        assert!(home.contains(&figure), "{figure} is not in {home}");
+    }
+    let listed = place.world.get(&place.viewer.browser, moving).await.expect(200).body;
+    assert!(listed.contains("<option value=\"pending,rolling_out,deleting\" selected>On the move</option>"), "{listed}");
+    let counted = place.world.get(&place.viewer.browser, "/api/v1/deployments/counts").await.expect(200).json();
+    assert_eq!(counted, serde_json::json!({ "pending": 40, "rolling_out": 0, "live": 40, "degraded": 1, "failed": 0, "held": 0, "deleting": 40 }));
+    let narrowed = place.world.get(&place.viewer.browser, "/api/v1/deployments?state=degraded,held").await.expect(200).json();
+    assert_eq!((narrowed["items"].as_array().unwrap().len(), &narrowed["items"][0]["id"]), (1, &serde_json::json!(old)));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn an_open_page_has_one_clock_and_a_steady_place_for_requests(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;
