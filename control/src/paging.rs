@@ -63,8 +63,11 @@ impl Paging {
         };
         let descending = query.direction.unwrap_or(*direction) == Direction::Descending;
         let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        if text.is_some_and(|text| text.chars().count() > limits::SEARCH || text.contains('\0')) {
+        if text.is_some_and(|text| text.chars().count() > limits::SEARCH) {
             return Err(Rejected::field("search", format!("Search for at most {} characters.", limits::SEARCH)));
+        }
+        if text.is_some_and(|text| text.contains('\0')) {
+            return Err(Rejected::field("search", "Leave out the NUL character."));
         }
         let question = question(list, sort, descending, text, filters)?;
         let key = control.cursor_key;

@@ -130,7 +130,7 @@ impl Actor {
         let decision = self.rights(team, membership).on_team(action);
         self.settle(decision, what, || match action {
             TeamAction::See => "You cannot see this team's things.".into(),
-            TeamAction::Deploy => "Deploying needs the role deployer or owner in this team.".into(),
+            TeamAction::Deploy => "Models, releases and deployments need the role deployer or owner in this team.".into(),
             TeamAction::Predict => "Sending requests to a model needs the role deployer or owner in this team.".into(),
             TeamAction::Delete => "Deleting needs the role owner in this team.".into(),
             TeamAction::Manage => "Members and settings need the role owner in this team.".into(),

@@ -3,10 +3,10 @@
 use std::{fmt::Debug, future::pending, sync::Arc, time::Duration};
 
 use domain::{access::TeamRole, ids::ClusterId};
-use futures::future::try_join3;
+use futures::future::try_join4;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Node, Pod},
+    core::v1::{Node, Pod, Service},
 };
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     batch::Batch,
-    rows::{self, DeploymentRow, NodeRow, PodRow},
+    rows::{self, DeploymentRow, NodeRow, PodRow, ServiceRow},
     store::{self, Ended, Kept, Lease},
 };
 use crate::{
@@ -47,7 +47,8 @@ pub(super) async fn watch(control: &Control, lease: Lease) -> Result<()> {
     let nodes = follow::<Node, NodeRow>(control, lease, None, |node| Some(rows::node(node)), |_| {});
     let deployments = follow::<Deployment, DeploymentRow>(control, lease, Some(SELECTOR), rows::deployment, |_| {});
     let pods = follow::<Pod, PodRow>(control, lease, Some(SELECTOR), rows::pod, |batch| words.fetch(batch));
-    try_join3(nodes, deployments, pods).await?;
+    let services = follow::<Service, ServiceRow>(control, lease, Some(SELECTOR), rows::service, |_| {});
+    try_join4(nodes, deployments, pods, services).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
-        core::v1::{ContainerStateTerminated, ContainerStatus, Node, NodeCondition, Pod},
+        core::v1::{ContainerStateTerminated, ContainerStatus, Node, NodeCondition, Pod, Service},
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -86,6 +86,13 @@ pub(super) struct PodRow {
     pub created_at: Timestamp,
 }
 
+/// A Service that is there. It has no table: what counts is that one is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct ServiceRow {
+    pub namespace: String,
+    pub name: String,
+}
+
 /// How the model's container ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LastExit {
@@ -93,6 +100,10 @@ pub(super) struct LastExit {
     pub exit_code: i32,
     pub last_words: Option<String>,
     pub finished_at: Option<Timestamp>,
+}
+
+pub(super) fn service(service: &Service) -> Option<ServiceRow> {
+    service.metadata.deletion_timestamp.is_none().then(|| ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any() })
 }
 
 pub(super) fn node(node: &Node) -> NodeRow {

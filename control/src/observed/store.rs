@@ -3,6 +3,7 @@
 mod deployments;
 mod nodes;
 mod pods;
+mod services;
 
 use std::time::Duration;
 

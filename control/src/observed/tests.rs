@@ -1,4 +1,7 @@
-use domain::ids::{AccountId, ClusterId, DeploymentId};
+use domain::{
+    ids::{AccountId, ClusterId, DeploymentId},
+    operation::ObjectKind,
+};
 use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use super::{
     store::{self, Ended, Lease},
 };
 use crate::{
+    inventory::{self, Entry},
     k8s::{logs::Container, watch::Seen},
     live::Change,
     reconcile::{self, Scope},
@@ -252,6 +256,38 @@ async fn a_cluster_is_watched_as_soon_as_there_is_a_way_in(pool: PgPool) {
         sqlx::query("update clusters set connection = $1").bind(&connection).execute(&pool).await.unwrap();
         assert_eq!(ways().await.iter().map(|(_, server)| server.as_str()).collect::<Vec<_>>(), Vec::from_iter(expected), "{connection}");
     }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let (place, lease) = a_place(&world).await;
+    let (iris, other) = (a_deployment(&world, &place, "iris").await, a_deployment(&world, &place, "other").await);
+    for (id, name) in [(iris, "iris"), (other, "other")] {
+        let mut conn = pool.acquire().await.unwrap();
+        let entry = Entry::new("Service", "forecasting", name);
+        inventory::intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
+        inventory::applied(&mut conn, id, 1, &[(entry, "u".into())]).await.unwrap();
+        reconcile::mark(&mut conn, id, ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+    }
+    let rest = async || {
+        inventory::seen(&mut pool.acquire().await.unwrap(), iris).await.unwrap();
+        sqlx::query("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
+    };
+    let missed = async || {
+        sqlx::query_scalar::<_, Uuid>("select object_id from inventory join reconcile using (object_id) where seen_at = 'epoch' and not_before <= now()").fetch_all(&pool).await.unwrap()
+    };
+    let service = |name: &str| rows::service(&serde_json::from_value(json!({"metadata": {"name": name, "namespace": "forecasting"}})).unwrap()).expect("it is there");
+
+    rest().await;
+    store::write(&pool, lease, &batch(Seen::All(vec![service("iris"), service("other")]))).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(service("iris")))).await.unwrap();
+    assert!(missed().await.is_empty());
+    store::write(&pool, lease, &batch(Seen::Deleted(service("iris")))).await.unwrap();
+    assert_eq!(missed().await, [iris]);
+    rest().await;
+    store::write(&pool, lease, &batch(Seen::All(vec![service("other")]))).await.unwrap();
+    assert_eq!(missed().await, [iris]);
 }
 
 /// Our Deployment, as a watch shows it, in the generation that its annotation says.

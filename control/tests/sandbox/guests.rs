@@ -17,7 +17,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ async fn verifies(scene: &Scene, id: DeploymentId) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
-async fn a_deployment_whose_service_somebody_replaced_says_so_until_it_is_healed(pool: PgPool) {
+async fn a_deployment_whose_service_somebody_took_over_says_so_until_it_is_healed(pool: PgPool) {
     let (stage, worker) = Stage::new(Scene::new(pool).await).await;
     let Stage { scene, place, admin, workspace, .. } = &stage;
     let namespace = &workspace.namespace;
@@ -100,9 +100,8 @@ async fn a_deployment_whose_service_somebody_replaced_says_so_until_it_is_healed
         let summary = deployments::get(&place.owner, id).await.unwrap().summary;
         (summary.state, summary.state_message)
     };
-    takes::<Service>(admin, namespace, "iris").await;
-    puts::<Service>(admin, namespace, json!({"metadata": {"name": "iris"}, "spec": {"ports": [{"port": 80}]}})).await;
-    verifies(scene, id).await;
+    let theirs = json!({"metadata": {"labels": {"slipway.dev/deployment": null, "app.kubernetes.io/managed-by": null}, "annotations": null}});
+    Api::<Service>::namespaced(admin.clone(), namespace).patch("iris", &PatchParams::default(), &Patch::Merge(theirs)).await.unwrap();
     within(20, "it is degraded", async || stands().await.0 == DeploymentState::Degraded).await;
     let said = stands().await.1.expect("a cause");
     assert!(said.starts_with(&format!("There is a Service iris in {namespace} already that Slipway did not make.")), "{said}");
@@ -112,4 +111,18 @@ async fn a_deployment_whose_service_somebody_replaced_says_so_until_it_is_healed
     within(20, "it is live again", async || stands().await == (DeploymentState::Live, None)).await;
     worker.stop().await;
     assert_eq!(scene.recorded(id.0).await.last().map(|(action, _)| action.as_str()), Some("deployment.heal"));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_service_that_somebody_deletes_is_missed_at_once(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, admin, workspace, .. } = &stage;
+    let id = stage.live("iris").await;
+    let services = Api::<Service>::namespaced(admin.clone(), &workspace.namespace);
+    let before = services.get("iris").await.unwrap().metadata.uid;
+    services.delete("iris", &DeleteParams::default()).await.unwrap();
+    within(10, "there is another one", async || services.get_opt("iris").await.unwrap().is_some_and(|service| service.metadata.uid != before)).await;
+    let healed = async || scene.recorded(id.0).await.last().is_some_and(|(action, _)| action == "deployment.heal");
+    within(10, "it is on the record", healed).await;
+    worker.stop().await;
 }
