@@ -49,7 +49,7 @@ impl Said {
             Self::PasswordChanged(ended) => format!("Your password is changed; {ended} other sessions ended."),
             Self::SessionEnded => "The session has ended.".into(),
             Self::TokenRevoked => "The token is revoked: nothing can be done with it any more.".into(),
-            Self::InvitationRevoked => "The invitation is revoked: its link opens nothing any more.".into(),
+            Self::InvitationRevoked => "The invitation is withdrawn: its link opens nothing any more.".into(),
             Self::MemberRemoved => "The member is removed from the team.".into(),
         }
     }

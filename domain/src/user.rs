@@ -1,6 +1,6 @@
 //! People, how they sign in and how they come in.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     access::{PlatformRole, TeamRole},
@@ -67,11 +67,15 @@ pub enum UserState {
 pub struct UserChange {
     #[serde(default)]
     pub name: Option<String>,
-    /// `admin`, `auditor`, or `none` to take the role away.
-    #[serde(default)]
+    /// `admin` or `auditor`; `none` takes the role away, and so does null, which is how a person without one is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "null_takes_away")]
     pub platform_role: Option<PlatformRoleChange>,
     #[serde(default)]
     pub disabled: Option<bool>,
+}
+
+fn null_takes_away<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PlatformRoleChange>, D::Error> {
+    Ok(Some(Option::deserialize(deserializer)?.unwrap_or(PlatformRoleChange::None)))
 }
 
 /// A platform role to give, or none.

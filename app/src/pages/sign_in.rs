@@ -36,7 +36,7 @@ pub fn show(to: String, typed: Typed) -> Page {
                 <Field name="email" label="E-mail address" kind="email" typed=typed.clone() autocomplete="username" required=true/>
                 <Field name="password" label="Password" kind="password" typed=typed.clone() autocomplete="current-password" required=true/>
                 <div class="row"><button class="primary">"Sign in"</button></div>
-                <p class="small muted">"No account yet, or forgot your password? Ask a platform admin for a link."</p>
+                <p class="small muted">"No account yet? A platform admin makes you an invitation. Forgot your password? Whoever runs this portal makes you a link for a new one."</p>
             </form></section>
         }
     })

@@ -91,3 +91,17 @@ async fn an_owner_changes_roles_row_by_row_and_is_asked_before_somebody_goes(poo
     world.post(&owner.browser, &page, &remove("ada@example.com")).await.expect(303);
     assert!(!roles().await.iter().any(|one| one.starts_with("ada@")), "{:?}", roles().await);
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_role_of_null_is_taken_away(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.person("admin", Some(PlatformRole::Admin)).await;
+    let auditor = world.person("auditor", Some(PlatformRole::Auditor)).await;
+    let path = format!("/api/v1/users/{}", auditor.id);
+    let change = async |body: serde_json::Value| {
+        let version = world.get(&admin.browser, &path).await.expect(200).header("etag").to_owned();
+        world.json(&admin.browser, Method::PATCH, &path, &[("if-match", version.as_str())], &body).await.expect(200).json()["platform_role"].clone()
+    };
+    assert_eq!(change(json!({"name": "Aud"})).await, "auditor", "what is left out stays");
+    assert_eq!(change(json!({"platform_role": null})).await, serde_json::Value::Null);
+}
