@@ -100,14 +100,22 @@ fn Fields(label: String, fields: Vec<Field>, placed: bool) -> impl IntoView {
     let rows = fields
         .into_iter()
         .map(|field| {
-            let place = placed.then(|| view! { <td>{field.place}</td> });
+            let place = placed.then(|| view! { <td class="extra">{field.place.clone()}</td> });
+            let beside = placed.then(|| format!("in {}, ", field.place));
             let need = field.required.then(|| view! { <br/><span class="small muted">"required"</span> });
-            view! { <tr class="top"><td><code>{field.name}</code>{need}</td>{place}<td><OneKind kind=field.kind/></td><td>{words(&field.about)}</td></tr> }
+            view! {
+                <tr class="top param">
+                    <td><code>{field.name}</code>{need}<span class="instead small muted">{beside}<OneKind kind=field.kind.clone()/></span></td>
+                    {place}
+                    <td class="extra"><OneKind kind=field.kind/></td>
+                    <td>{words(&field.about)}</td>
+                </tr>
+            }
         })
         .collect_view();
     view! {
         <Table label>
-            <thead><tr><th scope="col">"Name"</th>{placed.then(|| view! { <th scope="col">"In"</th> })}<th scope="col">"Kind"</th><th scope="col">"What it is"</th></tr></thead>
+            <thead><tr><th scope="col">"Name"</th>{placed.then(|| view! { <th scope="col" class="extra">"In"</th> })}<th scope="col" class="extra">"Kind"</th><th scope="col">"What it is"</th></tr></thead>
             <tbody>{rows}</tbody>
         </Table>
     }
