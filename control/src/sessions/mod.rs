@@ -43,6 +43,7 @@ pub async fn sign_in(ctx: &Ctx, email: &str, password: &str, browser: Browser<'_
     }
     let control = ctx.control();
     let address = ctx.request().address.as_deref();
+    // Where it comes from is counted first: nobody shuts others out by guessing.
     let limits = [Limit::sign_in_from(address), Limit::sign_in_as_from(email.as_str(), address), Limit::sign_in_as(email.as_str())];
     attempts::count(&control.pool, &limits).await?;
 
