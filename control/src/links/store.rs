@@ -222,7 +222,7 @@ pub(super) async fn sweep(conn: &mut PgConnection) -> Result<u64> {
 }
 
 pub(super) async fn lock_user(conn: &mut PgConnection, email: &str) -> Result<()> {
-    sqlx::query!("select id from users where email = $1 for update", email).fetch_optional(conn).await?;
+    sqlx::query!("select id from users where email = $1 for no key update", email).fetch_optional(conn).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use domain::{
     Rejected, Timestamp,
-    access::{TeamAction, TeamRole},
+    access::TeamRole,
     error::Blocker,
     ids::{TeamId, UserId},
     team::{Member, Team},
@@ -74,12 +74,16 @@ pub(super) async fn find(conn: &mut PgConnection, actor: &Actor, id: TeamId) -> 
     .ok_or_else(|| Rejected::not_found("team").into())
 }
 
-/// Loads, authorizes and locks in one step.
-pub(super) async fn lock(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
-    sqlx::query!("select id from teams where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
-    let team = find(conn, actor, id).await?;
-    actor.check_team(id, team.your_role, action, "team")?;
-    Ok(team)
+/// Locks it for a change, which leaves references to it alone.
+pub(super) async fn lock(conn: &mut PgConnection, id: TeamId) -> Result<()> {
+    sqlx::query!("select id from teams where id = $1 for no key update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Locks it for its deletion: nothing comes to refer to it any more.
+pub(super) async fn lock_to_delete(conn: &mut PgConnection, id: TeamId) -> Result<()> {
+    sqlx::query!("select id from teams where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
 }
 
 pub(super) async fn id_of(conn: &mut PgConnection, name: &str) -> Result<Option<TeamId>> {

@@ -127,7 +127,7 @@ pub(super) async fn teams(conn: &mut PgConnection, actor: &Actor) -> Result<Vec<
 pub(super) async fn lock_with_admins(conn: &mut PgConnection, id: UserId) -> Result<usize> {
     let rows = sqlx::query!(
         r#"select id as "id: UserId", platform_role is not distinct from 'admin' and disabled_at is null as "admin!" from users
-           where id = $1 or (platform_role = 'admin' and disabled_at is null) order by id for update"#,
+           where id = $1 or (platform_role = 'admin' and disabled_at is null) order by id for no key update"#,
         id.0
     )
     .fetch_all(conn)
