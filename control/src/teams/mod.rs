@@ -199,7 +199,7 @@ pub async fn delete(ctx: &Ctx, id: TeamId) -> Result<()> {
     ctx.check_version(team.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {
-        let mut rejected = Rejected::new(Code::InUse, format!("The team {} still owns things. Delete them first.", team.name));
+        let mut rejected = Rejected::new(Code::InUse, format!("The team {} still owns things, or somebody is invited to it. Delete or withdraw these first.", team.name));
         rejected.blockers = blockers;
         return Err(rejected.into());
     }

@@ -165,6 +165,7 @@ pub(super) async fn blockers(conn: &mut PgConnection, id: TeamId) -> Result<Vec<
            union all select 'workspace', name, '/workspaces/' || id from workspaces where team_id = $1
            union all select 'model', name, '/models/' || id from models where team_id = $1
            union all select 'repository prefix', prefix, '/accounts/' || account_id from repository_prefixes where team_id = $1
+           union all select 'open invitation', email, '/users' from one_time_links where team_id = $1 and used_at is null and expires_at > now()
            limit 50"#,
         id.0
     )
