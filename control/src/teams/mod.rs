@@ -218,7 +218,7 @@ pub async fn members(ctx: &Ctx, id: TeamId) -> Result<Vec<Member>> {
     store::members(&mut conn, id).await
 }
 
-/// Adds a member or changes their role. The last owner cannot step down: somebody has to answer for the team.
+/// Adds a member or changes their role. No member leaves a team without an owner who can sign in: somebody has to answer for it.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `invalid_input` naming the field, `conflict` for the last owner.
@@ -227,10 +227,18 @@ pub async fn set_member(ctx: &Ctx, id: TeamId, change: &MemberChange) -> Result<
     let mut tx = ctx.begin().await?;
     let team = lock_for(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
     let email = EmailAddress::parse(&change.email).map_err(|message| Rejected::field("email", message))?;
-    let user = enabled(&mut tx, &email).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them.")))?;
+    let nobody = || Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them."));
+    let user = users::by_email(&mut tx, email.as_str()).await?.ok_or_else(nobody)?;
     let before = store::role(&mut tx, id, user.id).await?;
+    if user.disabled {
+        // They keep what they have, or get less.
+        let before = before.ok_or_else(nobody)?;
+        if change.role > before {
+            return Err(Rejected::field("email", format!("{email} is disabled, and gets no other role until a platform admin enables them.")).into());
+        }
+    }
     if before == Some(TeamRole::Owner) && change.role != TeamRole::Owner {
-        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+        refuse_last_owner(&store::owners(&mut tx, id).await?, user.id, &team.name)?;
     }
     store::set_member(&mut tx, id, user.id, change.role).await?;
     let event = Event::new("team.set_member", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name).change(&format!("members.{}", user.email), before, change.role);
@@ -250,7 +258,7 @@ pub async fn remove_member(ctx: &Ctx, id: TeamId, user: UserId) -> Result<Vec<Me
     let team = lock_for(&mut tx, ctx.actor(), id, if leaving { TeamAction::See } else { TeamAction::Manage }).await?;
     let before = store::role(&mut tx, id, user).await?.ok_or_else(|| Rejected::not_found("member"))?;
     if before == TeamRole::Owner {
-        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+        refuse_last_owner(&store::owners(&mut tx, id).await?, user, &team.name)?;
     }
     let email = store::user(&mut tx, user).await?.email;
     store::remove_member(&mut tx, id, user).await?;
@@ -271,9 +279,10 @@ fn check_description(checks: &mut domain::error::Checks, description: &str) {
     checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
 }
 
-fn refuse_last_owner(owners: i64, team: &str) -> Result<(), Rejected> {
-    if owners <= 1 {
-        return Err(Rejected::conflict(format!("{team} needs an owner. Make somebody else an owner first.")));
+/// Somebody who cannot sign in answers for nothing: they may go whoever else is there.
+fn refuse_last_owner(owners: &[UserId], goes: UserId, team: &str) -> Result<(), Rejected> {
+    if owners == [goes] {
+        return Err(Rejected::conflict(format!("{team} needs an owner who can sign in. Make somebody else an owner first.")));
     }
     Ok(())
 }

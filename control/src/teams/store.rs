@@ -189,8 +189,15 @@ pub(super) async fn role(conn: &mut PgConnection, id: TeamId, user: UserId) -> R
     Ok(sqlx::query_scalar!(r#"select role as "role: TeamRole" from members where team_id = $1 and user_id = $2"#, id.0, user.0).fetch_optional(conn).await?)
 }
 
-pub(super) async fn owners(conn: &mut PgConnection, id: TeamId) -> Result<i64> {
-    Ok(sqlx::query_scalar!(r#"select count(*) as "n!" from members where team_id = $1 and role = 'owner'"#, id.0).fetch_one(conn).await?)
+/// The owners who can sign in. None of them is disabled until the transaction ends.
+pub(super) async fn owners(conn: &mut PgConnection, id: TeamId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select u.id as "id: UserId" from members m join users u on u.id = m.user_id
+           where m.team_id = $1 and m.role = 'owner' and u.disabled_at is null order by u.id for share of u"#,
+        id.0
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 pub(super) async fn set_member(conn: &mut PgConnection, id: TeamId, user: UserId, role: TeamRole) -> Result<()> {
