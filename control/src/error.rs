@@ -42,8 +42,17 @@ impl From<Rejected> for Error {
     }
 }
 
+/// Whether somebody else kept what was asked for locked for longer than is waited.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    matches!(error, sqlx::Error::Database(database) if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        if is_busy(&error) {
+            return Rejected::conflict("Somebody else is changing this just now. Nothing was done. Try again in a moment.").into();
+        }
         Self::Fault(anyhow::Error::new(error).context("the database refused a statement"))
     }
 }

@@ -3,7 +3,7 @@
 use domain::{Code, Rejected};
 use sqlx::PgConnection;
 
-use crate::{Error, Result};
+use crate::{Error, Result, error::is_busy};
 
 /// An idempotency key and the hash of the request it came with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +14,12 @@ pub struct Key {
     pub request_hash: [u8; 32],
 }
 
-/// Claims the key. A concurrent claim of the same key waits here until the other transaction is over.
+/// Claims the key. A concurrent claim of the same key waits here until the other transaction is over, as long as an operation waits for a lock.
 ///
 /// # Errors
 /// `Replayed` with the kept answer; `idempotency_mismatch`; `idempotency_in_progress` when the other one takes too long;
 /// `conflict` when the answer held a secret and was not kept.
 pub async fn claim(conn: &mut PgConnection, principal: &str, key: &Key) -> Result<()> {
-    sqlx::query!("set local lock_timeout = '5s'").execute(&mut *conn).await?;
     let claimed = sqlx::query!("insert into idempotency_keys (principal, key, request_hash) values ($1, $2, $3) on conflict do nothing", principal, key.key, &key.request_hash[..])
         .execute(&mut *conn)
         .await
@@ -66,13 +65,10 @@ pub async fn sweep(conn: &mut PgConnection) -> Result<u64> {
 }
 
 fn in_progress(error: sqlx::Error) -> Error {
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
-    match &error {
-        sqlx::Error::Database(database) if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
-            Rejected::new(Code::IdempotencyInProgress, "The same request is still under way. Ask again in a moment.").into()
-        }
-        _ => error.into(),
+    if is_busy(&error) {
+        return Rejected::new(Code::IdempotencyInProgress, "The same request is still under way. Ask again in a moment.").into();
     }
+    error.into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use domain::{access::PlatformRole, audit::Source, ids::UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 
 use crate::{Actor, Control, Ctx, Request, Settings, aws::Aws, idempotency, reconcile::Times, secrets};
@@ -45,6 +45,19 @@ pub async fn control(pool: PgPool) -> Control {
 /// A control whose AWS is at this address.
 pub async fn control_at(pool: PgPool, endpoint: &str) -> Control {
     Control::with_aws(pool, settings(), aws(endpoint)).await.expect("a migrated database")
+}
+
+/// Comes back once somebody waits for a lock in the database that `conn` is connected to.
+pub async fn until_somebody_waits(conn: &mut PgConnection) {
+    let waits = "select exists (select from pg_locks w join pg_locks own using (pid)
+                                where not w.granted and own.database = (select oid from pg_database where datname = current_database()))";
+    for _ in 0..1000 {
+        if sqlx::query_scalar(waits).fetch_one(&mut *conn).await.expect("an answer") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody waits for a lock");
 }
 
 /// A control over a database of its own.

@@ -33,6 +33,8 @@ pub struct UserTeam {
     pub id: TeamId,
     pub name: String,
     pub role: TeamRole,
+    /// Whether they own it and nobody else who does can sign in: while they are disabled, the team is without an owner.
+    pub sole_owner: bool,
 }
 
 /// The list of users.

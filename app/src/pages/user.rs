@@ -61,7 +61,18 @@ pub async fn show(ctx: &Ctx, id: UserId, typed: Typed) -> Result<Page> {
 
 #[component]
 fn Teams(user: User) -> impl IntoView {
-    let rows = user.teams.into_iter().map(|team| view! { <tr><td><a href=format!("/teams/{}", team.id)>{team.name}</a></td><td>{team.role.as_str()}</td></tr> }).collect_view();
+    let rows = user
+        .teams
+        .into_iter()
+        .map(|team| {
+            let role = match (user.disabled, team.sole_owner) {
+                (true, true) => "owner: the team has no owner who can sign in. Make somebody else one on its page.",
+                (false, true) => "owner, the only one who can sign in",
+                (_, false) => team.role.as_str(),
+            };
+            view! { <tr><td><a href=format!("/teams/{}", team.id)>{team.name}</a></td><td>{role}</td></tr> }
+        })
+        .collect_view();
     let body = if rows.is_empty() {
         view! { <div class="in"><p class="muted">"In no team. An owner of a team, or an admin, adds them on the team's page."</p></div> }.into_any()
     } else {
@@ -103,6 +114,7 @@ fn Access(user: User, typed: Typed) -> impl IntoView {
         goes.push("the open invitations they made".into());
     }
     let reset = format!("slipway admin reset-password {}", user.email);
+    goes.extend(user.teams.iter().filter(|team| team.sole_owner).map(|team| format!("the only owner of {} who can sign in: the team needs another one", team.name)));
     view! {
         <section class="card"><header><h2>"Forgotten password"</h2></header><div class="in">
             <p class="muted">"Nobody sets another person's password here. This, on the portal's machine, prints a link with which they set a new one:"</p>

@@ -143,7 +143,7 @@ pub async fn delete(ctx: &Ctx, id: AccountId) -> Result<()> {
     ctx.attempt("account.delete", ObjectKind::Account, Some(id.0));
     ctx.actor().check_platform(PlatformAction::Manage, "account")?;
     let mut tx = ctx.begin().await?;
-    let account = store::lock(&mut tx, id).await?;
+    let account = store::lock_to_delete(&mut tx, id).await?;
     ctx.check_version(account.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {

@@ -81,8 +81,14 @@ pub(super) async fn find(conn: &mut PgConnection, id: AccountId) -> Result<Accou
     .ok_or_else(|| Rejected::not_found("account").into())
 }
 
-/// Loads and locks.
+/// Loads and locks for a change, which leaves references to it alone; whether the actor may is checked before.
 pub(super) async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Account> {
+    sqlx::query!("select id from accounts where id = $1 for no key update", id.0).fetch_optional(&mut *conn).await?;
+    find(conn, id).await
+}
+
+/// Loads and locks for its deletion: nothing comes to refer to it any more.
+pub(super) async fn lock_to_delete(conn: &mut PgConnection, id: AccountId) -> Result<Account> {
     sqlx::query!("select id from accounts where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
     find(conn, id).await
 }

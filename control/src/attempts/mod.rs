@@ -61,12 +61,11 @@ fn network(address: Option<&str>) -> String {
     }
 }
 
-/// Counts an attempt against each limit.
+/// Counts an attempt against each limit in turn, up to the first that is exceeded: what is refused for where it came from does not use up what others may still do.
 ///
 /// # Errors
 /// `rate_limited` when one of them is exceeded, with how long to wait.
 pub async fn count(pool: &PgPool, limits: &[Limit]) -> Result<()> {
-    let mut wait = None;
     for limit in limits {
         let row = sqlx::query!(
             r#"insert into attempts as a (key, window_start) values ($1, to_timestamp(floor(extract(epoch from now()) / $2::bigint) * $2::bigint))
@@ -78,17 +77,12 @@ pub async fn count(pool: &PgPool, limits: &[Limit]) -> Result<()> {
         .fetch_one(pool)
         .await?;
         if row.count > limit.most {
-            wait = wait.max(Some(row.seconds));
-        }
-    }
-    match wait {
-        None => Ok(()),
-        Some(seconds) => {
-            let minutes = (seconds / 60 + 1).max(1);
+            let minutes = (row.seconds / 60 + 1).max(1);
             let unit = if minutes == 1 { "minute" } else { "minutes" };
-            Err(Rejected::new(Code::RateLimited, format!("That was tried too often. Wait {minutes} {unit}, then try again.")).into())
+            return Err(Rejected::new(Code::RateLimited, format!("That was tried too often. Wait {minutes} {unit}, then try again.")).into());
         }
     }
+    Ok(())
 }
 
 /// Takes an attempt back that turned out to be rightful, so that whoever succeeds is never locked out by their own successes.

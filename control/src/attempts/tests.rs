@@ -28,6 +28,22 @@ async fn many_guesses_at_once_do_not_slip_through(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_one_limit_refuses_is_not_counted_against_those_after_it(pool: PgPool) {
+    let guess = [Limit::sign_in_as_from("ada@example.com", Some("203.0.113.7")), Limit::sign_in_as("ada@example.com")];
+    for n in 0..60 {
+        assert_eq!(count(&pool, &guess).await.is_ok(), n < 10);
+    }
+    let counted: Vec<(String, i32)> = sqlx::query_as("select key, count from attempts order by key").fetch_all(&pool).await.unwrap();
+    assert_eq!(counted, [("sign-in:email-address:ada@example.com:203.0.113.7".into(), 60), ("sign-in:email:ada@example.com".into(), 10)]);
+
+    let stranger = [Limit::sign_in_as_from("bo@example.com", None), Limit::sign_in_as("bo@example.com")];
+    sqlx::query("update attempts set count = 10, key = 'sign-in:email-address:bo@example.com:unknown' where key like '%203.0.113.7'").execute(&pool).await.unwrap();
+    assert!(count(&pool, &stranger).await.is_err());
+    let keys: i64 = sqlx::query_scalar("select count(*) from attempts where key = 'sign-in:email:bo@example.com'").fetch_one(&pool).await.unwrap();
+    assert_eq!(keys, 0, "no row is made for them either");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn windows_that_are_over_neither_count_nor_stay(pool: PgPool) {
     let guess = [Limit::sign_in_as_from("ada@example.com", None)];
     for _ in 0..10 {

@@ -13,13 +13,17 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use uuid::Uuid;
 
 use super::{next::Progress, record, subject};
 use crate::{
     Control, Ctx, Error, Result, deployments, operations,
     reconcile::{self, Claim, Halt, Scope, Times},
-    testing::World,
-    workspaces::{self, fixture::Place},
+    testing::{World, until_somebody_waits},
+    workspaces::{
+        self,
+        fixture::{self, Place},
+    },
 };
 
 /// How often each of them does what they do.
@@ -70,14 +74,20 @@ async fn refused(ctx: &Ctx, id: DeploymentId) {
     }
 }
 
-async fn watch(control: &Control, ids: [uuid::Uuid; 3], scope: Scope) {
+async fn prepare(control: &Control, claim: &Claim) {
+    for _ in 0..ROUNDS * 4 {
+        written(fixture::whole(control, claim).await);
+    }
+}
+
+async fn watch(control: &Control, ids: &[Uuid], scope: Scope) {
     for round in 0..ROUNDS * 4 {
         let mut tx = control.pool.begin().await.unwrap();
         if round % 5 == 0 {
             reconcile::rouse(&mut tx, scope).await.unwrap();
         } else {
             for id in ids {
-                reconcile::poke(&mut tx, id).await.unwrap();
+                reconcile::poke(&mut tx, *id).await.unwrap();
             }
         }
         tx.commit().await.unwrap();
@@ -91,31 +101,63 @@ async fn resize(ctx: &Ctx, place: &Place) {
     }
 }
 
+async fn deployed(ctx: &Ctx, place: &Place, name: &str) -> DeploymentId {
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: Some(name.into()), size: None, replicas: None, environment: Vec::new(), reason: None };
+    DeploymentId(deployments::create(ctx, &new).await.unwrap().object)
+}
+
+/// Claims of everything at the place.
+async fn claims(pool: &PgPool, place: &Place) -> Vec<Claim> {
+    let (scope, mut conn) = (Scope::Cluster(place.cluster.0), pool.acquire().await.unwrap());
+    reconcile::mark(&mut conn, place.cluster.0, ObjectKind::Cluster, scope, 1).await.unwrap();
+    reconcile::mark(&mut conn, place.workspace.0, ObjectKind::Workspace, scope, 1).await.unwrap();
+    reconcile::claim(pool, "worker", 10, Times::default()).await.unwrap()
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_waited_for_a_workspace_is_marked_in_the_order_of_its_ids(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    let (first, second) = (deployed(&ada, &place, "first").await, deployed(&ada, &place, "second").await);
+    assert!(first.0 < second.0);
+    // From now on the database comes upon the second one first.
+    sqlx::query("update deployments set state_message = 'waits' where id = $1").bind(first.0).execute(&pool).await.unwrap();
+    let claims = claims(&pool, &place).await;
+    let claim = claims.iter().find(|claim| claim.object_id == place.workspace.0).unwrap();
+    let mut busy = pool.begin().await.unwrap();
+    let lock = "select object_id from reconcile where object_id = $1 for update nowait";
+    sqlx::query(lock).bind(first.0).fetch_all(&mut *busy).await.unwrap();
+    let (whole, ()) = tokio::join!(fixture::whole(&world.control, claim), async {
+        until_somebody_waits(&mut busy).await;
+        sqlx::query(lock).bind(second.0).fetch_all(&mut *busy).await.expect("whoever waits for the first does not hold the second");
+        busy.commit().await.unwrap();
+    });
+    written(whole);
+}
+
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn nobody_waits_for_somebody_who_waits_for_them(_: PgPoolOptions, options: PgConnectOptions) {
-    let pool: PgPool = PgPoolOptions::new().max_connections(12).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
+    let pool: PgPool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
     let world = World::new(pool.clone()).await;
     let (control, place) = (&world.control, Place::new(&world).await);
     let admin = world.user("admin", Some(domain::access::PlatformRole::Admin)).await;
     let (ada, bob) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "bob", TeamRole::Deployer).await);
-    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
-    let id = DeploymentId(deployments::create(&ada, &new).await.unwrap().object);
+    let (id, other) = (deployed(&ada, &place, "iris").await, deployed(&ada, &place, "other").await);
     let scope = Scope::Cluster(place.cluster.0);
-    {
-        let mut conn = pool.acquire().await.unwrap();
-        reconcile::mark(&mut conn, place.cluster.0, ObjectKind::Cluster, scope, 1).await.unwrap();
-        reconcile::mark(&mut conn, place.workspace.0, ObjectKind::Workspace, scope, 1).await.unwrap();
-    }
-    let claims = reconcile::claim(&pool, "worker", 10, Times::default()).await.unwrap();
-    let claim = claims.into_iter().find(|claim| claim.object_id == id.0).expect("it was marked");
-    let watched = [place.cluster.0, id.0.min(place.workspace.0), id.0.max(place.workspace.0)];
+    let claims = claims(&pool, &place).await;
+    let claim = |id| claims.iter().find(|claim| claim.object_id == id).expect("it was marked");
+    let mut watched = [place.cluster.0, place.workspace.0, id.0, other.0];
+    watched[1..].sort();
     tokio::join!(
-        write_down(control, &claim),
+        write_down(control, claim(id.0)),
+        prepare(control, claim(place.workspace.0)),
         change(&ada, id),
+        change(&ada, other),
         refused(&bob, id),
         refused(&bob, id),
-        watch(control, watched, scope),
-        watch(control, watched, scope),
+        watch(control, &watched, scope),
+        watch(control, &watched, scope),
         resize(&admin, &place),
     );
     let summary = deployments::get(&bob, id).await.unwrap().summary;

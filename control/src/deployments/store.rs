@@ -82,7 +82,7 @@ pub(super) async fn insert(conn: &mut PgConnection, id: DeploymentId, workspace:
 pub(super) async fn revise(conn: &mut PgConnection, id: DeploymentId) -> Result<(i32, i64)> {
     let row = sqlx::query!(
         "update deployments
-         set revision = revision + 1, generation = generation + 1, version = version + 1, held = false, state = 'pending', state_message = null, changed_at = now()
+         set revision = revision + 1, generation = generation + 1, version = version + 1, held = false, held_by_kind = null, held_by_id = null, state = 'pending', state_message = null, changed_at = now()
          where id = $1 returning revision, generation",
         id.0
     )
@@ -100,7 +100,7 @@ pub(super) async fn raise(conn: &mut PgConnection, id: DeploymentId, above: i64)
 pub(super) async fn delete_begins(conn: &mut PgConnection, id: DeploymentId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update deployments
-         set deleting_at = coalesce(deleting_at, now()), generation = generation + 1, version = version + 1, held = false, state = 'deleting', state_message = null, changed_at = now()
+         set deleting_at = coalesce(deleting_at, now()), generation = generation + 1, version = version + 1, held = false, held_by_kind = null, held_by_id = null, state = 'deleting', state_message = null, changed_at = now()
          where id = $1 returning generation",
         id.0
     )

@@ -1,6 +1,7 @@
 //! A deployment as its reconciler needs it: what is wanted, and what was written down about it.
 
 use domain::{
+    audit::ActorKind,
     cluster::ClusterState,
     deployment::Variable,
     ids::{ClusterId, DeploymentId, TeamId},
@@ -9,6 +10,7 @@ use domain::{
     workspace::WorkspaceState,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
     manifests::Blueprint,
@@ -17,6 +19,7 @@ use super::{
 };
 use crate::{
     Control, Result,
+    access::{WORKER, kubernetes_name},
     clusters::why_read_only,
     inventory::cluster::Owner,
     k8s::labels,
@@ -35,6 +38,8 @@ pub(super) struct Subject {
     pub blueprint: Blueprint,
     pub desired: Desired,
     pub operation: Option<Running>,
+    /// Who holds it.
+    pub held_by: Option<(ActorKind, Option<Uuid>)>,
     pub live_revision: Option<i32>,
     /// Whether any of its objects may have been made.
     pub begun: bool,
@@ -50,9 +55,10 @@ impl Subject {
         Owner { installation: self.blueprint.installation, label: labels::DEPLOYMENT, id: self.id.0, generation: self.desired.generation }
     }
 
-    /// In whose name a step is done: whoever started the operation, or Slipway's worker for a heal.
+    /// In whose name a step is done: whoever started the operation, or holds what it was about; Slipway's worker for a heal.
     pub fn person(&self) -> String {
-        self.operation.as_ref().map_or_else(|| crate::access::WORKER.to_owned(), |running| crate::access::kubernetes_name(running.actor_kind, running.actor_id))
+        let running = self.operation.as_ref().map(|running| (running.actor_kind, running.actor_id));
+        running.or(self.held_by).map_or_else(|| WORKER.to_owned(), |(kind, id)| kubernetes_name(kind, id))
     }
 }
 
@@ -61,6 +67,8 @@ struct Row {
     generation: i64,
     revision: i32,
     held: bool,
+    held_by_kind: Option<ActorKind>,
+    held_by_id: Option<Uuid>,
     deleting: bool,
     live_revision: Option<i32>,
     metadata_revision: Option<i32>,
@@ -98,7 +106,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
     let mut conn = control.pool.acquire().await?;
     let row = sqlx::query_as!(
         Row,
-        r#"select d.name, d.generation, d.revision, d.held, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
+        r#"select d.name, d.generation, d.revision, d.held, d.held_by_kind as "held_by_kind: ActorKind", d.held_by_id, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
                   w.name as workspace_name, w.state as "workspace_state: WorkspaceState", w.synced_at is not null as "workspace_made!", t.id as "team: TeamId", t.name as team_name,
                   c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
                   r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment,
@@ -169,6 +177,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         blueprint,
         desired,
         operation,
+        held_by: row.held_by_kind.map(|kind| (kind, row.held_by_id)),
         live_revision: row.live_revision,
         begun: row.entries > 0,
         applied_for: row.applied_at.and(row.applied_for),
@@ -195,11 +204,33 @@ fn place(row: &Row) -> Place {
 
 #[cfg(test)]
 mod tests {
-    use domain::{access::TeamRole, deployment::NewDeployment};
+    use domain::{
+        access::TeamRole,
+        deployment::{DeploymentChange, NewDeployment},
+    };
     use sqlx::PgPool;
 
     use super::*;
     use crate::{deployments, testing::World, workspaces::fixture};
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn a_hold_is_done_in_the_name_of_whoever_holds(pool: PgPool) {
+        let world = World::new(pool).await;
+        let place = fixture::Place::new(&world).await;
+        let (ada, bo) = (place.member(&world, "ada", TeamRole::Deployer).await, place.member(&world, "bo", TeamRole::Deployer).await);
+        let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+        let started = deployments::create(&ada, &new).await.unwrap();
+        let id = DeploymentId(started.object);
+        let person = async || load(&world.control, id).await.unwrap().unwrap().person();
+        assert_eq!(person().await, ada.actor().kubernetes_name());
+        operations::cancel(&bo, started.operation).await.unwrap();
+        assert_eq!(person().await, bo.actor().kubernetes_name());
+        let change = DeploymentChange { replicas: Some(2), ..DeploymentChange::default() };
+        deployments::change(&ada, id, &change).await.unwrap();
+        assert_eq!(person().await, ada.actor().kubernetes_name());
+        sqlx::query("update operations set state = 'succeeded'").execute(&world.control.pool).await.unwrap();
+        assert_eq!(person().await, WORKER, "nobody holds it any more");
+    }
 
     #[sqlx::test(migrator = "crate::db::MIGRATOR")]
     async fn only_a_workspace_that_was_never_made_is_of_no_use(pool: PgPool) {

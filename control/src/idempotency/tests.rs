@@ -10,12 +10,13 @@ use domain::{
     ids::AccountId,
     model::NewRelease,
     serving::Protocol,
+    team::TeamChange,
 };
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
-    Ctx, Error, accounts, clusters, releases, secrets,
+    Ctx, Error, accounts, clusters, releases, secrets, teams,
     testing::{World, control_at},
     workspaces::fixture::Place,
 };
@@ -98,4 +99,31 @@ async fn a_repetition_is_answered_before_anybody_outside_is_asked(pool: PgPool) 
     assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody was asked");
     accounts::check(&admin.once("new"), account).await.unwrap();
     assert!(asked.load(Ordering::Relaxed) > 0, "a new request asks");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_waits_too_long_is_told_to_try_again(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let owner = place.member(&world, "owner", TeamRole::Owner).await;
+    let change = TeamChange { description: Some("ours".into()) };
+    let mut busy = pool.begin().await.unwrap();
+    sqlx::query("select id from teams for update").fetch_all(&mut *busy).await.unwrap();
+    let (plain, keyed) = (owner.clone(), owner.once("k-1"));
+    let (first, second) = futures::join!(teams::update(&plain, place.team, &change), teams::update(&keyed, place.team, &change));
+    for refused in [first, second] {
+        let error = refused.unwrap_err();
+        assert!(error.is(Code::Conflict) && error.to_string().contains("Try again in a moment"), "{error:?}");
+    }
+    drop(busy);
+    teams::update(&keyed, place.team, &change).await.expect("the key was not used up");
+
+    let mut same = pool.begin().await.unwrap();
+    sqlx::query("insert into idempotency_keys (principal, key, request_hash) values ($1, 'k-2', $2)")
+        .bind(owner.actor().principal())
+        .bind(&secrets::hash("request")[..])
+        .execute(&mut *same)
+        .await
+        .unwrap();
+    assert!(teams::update(&owner.once("k-2"), place.team, &change).await.unwrap_err().is(Code::IdempotencyInProgress));
 }

@@ -1,4 +1,4 @@
-//! The connection to one API server: its own CA, a token that is renewed, limits on everything that is not a stream.
+//! The connection to one API server: its own CA, a token that is renewed, limits on how long a call takes and on what is held of an answer.
 //!
 //! kube's own client takes tokens from files and exec plugins only. This one asks [`Tokens`] before each request. A request
 //! that the API server answers with 401 is sent once more with a fresh token, since a token may be forgotten on the other
@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicI64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use domain::Timestamp;
@@ -25,6 +25,7 @@ use hyper_util::{
     client::legacy::{Client as Http, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::client::{Body, ConfigExt as _};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
@@ -33,6 +34,7 @@ use tower::{BoxError, Layer as _, Service, ServiceExt as _, util::BoxCloneSyncSe
 use super::{
     Target,
     error::{Error, Kind, Result},
+    lines::Lines,
     token::Tokens,
 };
 use crate::clock;
@@ -44,11 +46,19 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 const FRESH: Duration = Duration::from_secs(5);
 /// The most an answer may hold.
 const BODY_LIMIT: usize = 64 << 20;
+/// The most a stranger may say of itself.
+const GREETING_LIMIT: usize = 1 << 20;
+/// The longest line of a watch: a line is one object, and Kubernetes stores none of more than some 1.5 MiB.
+pub(super) const LINE_LIMIT: usize = 8 << 20;
+
+type Sends = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
+/// What comes back: read already, or read as it comes.
+type Answer = Response<Either<Full<Bytes>, Lines<Incoming>>>;
 
 /// Sends requests to one API server as Slipway itself.
 #[derive(Clone)]
 pub struct Connection {
-    http: BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>,
+    http: Sends,
     tokens: Arc<Tokens>,
     /// How far the other side's clock is ahead of this machine's, in seconds, as its last answer said.
     ahead: Arc<AtomicI64>,
@@ -60,19 +70,7 @@ impl Connection {
     /// # Errors
     /// A fault when what is stored of the cluster cannot be used.
     pub fn new(target: &Target, tokens: Tokens) -> Result<Self> {
-        let config = config(target)?;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
-        // Streams have no read limit, so the network is asked whether the other end is still there.
-        tcp.set_keepalive(Some(Duration::from_secs(20)));
-        tcp.set_keepalive_interval(Some(Duration::from_secs(10)));
-        tcp.set_keepalive_retries(Some(3));
-        let https = config.rustls_https_connector_with_connector(tcp)?;
-        let http = Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).build(https);
-        let http = config.base_uri_layer().layer(http).map_err(BoxError::from);
-        Ok(Self { http: BoxCloneSyncService::new(http), tokens: Arc::new(tokens), ahead: Arc::default() })
+        Ok(Self { http: sends(target)?, tokens: Arc::new(tokens), ahead: Arc::default() })
     }
 
     /// Now, by the API server's clock: what it says of times is compared with this, since two clocks need not agree.
@@ -81,7 +79,7 @@ impl Connection {
         Timestamp(clock::now().0 + time::Duration::seconds(self.ahead.load(Ordering::Relaxed)))
     }
 
-    async fn send(self, request: Request<Body>) -> Result<Response<Either<Full<Bytes>, Incoming>>> {
+    async fn send(self, request: Request<Body>) -> Result<Answer> {
         let (parts, body) = request.into_parts();
         let again = body.try_clone().map(|body| Request::from_parts(parts.clone(), body));
         let (answer, signed_at) = self.once(Request::from_parts(parts, body)).await?;
@@ -96,31 +94,32 @@ impl Connection {
         }
     }
 
-    async fn once(&self, mut request: Request<Body>) -> Result<(Response<Either<Full<Bytes>, Incoming>>, std::time::SystemTime)> {
-        let streams = is_stream(&request);
-        let (authorization, signed_at) = self.tokens.authorization().await?;
-        request.headers_mut().insert(AUTHORIZATION, authorization);
+    async fn once(&self, mut request: Request<Body>) -> Result<(Answer, SystemTime)> {
+        let reads = Reads::of(&request);
         let call = async {
+            let (authorization, signed_at) = self.tokens.authorization().await?;
+            request.headers_mut().insert(AUTHORIZATION, authorization);
             let answer = self.http.clone().oneshot(request).await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
             if let Some(said) = date(&answer) {
                 self.ahead.store((said - clock::now().0).whole_seconds(), Ordering::Relaxed);
             }
-            if streams && (answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
-                return Ok(answer.map(Either::Right));
-            }
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
-            Ok(Response::from_parts(parts, Either::Left(Full::new(body.to_bytes()))))
+            let begins = answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let answer = match reads {
+                Reads::Lines if begins => answer.map(|body| Either::Right(Lines::new(body, LINE_LIMIT))),
+                Reads::AsItComes if begins => answer.map(|body| Either::Right(Lines::new(body, usize::MAX))),
+                Reads::Lines | Reads::AsItComes | Reads::Whole => {
+                    let (parts, body) = answer.into_parts();
+                    Response::from_parts(parts, Either::Left(Full::new(whole(body, BODY_LIMIT).await?)))
+                }
+            };
+            Ok((answer, signed_at))
         };
-        match tokio::time::timeout(CALL_LIMIT, call).await {
-            Ok(answer) => answer.map(|answer| (answer, signed_at)),
-            Err(_) => Err(Error::new(Kind::Unreachable, format!("no answer within {} seconds", CALL_LIMIT.as_secs()))),
-        }
+        in_time(call).await
     }
 }
 
 impl Service<Request<Body>> for Connection {
-    type Response = Response<Either<Full<Bytes>, Incoming>>;
+    type Response = Answer;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
 
@@ -145,17 +144,50 @@ fn date<B>(answer: &Response<B>) -> Option<OffsetDateTime> {
 /// # Errors
 /// `Unreachable` when there is none; a fault when the target cannot be used.
 pub async fn greet(target: &Target) -> Result<()> {
-    let mut config = config(target)?;
-    config.connect_timeout = Some(CONNECT_LIMIT);
-    config.read_timeout = Some(CALL_LIMIT);
-    let client = kube::Client::try_from(config)?;
-    let version = tokio::time::timeout(CALL_LIMIT, client.apiserver_version()).await.map_err(|_| Error::new(Kind::Unreachable, "no answer in time"))?;
-    match version.map_err(Error::from) {
-        Ok(_) => Ok(()),
+    let sends = sends(target)?;
+    let request = Request::get("/version").body(Body::empty()).map_err(Error::fault)?;
+    let call = async {
+        let answer = sends.oneshot(request).await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
+        let status = answer.status();
+        let said = whole(answer.into_body(), GREETING_LIMIT).await?;
         // It says no more to strangers.
-        Err(error) if matches!(error.kind, Kind::Unauthorized | Kind::Forbidden) => Ok(()),
-        Err(Error { kind: Kind::Fault(fault), .. }) => Err(Error::fault(fault)),
-        Err(error) => Err(Error::new(Kind::Unreachable, error.raw())),
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(());
+        }
+        match serde_json::from_slice::<Info>(&said) {
+            Ok(_) if status.is_success() => Ok(()),
+            _ => Err(Error::new(Kind::Unreachable, format!("{status} {}", String::from_utf8_lossy(&said)))),
+        }
+    };
+    in_time(call).await
+}
+
+/// The way to an API server, with nothing of who asks.
+fn sends(target: &Target) -> Result<Sends> {
+    let config = config(target)?;
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+    // Streams have no read limit, so the network is asked whether the other end is still there.
+    tcp.set_keepalive(Some(Duration::from_secs(20)));
+    tcp.set_keepalive_interval(Some(Duration::from_secs(10)));
+    tcp.set_keepalive_retries(Some(3));
+    let https = config.rustls_https_connector_with_connector(tcp)?;
+    let http = Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).build(https);
+    Ok(BoxCloneSyncService::new(config.base_uri_layer().layer(http).map_err(BoxError::from)))
+}
+
+/// All of a body, if that is not more than `most` bytes.
+async fn whole(body: Incoming, most: usize) -> Result<Bytes> {
+    let body = Limited::new(body, most).collect().await.map_err(|error| Error::new(Kind::Unreachable, chain(error.as_ref())))?;
+    Ok(body.to_bytes())
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(CALL_LIMIT, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::new(Kind::Unreachable, format!("no answer within {} seconds", CALL_LIMIT.as_secs()))),
     }
 }
 
@@ -178,11 +210,28 @@ pub fn is_authority(pem: &str) -> bool {
     pem.matches("-----BEGIN ").count() == pem.matches("-----BEGIN CERTIFICATE-----").count() && certificates(pem).is_ok()
 }
 
-/// Watches, followed logs and upgraded connections last as long as both ends want.
-fn is_stream(request: &Request<Body>) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    request.headers().contains_key(http::header::UPGRADE)
-        || url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| matches!(&*name, "watch" | "follow") && value == "true")
+/// How the body of an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    Whole,
+    /// A watch: for as long as both ends want, line by line.
+    Lines,
+    /// Followed logs and upgraded connections: for as long as both ends want. Whoever reads them keeps little.
+    AsItComes,
+}
+
+impl Reads {
+    fn of(request: &Request<Body>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let asks = |what: &str| url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == what && value == "true");
+        if asks("watch") {
+            Self::Lines
+        } else if asks("follow") || request.headers().contains_key(http::header::UPGRADE) {
+            Self::AsItComes
+        } else {
+            Self::Whole
+        }
+    }
 }
 
 /// The certificates in a PEM text, as DER.
@@ -210,6 +259,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::k8s::lines::TooLong;
 
     /// A connection to a server that answers with these, one after the other, and notes what it was asked.
     async fn connection(answers: Vec<&'static str>) -> (Connection, Arc<Mutex<Vec<String>>>) {
@@ -271,6 +321,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_watch_whose_line_does_not_end_is_ended_and_a_log_is_not() {
+        let endless: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(LINE_LIMIT + 1)).into_boxed_str());
+        let (connection, _) = connection(vec![endless, endless]).await;
+        let read = async |path: &str| connection.clone().send(request(path)).await.unwrap().into_body().collect().await;
+        let error = read("/api/v1/nodes?watch=true").await.unwrap_err();
+        assert!(error.is::<TooLong>(), "{error}");
+        assert_eq!(read("/api/v1/namespaces/a/pods/b/log?follow=true").await.unwrap().to_bytes().len(), LINE_LIMIT + 1, "whoever reads it cuts its lines");
+    }
+
+    #[tokio::test]
     async fn a_closed_port_is_an_unreachable_cluster() {
         let (connection, _) = connection(Vec::new()).await;
         // The listener went with its task, which had nothing to answer.
@@ -307,10 +367,12 @@ mod tests {
 
     #[test]
     fn only_streams_may_last() {
-        assert!(is_stream(&request("/api/v1/nodes?watch=true&resourceVersion=1")));
-        assert!(is_stream(&request("/api/v1/namespaces/a/pods/b/log?follow=true")));
-        assert!(!is_stream(&request("/api/v1/nodes?labelSelector=watch%3Dtrue")));
-        assert!(!is_stream(&request("/api/v1/namespaces/a/pods/b/log?follow=false")));
+        let upgrade = Request::get("/api/v1/namespaces/a/pods/b/portforward").header("upgrade", "websocket").body(Body::empty()).unwrap();
+        assert_eq!(Reads::of(&request("/api/v1/nodes?watch=true&resourceVersion=1")), Reads::Lines);
+        assert_eq!(Reads::of(&request("/api/v1/namespaces/a/pods/b/log?follow=true")), Reads::AsItComes);
+        assert_eq!(Reads::of(&upgrade), Reads::AsItComes);
+        assert_eq!(Reads::of(&request("/api/v1/nodes?labelSelector=watch%3Dtrue")), Reads::Whole);
+        assert_eq!(Reads::of(&request("/api/v1/namespaces/a/pods/b/log?follow=false")), Reads::Whole);
     }
 
     #[test]

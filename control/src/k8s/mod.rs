@@ -6,6 +6,7 @@ pub mod error;
 pub mod forward;
 pub mod impersonate;
 pub mod labels;
+mod lines;
 pub mod logs;
 mod store;
 pub mod text;

@@ -18,7 +18,7 @@ use aws_types::service_config::ServiceConfigKey;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Code, Rejected};
 use http::HeaderValue;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::error::{Error, Kind, Result};
 use crate::clock;
@@ -33,13 +33,28 @@ const GOOD_FOR: Duration = Duration::from_secs(13 * 60);
 const BEFORE_CREDENTIALS_END: Duration = Duration::from_secs(60);
 /// Having the credentials may mean assuming a role.
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(8);
+/// Whoever waited while there were none to be had does not try the same again.
+const REFUSAL_KEPT: Duration = Duration::from_secs(2);
 
 /// Makes tokens for one cluster and keeps the newest.
 pub struct Tokens {
     config: SdkConfig,
     region: String,
     cluster: String,
-    held: Mutex<Option<Token>>,
+    held: Mutex<Held>,
+}
+
+/// What came of the last try.
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    refused: Option<Refused>,
+}
+
+struct Refused {
+    at: Instant,
+    rejected: Rejected,
+    said: String,
 }
 
 #[derive(Clone)]
@@ -53,29 +68,41 @@ impl Tokens {
     /// `config` holds the credentials of the principal that the cluster knows; `cluster` is the name in EKS.
     #[must_use]
     pub fn new(config: SdkConfig, region: &str, cluster: &str) -> Self {
-        Self { config, region: region.into(), cluster: cluster.into(), held: Mutex::new(None) }
+        Self { config, region: region.into(), cluster: cluster.into(), held: Mutex::default() }
     }
 
     /// The value of the header `Authorization`, and when it was signed.
     ///
     /// # Errors
-    /// Of AWS when there are no credentials.
+    /// Of AWS when there are no credentials. It is kept for a moment: those who wait for the same do not go one after the other.
     pub async fn authorization(&self) -> Result<(HeaderValue, SystemTime)> {
         let mut held = self.held.lock().await;
         let now = clock::system_time();
-        if let Some(token) = held.as_ref().filter(|token| now < token.good_until) {
+        if let Some(token) = held.token.as_ref().filter(|token| now < token.good_until) {
             return Ok((token.header.clone(), token.signed_at));
         }
-        let token = self.make(now).await?;
-        *held = Some(token.clone());
-        Ok((token.header, token.signed_at))
+        if let Some(refused) = held.refused.as_ref().filter(|refused| refused.at.elapsed() < REFUSAL_KEPT) {
+            return Err(Error::new(Kind::Aws(Box::new(refused.rejected.clone())), refused.said.clone()));
+        }
+        let made = self.make(now).await;
+        *held = match &made {
+            Ok(token) => Held { token: Some(token.clone()), refused: None },
+            Err(error) => {
+                let refused = match &error.kind {
+                    Kind::Aws(rejected) => Some(Refused { at: Instant::now(), rejected: (**rejected).clone(), said: error.raw() }),
+                    _ => None,
+                };
+                Held { token: None, refused }
+            }
+        };
+        made.map(|token| (token.header, token.signed_at))
     }
 
     /// Forgets the token that was signed then: the API server does not take it any more.
     pub async fn forget(&self, signed_at: SystemTime) {
         let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(|token| token.signed_at == signed_at) {
-            *held = None;
+        if held.token.as_ref().is_some_and(|token| token.signed_at == signed_at) {
+            held.token = None;
         }
     }
 
@@ -84,7 +111,7 @@ impl Tokens {
     pub(super) async fn sign_earlier(&self, age: Duration) {
         let mut token = self.make(clock::system_time() - age).await.expect("credentials");
         token.good_until += age;
-        *self.held.lock().await = Some(token);
+        self.held.lock().await.token = Some(token);
     }
 
     async fn make(&self, now: SystemTime) -> Result<Token> {
@@ -144,12 +171,50 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::UNIX_EPOCH,
+    };
 
     use aws_config::Region;
-    use aws_credential_types::provider::SharedCredentialsProvider;
+    use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future};
 
     use super::*;
+
+    /// Has none, after a moment, and counts who asked.
+    #[derive(Clone, Debug, Default)]
+    struct Nothing(Arc<AtomicUsize>);
+
+    impl ProvideCredentials for Nothing {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(async {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                provider::Result::Err(CredentialsError::not_loaded("there is nothing here"))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_the_same_refusal_get_it_together() {
+        let nothing = Nothing::default();
+        let config = SdkConfig::builder().region(Region::new("eu-west-1")).credentials_provider(SharedCredentialsProvider::new(nothing.clone()));
+        let tokens = Tokens::new(config.build(), "eu-west-1", "lab");
+        for error in futures::future::join_all((0..5).map(|_| tokens.authorization())).await {
+            let error = error.unwrap_err();
+            assert!(matches!(&error.kind, Kind::Aws(rejected) if rejected.code == Code::AwsDenied) && error.raw().contains("there is nothing here"), "{error}");
+        }
+        assert_eq!(nothing.0.load(Ordering::Relaxed), 1);
+        tokens.held.lock().await.refused.as_mut().unwrap().at -= REFUSAL_KEPT;
+        assert!(tokens.authorization().await.is_err());
+        assert_eq!(nothing.0.load(Ordering::Relaxed), 2, "and then it is tried again");
+    }
 
     fn tokens(endpoint: Option<&str>, expires_after: Option<SystemTime>) -> Tokens {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("session".into()), expires_after, "test");

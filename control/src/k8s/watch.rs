@@ -2,19 +2,25 @@
 //!
 //! kube's own watcher hides bookmarks. They are what tells a quiet cluster from a dead one, so this one shows them.
 
-use std::{fmt::Debug, pin::Pin, time::Duration};
+use std::{error::Error as StdError, fmt::Debug, pin::Pin, time::Duration};
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{ListParams, WatchEvent, WatchParams},
+    core::{ObjectList, Request},
 };
 use serde::de::DeserializeOwned;
 
-use super::error::{Error, Kind, Result};
+use super::{
+    error::{Error, Kind, Result},
+    lines::TooLong,
+};
 
 /// How many objects one answer of a list holds.
 const PAGE: u32 = 500;
+/// What a list may hold: far more than any cluster does that works, and no more than this process can bear.
+const LIMITS: Limits = Limits { objects: 200_000, bytes: 512 << 20 };
 /// The API server ends a watch after so long; another one follows where it ended.
 const WATCH_SECONDS: u32 = 280;
 /// The API server sends a bookmark about once a minute. After so long without a word nobody is there.
@@ -32,9 +38,16 @@ pub enum Seen<K> {
     Quiet,
 }
 
+#[derive(Clone, Copy)]
+struct Limits {
+    objects: usize,
+    bytes: usize,
+}
+
 /// A watch of one kind of object.
 pub struct Watch<K> {
     api: Api<K>,
+    limits: Limits,
     selector: Option<String>,
     version: Option<String>,
     events: Option<Events<K>>,
@@ -44,18 +57,18 @@ type Events<K> = Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<K>>> + Send>>
 
 impl<K> Watch<K>
 where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     /// Asks nothing yet.
     #[must_use]
     pub fn new(api: Api<K>, selector: Option<&str>) -> Self {
-        Self { api, selector: selector.map(str::to_owned), version: None, events: None }
+        Self { api, limits: LIMITS, selector: selector.map(str::to_owned), version: None, events: None }
     }
 
     /// Waits for what is said next. After an error the watch goes on where it was; the caller decides how long to wait.
     ///
     /// # Errors
-    /// Whatever the cluster says; `Unreachable` also after a long silence.
+    /// Whatever the cluster says; `Unreachable` also after a long silence, `Other` when it says more than can be held.
     pub async fn next(&mut self) -> Result<Seen<K>> {
         loop {
             let Some(version) = self.version.clone() else { return self.list().await };
@@ -97,9 +110,17 @@ where
 
     async fn list(&mut self) -> Result<Seen<K>> {
         let mut params = ListParams { label_selector: self.selector.clone(), limit: Some(PAGE), ..ListParams::default() };
-        let mut found = Vec::new();
-        loop {
-            let page = self.api.list(&params).await?;
+        let client = self.api.clone().into_client();
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        // A page may be empty and say that there are more.
+        for _ in 0..self.limits.objects.div_ceil(PAGE as usize) {
+            let request = Request::new(self.api.resource_url()).list(&params).map_err(kube::Error::BuildRequest)?;
+            let text = client.request_text(request).await?;
+            bytes += text.len();
+            if bytes > self.limits.bytes {
+                break;
+            }
+            let page: ObjectList<K> = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
             found.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
@@ -109,6 +130,8 @@ where
                 }
             }
         }
+        let Limits { objects, bytes } = self.limits;
+        Err(Error::new(Kind::Other, format!("the list of {} is longer than {objects} objects or {} MiB, and was not read to its end", K::plural(&()), bytes >> 20)))
     }
 
     /// What an event says; nothing when the watch ended and has to be begun again.
@@ -144,13 +167,18 @@ where
             self.version = None;
             return Ok(None);
         }
+        if let Some(long) = std::iter::successors(Some(&error as &(dyn StdError + 'static)), |error| (*error).source()).find(|error| error.is::<TooLong>()) {
+            // Whoever followed from here would read the same line again.
+            self.version = None;
+            return Err(Error::new(Kind::Other, format!("the watch sent {long}, which is no object that Kubernetes stores")));
+        }
         Err(error.into())
     }
 }
 
 async fn begin<K>(api: &Api<K>, selector: Option<&str>, version: &str) -> kube::Result<Events<K>>
 where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let params = WatchParams { label_selector: selector.map(str::to_owned), timeout: Some(WATCH_SECONDS), bookmarks: true, ..WatchParams::default() };
     Ok(Box::pin(api.watch(&params, version).await?))
@@ -169,6 +197,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::k8s::{client::LINE_LIMIT, lines::Lines};
 
     type Asked = Arc<Mutex<Vec<String>>>;
 
@@ -181,7 +210,8 @@ mod tests {
             let lines = answers.lock().unwrap().pop_front().expect("asked more often than expected");
             let code = lines.first().and_then(|line| line["code"].as_u64()).and_then(|code| u16::try_from(code).ok()).unwrap_or(200);
             let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-            async move { Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(Body::from(text.into_bytes())).unwrap()) }
+            let body = Lines::new(Body::from(text.into_bytes()), LINE_LIMIT);
+            async move { Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(body).unwrap()) }
         });
         (Watch::new(Api::all(kube::Client::new(service, "default")), Some("a=b")), asked)
     }
@@ -231,6 +261,34 @@ mod tests {
         for _ in 0..3 {
             heard.push(said(&watch.next().await.unwrap()));
         }
+        assert_eq!(heard, ["all a", "quiet", "all z"]);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_end_is_given_up() {
+        let endless = |names: &'static [&'static str]| {
+            let (mut watch, asked) = server(vec![list("7", "more", names); 4]);
+            watch.limits = Limits { objects: 2000, bytes: 1000 };
+            (watch, asked)
+        };
+        for (names, pages) in [(&[][..], 4), (&["a-name-of-some-length"; 10][..], 2)] {
+            let (mut watch, asked) = endless(names);
+            let error = watch.next().await.unwrap_err();
+            assert!(matches!(error.kind, Kind::Other) && error.raw().contains("configmaps is longer than 2000 objects"), "{error}");
+            assert_eq!(asked.lock().unwrap().len(), pages);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_does_not_end_is_given_up_and_everything_is_listed_again() {
+        let (mut watch, _) = server(vec![list("7", "", &["a"]), vec![json!("x".repeat(LINE_LIMIT * 2))], list("90", "", &["z"])]);
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            heard.push(said(&watch.next().await.unwrap()));
+        }
+        let error = watch.next().await.unwrap_err();
+        assert!(matches!(error.kind, Kind::Other) && error.raw().contains("a line of more than"), "{error}");
+        heard.push(said(&watch.next().await.unwrap()));
         assert_eq!(heard, ["all a", "quiet", "all z"]);
     }
 

@@ -74,6 +74,7 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     let email = email.expect("a clean check has an address");
 
     let mut tx = ctx.begin().await?;
+    store::lock_email(&mut tx, email.as_str()).await?;
     if users::by_email(&mut tx, email.as_str()).await?.is_some() {
         return Err(Rejected::new(Code::AlreadyExists, format!("{email} is here already. Change their roles instead.")).at("email").into());
     }
@@ -189,8 +190,14 @@ pub async fn redeem(ctx: &Ctx, secret: &str, filled: Filled<'_>) -> Result<Strin
     // Whatever takes several locks takes them in one order, links last.
     match info.purpose {
         LinkPurpose::PasswordReset => store::lock_user(&mut tx, &email).await?,
-        LinkPurpose::FirstAdmin => store::lock_first_admin(&mut tx).await?,
-        LinkPurpose::Invitation => {}
+        LinkPurpose::FirstAdmin => {
+            store::lock_first_admin(&mut tx).await?;
+            store::lock_email(&mut tx, &email).await?;
+        }
+        LinkPurpose::Invitation => {
+            store::lock_email(&mut tx, &email).await?;
+            store::hold_team(&mut tx, &hash).await?;
+        }
     }
     // Whoever comes second waits here, then finds the link used.
     let link = store::take(&mut tx, &hash).await?.ok_or_else(dead)?;
@@ -216,13 +223,14 @@ pub async fn redeem(ctx: &Ctx, secret: &str, filled: Filled<'_>) -> Result<Strin
     tx.commit_secret(session).await
 }
 
-/// Makes the person, with what the link gives them.
+/// Makes the person, with what the link gives them. Whatever else their address was invited to is withdrawn: whoever is here is given more by their roles.
 async fn join(conn: &mut PgConnection, ctx: &Ctx, link: &store::Taken, email: &str, name: String, password_hash: &str) -> Result<UserId> {
     use crate::error::OnConstraint as _;
     let id = UserId::generate();
     store::insert_user(conn, id, email, &name, password_hash, link.platform_role)
         .await
         .on_constraint("users_email_unique", || Rejected::new(Code::AlreadyExists, format!("{email} has an account already. Sign in instead.")).at("email"))?;
+    store::withdraw_of(conn, email).await?;
     let ctx = ctx.acting_as(Actor::user(id, name, link.platform_role));
     let event =
         Event::new("user.create", ObjectKind::User, id.0, email).change("platform_role", None::<&str>, link.platform_role).change("invited_by", None::<&str>, &link.made_by);

@@ -57,6 +57,18 @@ pub(super) async fn lock_first_admin(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
+/// Whoever invites an address, or comes in with it, does so one after the other.
+pub(super) async fn lock_email(conn: &mut PgConnection, email: &str) -> Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('slipway.invitation'), hashtext($1))", email).execute(conn).await?;
+    Ok(())
+}
+
+/// Holds the team that a link gives, before the link: whoever deletes the team has it first and the link after.
+pub(super) async fn hold_team(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<()> {
+    sqlx::query!("select t.id from teams t where t.id = (select team_id from one_time_links where secret_hash = $1) for key share", &hash[..]).fetch_optional(conn).await?;
+    Ok(())
+}
+
 pub(super) async fn insert(conn: &mut PgConnection, ctx: &Ctx, hash: &[u8; 32], link: NewLink<'_>) -> Result<Made> {
     let id = LinkId::generate();
     let (team, role) = link.team.unzip();
@@ -222,7 +234,7 @@ pub(super) async fn sweep(conn: &mut PgConnection) -> Result<u64> {
 }
 
 pub(super) async fn lock_user(conn: &mut PgConnection, email: &str) -> Result<()> {
-    sqlx::query!("select id from users where email = $1 for update", email).fetch_optional(conn).await?;
+    sqlx::query!("select id from users where email = $1 for no key update", email).fetch_optional(conn).await?;
     Ok(())
 }
 

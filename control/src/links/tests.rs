@@ -12,7 +12,7 @@ use crate::{
     Actor, Ctx, links, sessions,
     sessions::Browser,
     teams,
-    testing::{PASSWORD, World},
+    testing::{PASSWORD, World, until_somebody_waits},
     users,
 };
 
@@ -165,4 +165,50 @@ async fn the_command_line_resets_passwords_and_nobody_else(pool: PgPool) {
     users::update(&admin, ada.actor().user_id().unwrap(), &UserChange { disabled: Some(true), ..UserChange::default() }).await.unwrap();
     assert!(links::redeem(&world.nobody(), &secret(&third.url), new).await.unwrap_err().is(Code::NotFound));
     assert!(links::reset_password(&system, "ada@example.com").await.unwrap_err().is(Code::Conflict));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_address_that_two_invite_at_once_has_one_invitation(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (a, b) = (world.user("a", Some(PlatformRole::Admin)).await, world.user("b", Some(PlatformRole::Admin)).await);
+    for round in 0..10 {
+        let new = invitation(&format!("ada-{round}@example.com"));
+        let (first, second) = futures::join!(links::invite(&a, &new), links::invite(&b, &new));
+        assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|ok| **ok).count(), 1, "{round}: {first:?} {second:?}");
+        assert!(first.err().or(second.err()).unwrap().is(Code::AlreadyExists));
+    }
+    assert_eq!(links::invitations(&a, &PageQuery { page_size: Some(50), ..PageQuery::default() }).await.unwrap().items.len(), 10);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_is_in_has_no_other_invitation_left(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let first = links::invite(&admin, &invitation("bo@example.com")).await.unwrap();
+    let second = links::invite(&admin, &invitation("cy@example.com")).await.unwrap();
+    // As two that were made before there was but one.
+    sqlx::query("update one_time_links set email = 'ada@example.com'").execute(&pool).await.unwrap();
+    let (nobody, first, second) = (world.nobody(), secret(&first.url), secret(&second.url));
+    let outcomes = futures::join!(links::redeem(&nobody, &first, filled("", "Ada")), links::redeem(&nobody, &second, filled("", "Ada")));
+    let outcomes = [outcomes.0, outcomes.1];
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(|error| error.is(Code::NotFound)), "{outcomes:?}");
+    assert!(links::invitations(&admin, &PageQuery::default()).await.unwrap().items.is_empty());
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_team_that_is_deleted_while_somebody_joins_it_waits_for_them_or_they_find_it_gone(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let team = teams::create(&admin, &NewTeam { name: "forecasting".into(), ..NewTeam::default() }).await.unwrap().id;
+    let made = links::invite(&admin, &NewInvitation { team: Some("forecasting".into()), ..invitation("ada@example.com") }).await.unwrap();
+    let (nobody, secret) = (world.nobody(), secret(&made.url));
+    let mut deleting = pool.begin().await.unwrap();
+    sqlx::query("select id from teams where id = $1 for update").bind(team.0).fetch_all(&mut *deleting).await.unwrap();
+    let (joined, ()) = futures::join!(links::redeem(&nobody, &secret, filled("", "Ada")), async {
+        until_somebody_waits(&mut deleting).await;
+        sqlx::query("delete from teams where id = $1").bind(team.0).execute(&mut *deleting).await.expect("it waits for nobody who waits for it");
+        deleting.commit().await.unwrap();
+    });
+    assert!(joined.unwrap_err().is(Code::NotFound));
 }

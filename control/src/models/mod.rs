@@ -82,19 +82,20 @@ pub async fn list(ctx: &Ctx, query: &ModelQuery) -> Result<Page<Model>> {
 /// # Errors
 /// `not_found` if the actor may not see it.
 pub async fn get(ctx: &Ctx, id: ModelId) -> Result<Model> {
-    let mut conn = ctx.read().await?;
-    let model = store::find(&mut conn, id).await?;
-    let role = access::membership(&mut conn, ctx.actor(), model.team).await?;
-    ctx.actor().check_team(model.team, role, TeamAction::See, "model")?;
-    Ok(model)
+    authorize(&mut *ctx.read().await?, ctx.actor(), id, TeamAction::See).await
 }
 
-/// Loads, authorizes and locks in one step.
+/// Loads, authorizes and locks in one step. Whoever may not waits for nobody; what is given is read once it is locked.
 ///
 /// # Errors
 /// `not_found` if the actor may not see it; `forbidden`.
 pub async fn lock(conn: &mut PgConnection, actor: &Actor, id: ModelId, action: TeamAction) -> Result<Model> {
+    authorize(conn, actor, id, action).await?;
     store::lock(conn, id).await?;
+    authorize(conn, actor, id, action).await
+}
+
+async fn authorize(conn: &mut PgConnection, actor: &Actor, id: ModelId, action: TeamAction) -> Result<Model> {
     let model = store::find(conn, id).await?;
     let role = access::membership(conn, actor, model.team).await?;
     actor.check_team(model.team, role, action, "model")?;
@@ -136,7 +137,9 @@ pub async fn update(ctx: &Ctx, id: ModelId, change: &ModelChange) -> Result<Mode
 pub async fn delete(ctx: &Ctx, id: ModelId) -> Result<()> {
     ctx.attempt("model.delete", ObjectKind::Model, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let model = lock(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
+    authorize(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
+    store::lock_to_delete(&mut tx, id).await?;
+    let model = authorize(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
     ctx.check_version(model.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {

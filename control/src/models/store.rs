@@ -66,7 +66,14 @@ pub(super) async fn find(conn: &mut PgConnection, id: ModelId) -> Result<Model> 
     .ok_or_else(|| Rejected::not_found("model").into())
 }
 
+/// Locks it for a change, which leaves references to it alone.
 pub(super) async fn lock(conn: &mut PgConnection, id: ModelId) -> Result<()> {
+    sqlx::query!("select id from models where id = $1 for no key update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Locks it for its deletion: nothing comes to refer to it any more.
+pub(super) async fn lock_to_delete(conn: &mut PgConnection, id: ModelId) -> Result<()> {
     sqlx::query!("select id from models where id = $1 for update", id.0).fetch_optional(conn).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -34,6 +34,8 @@ const MAX_BATCH: usize = 500;
 /// How long to leave a cluster alone after errors in a row.
 const BACKOFF: [Duration; 6] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
+/// Errors that are further apart than this are not in a row: one that comes each time after a list that went well is.
+const APART: Duration = Duration::from_secs(60);
 /// Last words are fetched for so many containers at once.
 const WORDS_AT_ONCE: usize = 4;
 const MAX_WORDS: usize = 4096;
@@ -60,7 +62,7 @@ where
 {
     let key = |object: &K| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
     let mut watch: Option<Watch<K>> = None;
-    let mut failures = 0;
+    let mut trouble = Trouble::default();
     loop {
         let seen = match &mut watch {
             Some(watch) => watch.next().await,
@@ -73,13 +75,11 @@ where
             Ok(seen) => seen,
             Err(error) => {
                 watch = if error.is_passing() { watch } else { None };
-                stumble(control, lease.cluster, R::KIND, &error, failures).await?;
-                failures += 1;
+                stumble(control, lease.cluster, R::KIND, &error, &mut trouble).await?;
                 continue;
             }
         };
-        if failures > 0 {
-            failures = 0;
+        if std::mem::take(&mut trouble.now) {
             store::poke_scope(&control.pool, lease.cluster).await?;
         }
         let mut batch = Batch::new(seen, key, &row);
@@ -97,14 +97,40 @@ where
     }
 }
 
+/// What a watch suffered.
+#[derive(Default)]
+struct Trouble {
+    /// Whether nothing was heard since the last error.
+    now: bool,
+    in_a_row: usize,
+    last: Option<Instant>,
+}
+
+impl Trouble {
+    /// Another error; gives how long to leave the cluster alone.
+    fn again(&mut self) -> Duration {
+        if self.last.is_none_or(|last| last.elapsed() > APART) {
+            self.in_a_row = 0;
+        }
+        let wait = BACKOFF[self.in_a_row.min(BACKOFF.len() - 1)];
+        *self = Self { now: true, in_a_row: self.in_a_row + 1, last: Some(Instant::now()) };
+        wait
+    }
+}
+
 /// An error of the cluster: the reconciler is told at once, so that the page says so; then the cluster is left alone for a while.
-async fn stumble(control: &Control, cluster: ClusterId, kind: &'static str, error: &k8s::Error, failures: usize) -> Result<()> {
+async fn stumble(control: &Control, cluster: ClusterId, kind: &'static str, error: &k8s::Error, trouble: &mut Trouble) -> Result<()> {
     metrics::counter!("slipway_watch_errors_total", "kind" => kind).increment(1);
-    tracing::debug!(%cluster, kind, %error, failures, "a watch stopped");
-    if failures == 0 {
+    tracing::debug!(%cluster, kind, %error, failures = trouble.in_a_row, "a watch stopped");
+    let begins = !trouble.now;
+    let wait = trouble.again();
+    if begins {
+        if matches!(error.kind, k8s::Kind::Other) {
+            tracing::warn!(%cluster, kind, %error, "a watch came to nothing; it is tried again");
+        }
         store::poke_cluster(&control.pool, cluster).await?;
     }
-    tokio::time::sleep(BACKOFF[failures.min(BACKOFF.len() - 1)]).await;
+    tokio::time::sleep(wait).await;
     Ok(())
 }
 
@@ -142,4 +168,25 @@ async fn fetch(control: &Control, lease: Lease, ended: &Ended<'_>, from: Contain
         store::write_last_words(&control.pool, lease, ended, &words).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_after_each_good_list_is_left_alone_for_longer_and_longer() {
+        let mut trouble = Trouble::default();
+        let waits: Vec<Duration> = (0..8)
+            .map(|_| {
+                // A list went well.
+                trouble.now = false;
+                trouble.again()
+            })
+            .collect();
+        assert_eq!(waits[..6], BACKOFF);
+        assert_eq!(waits[7], BACKOFF[5]);
+        trouble.last = Some(Instant::now().checked_sub(APART * 2).unwrap());
+        assert_eq!(trouble.again(), BACKOFF[0], "that was long ago");
+    }
 }

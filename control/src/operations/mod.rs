@@ -168,7 +168,7 @@ pub async fn cancel(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     if operation.object_kind != ObjectKind::Deployment || operation.verb == "delete" {
         return Err(Rejected::conflict("Only what is being rolled out can be held; this has to run to its end.").into());
     }
-    store::hold_deployment(&mut tx, object).await?;
+    store::hold_deployment(&mut tx, ctx.actor(), object).await?;
     // What goes on in the cluster is paused there.
     reconcile::poke(&mut tx, object).await?;
     let mut event = Event::new(CANCEL, ObjectKind::Deployment, object, &operation.object_name).change("operation", None::<()>, id).change("verb", None::<()>, &operation.verb);

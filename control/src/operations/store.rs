@@ -156,9 +156,16 @@ pub(super) async fn lock_deployment(conn: &mut PgConnection, id: Uuid) -> Result
     Ok(())
 }
 
-/// The deployment stays as it is until its next revision.
-pub(super) async fn hold_deployment(conn: &mut PgConnection, id: Uuid) -> Result<()> {
-    sqlx::query!("update deployments set held = true, state = 'held', state_message = null, version = version + 1 where id = $1", id).execute(conn).await?;
+/// The deployment stays as it is until its next revision, for `actor`.
+pub(super) async fn hold_deployment(conn: &mut PgConnection, actor: &Actor, id: Uuid) -> Result<()> {
+    sqlx::query!(
+        "update deployments set held = true, held_by_kind = $2, held_by_id = $3, state = 'held', state_message = null, version = version + 1 where id = $1",
+        id,
+        actor.kind() as ActorKind,
+        actor.id()
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -305,13 +312,9 @@ pub async fn step_over(conn: &mut PgConnection, operation: OperationId, number: 
 /// # Errors
 /// A fault when the database fails.
 pub async fn step_waits(conn: &mut PgConnection, operation: OperationId, number: i32) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        r#"select exists (select from operation_steps where operation_id = $1 and number = $2 and state = 'waiting') as "waits!""#,
-        operation.0,
-        number
-    )
-    .fetch_one(conn)
-    .await?)
+    Ok(sqlx::query_scalar!(r#"select exists (select from operation_steps where operation_id = $1 and number = $2 and state = 'waiting') as "waits!""#, operation.0, number)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// For how many seconds a step runs; zero before it began.

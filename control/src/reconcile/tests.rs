@@ -155,3 +155,16 @@ async fn failures_back_off_and_a_new_mark_ends_that(pool: PgPool) {
     marked(&pool, 1, Scope::None, 2).await;
     assert_eq!(one(&pool, "a").await.unwrap().attempts, 0);
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_is_claimed_is_counted_without_a_look_at_all_that_is_not(pool: PgPool) {
+    let many = "insert into reconcile (object_id, kind, scope, generation, not_before)
+                select gen_random_uuid(), 'deployment', 'cluster:' || n % 50, 1, now() + interval '1 hour' from generate_series(1, 20000) n";
+    sqlx::query(many).execute(&pool).await.unwrap();
+    sqlx::query("update reconcile set lease_until = now() + interval '1 minute' where object_id in (select object_id from reconcile limit 40)").execute(&pool).await.unwrap();
+    sqlx::query("vacuum analyze reconcile").execute(&pool).await.unwrap();
+    let explain = "explain select scope, count(*) as n from reconcile where lease_until > now() group by scope";
+    let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&pool).await.unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("reconcile_claimed") && !plan.contains("Seq Scan"), "{plan}");
+}

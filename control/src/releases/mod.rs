@@ -16,9 +16,10 @@ use domain::{
     operation::ObjectKind,
     page::{Direction, Page},
 };
+use sqlx::PgConnection;
 
 use crate::{
-    Ctx, Result, access,
+    Actor, Ctx, Result, access,
     accounts::{grants, repositories},
     audit::{self, Event},
     aws::{
@@ -144,10 +145,13 @@ pub async fn list(ctx: &Ctx, query: &ReleaseQuery) -> Result<Page<Release>> {
 /// # Errors
 /// `not_found` if the actor may not see it.
 pub async fn get(ctx: &Ctx, id: ReleaseId) -> Result<Release> {
-    let mut conn = ctx.read().await?;
-    let release = store::find(&mut conn, id).await?;
-    let role = access::membership(&mut conn, ctx.actor(), release.team).await?;
-    ctx.actor().check_team(release.team, role, TeamAction::See, "release")?;
+    authorize(&mut *ctx.read().await?, ctx.actor(), id, TeamAction::See).await
+}
+
+async fn authorize(conn: &mut PgConnection, actor: &Actor, id: ReleaseId, action: TeamAction) -> Result<Release> {
+    let release = store::find(conn, id).await?;
+    let role = access::membership(conn, actor, release.team).await?;
+    actor.check_team(release.team, role, action, "release")?;
     Ok(release)
 }
 
@@ -158,10 +162,10 @@ pub async fn get(ctx: &Ctx, id: ReleaseId) -> Result<Release> {
 pub async fn delete(ctx: &Ctx, id: ReleaseId) -> Result<()> {
     ctx.attempt("release.delete", ObjectKind::Release, Some(id.0));
     let mut tx = ctx.begin().await?;
-    store::lock(&mut tx, id).await?;
-    let release = store::find(&mut tx, id).await?;
-    let role = access::membership(&mut tx, ctx.actor(), release.team).await?;
-    ctx.actor().check_team(release.team, role, TeamAction::Delete, "release")?;
+    // Whoever may not waits for nobody; what is deleted is read once it is locked.
+    authorize(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
+    store::lock_to_delete(&mut tx, id).await?;
+    let release = authorize(&mut tx, ctx.actor(), id, TeamAction::Delete).await?;
     let name = format!("{} {}", release.model_name, release.number);
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {

@@ -87,8 +87,8 @@ pub(super) async fn find(conn: &mut PgConnection, id: ReleaseId) -> Result<Relea
     .ok_or_else(|| Rejected::not_found("release").into())
 }
 
-/// Revisions that are being made of it wait, or are waited for.
-pub(super) async fn lock(conn: &mut PgConnection, id: ReleaseId) -> Result<()> {
+/// Locks it for its deletion: revisions that are being made of it wait, or are waited for.
+pub(super) async fn lock_to_delete(conn: &mut PgConnection, id: ReleaseId) -> Result<()> {
     sqlx::query!("select id from releases where id = $1 for update", id.0).fetch_optional(conn).await?;
     Ok(())
 }

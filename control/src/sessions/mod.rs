@@ -43,6 +43,7 @@ pub async fn sign_in(ctx: &Ctx, email: &str, password: &str, browser: Browser<'_
     }
     let control = ctx.control();
     let address = ctx.request().address.as_deref();
+    // Where it comes from is counted first: nobody shuts others out by guessing.
     let limits = [Limit::sign_in_from(address), Limit::sign_in_as_from(email.as_str(), address), Limit::sign_in_as(email.as_str())];
     attempts::count(&control.pool, &limits).await?;
 
@@ -54,7 +55,11 @@ pub async fn sign_in(ctx: &Ctx, email: &str, password: &str, browser: Browser<'_
 
     let mut tx = ctx.begin_anonymous().await?;
     // The password may have been changed, or the user disabled, while it was verified.
-    let Some(actor) = store::lock_active(&mut tx, known.id, &known.password_hash).await? else { return Err(refused(ctx).await?) };
+    let Some(actor) = store::lock_active(&mut tx, known.id, &known.password_hash).await? else {
+        // The refusal is recorded over a connection of its own: nobody waits for a second one while they keep the first from others.
+        drop(tx);
+        return Err(refused(ctx).await?);
+    };
     if let Some(carried) = browser.carries {
         store::delete(&mut tx, &secrets::hash(carried)).await?;
     }

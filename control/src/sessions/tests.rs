@@ -1,10 +1,15 @@
+use std::time::Duration;
+
 use domain::{Code, audit::AuditQuery};
-use sqlx::PgPool;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::{
     Credential, Request, audit, sessions,
     sessions::Browser,
-    testing::{PASSWORD, World},
+    testing::{PASSWORD, World, until_somebody_waits},
 };
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
@@ -58,6 +63,37 @@ async fn guessing_ends_even_before_the_right_guess(pool: PgPool) {
         .unwrap();
     assert!(sessions::sign_in(&world.nobody(), "ada@example.com", "a wrong guess", Browser::default()).await.unwrap_err().is(Code::WrongCredentials));
     assert!(sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap_err().is(Code::RateLimited));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_guesses_from_one_address_shuts_nobody_out(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.user_with_password("ada").await;
+    let from = |address: &str| world.nobody().with_request(Request { address: Some(address.into()), ..Request::default() });
+    let guesser = from("203.0.113.7");
+    let mut refused = 0;
+    for _ in 0..60 {
+        let error = sessions::sign_in(&guesser, "ada@example.com", "a wrong guess", Browser::default()).await.unwrap_err();
+        refused += usize::from(error.is(Code::RateLimited));
+    }
+    assert_eq!(refused, 50);
+    sessions::sign_in(&from("198.51.100.9"), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_refusal_at_the_last_moment_needs_no_second_connection(_: PgPoolOptions, options: PgConnectOptions) {
+    let one = async || PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(20)).connect_with(options.clone()).await.unwrap();
+    let (world, other) = (World::new(one().await).await, one().await);
+    let ada = world.user_with_password("ada").await;
+    let mut disabling = other.begin().await.unwrap();
+    sqlx::query("update users set disabled_at = now() where id = $1").bind(ada.actor().id()).execute(&mut *disabling).await.unwrap();
+    let nobody = world.nobody();
+    let (signed_in, ()) = futures::join!(sessions::sign_in(&nobody, "ada@example.com", PASSWORD, Browser::default()), async {
+        until_somebody_waits(&mut disabling).await;
+        disabling.commit().await.unwrap();
+    });
+    let error = signed_in.unwrap_err();
+    assert!(error.is(Code::WrongCredentials), "{error:?}");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -79,10 +79,7 @@ pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Team>> {
 /// # Errors
 /// `not_found` if the actor may not see it.
 pub async fn get(ctx: &Ctx, id: TeamId) -> Result<Team> {
-    let mut conn = ctx.read().await?;
-    let team = store::find(&mut conn, ctx.actor(), id).await?;
-    ctx.actor().check_team(id, team.your_role, TeamAction::See, "team")?;
-    Ok(team)
+    authorize(&mut *ctx.read().await?, ctx.actor(), id, TeamAction::See).await
 }
 
 /// The team that a request names, by its id or its name.
@@ -150,9 +147,22 @@ pub fn none_such(named: &IdOrName) -> Rejected {
 /// `forbidden`.
 pub async fn lock(conn: &mut PgConnection, actor: &Actor, named: &IdOrName, action: TeamAction) -> Result<Option<Team>> {
     match seen(conn, actor, named).await? {
-        Some(team) => store::lock(conn, actor, team.id, action).await.map(Some),
+        Some(team) => lock_for(conn, actor, team.id, action).await.map(Some),
         None => Ok(None),
     }
+}
+
+async fn authorize(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
+    let team = store::find(conn, actor, id).await?;
+    actor.check_team(id, team.your_role, action, "team")?;
+    Ok(team)
+}
+
+/// Loads, authorizes and locks in one step. Whoever may not waits for nobody; what is given is read once it is locked.
+async fn lock_for(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
+    authorize(conn, actor, id, action).await?;
+    store::lock(conn, id).await?;
+    authorize(conn, actor, id, action).await
 }
 
 /// Changes a team's settings.
@@ -162,7 +172,7 @@ pub async fn lock(conn: &mut PgConnection, actor: &Actor, named: &IdOrName, acti
 pub async fn update(ctx: &Ctx, id: TeamId, change: &TeamChange) -> Result<Team> {
     ctx.attempt("team.update", ObjectKind::Team, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
+    let team = lock_for(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
     ctx.check_version(team.version)?;
     let description = change.description.as_deref().unwrap_or(&team.description).trim();
     let mut checks = domain::error::Checks::new();
@@ -182,12 +192,14 @@ pub async fn update(ctx: &Ctx, id: TeamId, change: &TeamChange) -> Result<Team> 
 pub async fn delete(ctx: &Ctx, id: TeamId) -> Result<()> {
     ctx.attempt("team.delete", ObjectKind::Team, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::See).await?;
+    authorize(&mut tx, ctx.actor(), id, TeamAction::See).await?;
     ctx.actor().check_platform(PlatformAction::Manage, "team").map_err(|_| Rejected::forbidden("Only a platform admin may delete a team."))?;
+    store::lock_to_delete(&mut tx, id).await?;
+    let team = authorize(&mut tx, ctx.actor(), id, TeamAction::See).await?;
     ctx.check_version(team.version)?;
     let blockers = store::blockers(&mut tx, id).await?;
     if !blockers.is_empty() {
-        let mut rejected = Rejected::new(Code::InUse, format!("The team {} still owns things. Delete them first.", team.name));
+        let mut rejected = Rejected::new(Code::InUse, format!("The team {} still owns things, or somebody is invited to it. Delete or withdraw these first.", team.name));
         rejected.blockers = blockers;
         return Err(rejected.into());
     }
@@ -206,19 +218,27 @@ pub async fn members(ctx: &Ctx, id: TeamId) -> Result<Vec<Member>> {
     store::members(&mut conn, id).await
 }
 
-/// Adds a member or changes their role. The last owner cannot step down: somebody has to answer for the team.
+/// Adds a member or changes their role. No member leaves a team without an owner who can sign in: somebody has to answer for it.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `invalid_input` naming the field, `conflict` for the last owner.
 pub async fn set_member(ctx: &Ctx, id: TeamId, change: &MemberChange) -> Result<Vec<Member>> {
     ctx.attempt("team.set_member", ObjectKind::Team, Some(id.0));
     let mut tx = ctx.begin().await?;
-    let team = store::lock(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
+    let team = lock_for(&mut tx, ctx.actor(), id, TeamAction::Manage).await?;
     let email = EmailAddress::parse(&change.email).map_err(|message| Rejected::field("email", message))?;
-    let user = enabled(&mut tx, &email).await?.ok_or_else(|| Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them.")))?;
+    let nobody = || Rejected::field("email", format!("Nobody here has the address {email}. Ask a platform admin to invite them."));
+    let user = users::by_email(&mut tx, email.as_str()).await?.ok_or_else(nobody)?;
     let before = store::role(&mut tx, id, user.id).await?;
+    if user.disabled {
+        // They keep what they have, or get less.
+        let before = before.ok_or_else(nobody)?;
+        if change.role > before {
+            return Err(Rejected::field("email", format!("{email} is disabled, and gets no other role until a platform admin enables them.")).into());
+        }
+    }
     if before == Some(TeamRole::Owner) && change.role != TeamRole::Owner {
-        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+        refuse_last_owner(&store::owners(&mut tx, id).await?, user.id, &team.name)?;
     }
     store::set_member(&mut tx, id, user.id, change.role).await?;
     let event = Event::new("team.set_member", ObjectKind::Team, id.0, &team.name).of_team(id, &team.name).change(&format!("members.{}", user.email), before, change.role);
@@ -235,10 +255,10 @@ pub async fn remove_member(ctx: &Ctx, id: TeamId, user: UserId) -> Result<Vec<Me
     ctx.attempt("team.remove_member", ObjectKind::Team, Some(id.0));
     let mut tx = ctx.begin().await?;
     let leaving = ctx.actor().person() == Some(user);
-    let team = store::lock(&mut tx, ctx.actor(), id, if leaving { TeamAction::See } else { TeamAction::Manage }).await?;
+    let team = lock_for(&mut tx, ctx.actor(), id, if leaving { TeamAction::See } else { TeamAction::Manage }).await?;
     let before = store::role(&mut tx, id, user).await?.ok_or_else(|| Rejected::not_found("member"))?;
     if before == TeamRole::Owner {
-        refuse_last_owner(store::owners(&mut tx, id).await?, &team.name)?;
+        refuse_last_owner(&store::owners(&mut tx, id).await?, user, &team.name)?;
     }
     let email = store::user(&mut tx, user).await?.email;
     store::remove_member(&mut tx, id, user).await?;
@@ -259,9 +279,10 @@ fn check_description(checks: &mut domain::error::Checks, description: &str) {
     checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
 }
 
-fn refuse_last_owner(owners: i64, team: &str) -> Result<(), Rejected> {
-    if owners <= 1 {
-        return Err(Rejected::conflict(format!("{team} needs an owner. Make somebody else an owner first.")));
+/// Somebody who cannot sign in answers for nothing: they may go whoever else is there.
+fn refuse_last_owner(owners: &[UserId], goes: UserId, team: &str) -> Result<(), Rejected> {
+    if owners == [goes] {
+        return Err(Rejected::conflict(format!("{team} needs an owner who can sign in. Make somebody else an owner first.")));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     Rejected, Timestamp,
-    access::{TeamAction, TeamRole},
+    access::TeamRole,
     error::Blocker,
     ids::{TeamId, UserId},
     team::{Member, Team},
@@ -74,12 +74,16 @@ pub(super) async fn find(conn: &mut PgConnection, actor: &Actor, id: TeamId) -> 
     .ok_or_else(|| Rejected::not_found("team").into())
 }
 
-/// Loads, authorizes and locks in one step.
-pub(super) async fn lock(conn: &mut PgConnection, actor: &Actor, id: TeamId, action: TeamAction) -> Result<Team> {
-    sqlx::query!("select id from teams where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
-    let team = find(conn, actor, id).await?;
-    actor.check_team(id, team.your_role, action, "team")?;
-    Ok(team)
+/// Locks it for a change, which leaves references to it alone.
+pub(super) async fn lock(conn: &mut PgConnection, id: TeamId) -> Result<()> {
+    sqlx::query!("select id from teams where id = $1 for no key update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Locks it for its deletion: nothing comes to refer to it any more.
+pub(super) async fn lock_to_delete(conn: &mut PgConnection, id: TeamId) -> Result<()> {
+    sqlx::query!("select id from teams where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
 }
 
 pub(super) async fn id_of(conn: &mut PgConnection, name: &str) -> Result<Option<TeamId>> {
@@ -161,6 +165,7 @@ pub(super) async fn blockers(conn: &mut PgConnection, id: TeamId) -> Result<Vec<
            union all select 'workspace', name, '/workspaces/' || id from workspaces where team_id = $1
            union all select 'model', name, '/models/' || id from models where team_id = $1
            union all select 'repository prefix', prefix, '/accounts/' || account_id from repository_prefixes where team_id = $1
+           union all select 'open invitation', email, '/users' from one_time_links where team_id = $1 and used_at is null and expires_at > now()
            limit 50"#,
         id.0
     )
@@ -184,8 +189,15 @@ pub(super) async fn role(conn: &mut PgConnection, id: TeamId, user: UserId) -> R
     Ok(sqlx::query_scalar!(r#"select role as "role: TeamRole" from members where team_id = $1 and user_id = $2"#, id.0, user.0).fetch_optional(conn).await?)
 }
 
-pub(super) async fn owners(conn: &mut PgConnection, id: TeamId) -> Result<i64> {
-    Ok(sqlx::query_scalar!(r#"select count(*) as "n!" from members where team_id = $1 and role = 'owner'"#, id.0).fetch_one(conn).await?)
+/// The owners who can sign in. None of them is disabled until the transaction ends.
+pub(super) async fn owners(conn: &mut PgConnection, id: TeamId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select u.id as "id: UserId" from members m join users u on u.id = m.user_id
+           where m.team_id = $1 and m.role = 'owner' and u.disabled_at is null order by u.id for share of u"#,
+        id.0
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 pub(super) async fn set_member(conn: &mut PgConnection, id: TeamId, user: UserId, role: TeamRole) -> Result<()> {

@@ -1,12 +1,18 @@
+use std::time::Duration;
+
 use domain::{
     Code,
     access::{PlatformRole, TeamRole},
+    account::AccountChange,
+    ids::AccountId,
+    model::ModelChange,
     page::PageQuery,
     team::{MemberChange, NewTeam, TeamChange},
+    user::{NewInvitation, UserChange},
 };
 use sqlx::PgPool;
 
-use crate::{teams, testing::World};
+use crate::{accounts, links, models, releases, teams, testing::World, users, workspaces::fixture::Place};
 
 fn team(name: &str) -> NewTeam {
     NewTeam { name: name.into(), ..NewTeam::default() }
@@ -107,4 +113,65 @@ async fn pages_follow_each_other_without_gaps(pool: PgPool) {
         ..PageQuery::default()
     };
     assert!(teams::list(&admin, &foreign).await.unwrap_err().is(Code::InvalidInput));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_may_not_waits_for_nobody(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let (viewer, stranger) = (place.member(&world, "viewer", TeamRole::Viewer).await, world.user("stranger", None).await);
+    let mut busy = pool.begin().await.unwrap();
+    for table in ["teams", "models", "releases"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("select id from {table} for update"))).fetch_all(&mut *busy).await.unwrap();
+    }
+    let member = MemberChange { email: "viewer@example.com".into(), role: TeamRole::Owner };
+    for (who, code) in [(&viewer, Code::Forbidden), (&stranger, Code::NotFound)] {
+        let refusals = async {
+            [
+                teams::update(who, place.team, &TeamChange::default()).await.err(),
+                teams::set_member(who, place.team, &member).await.err(),
+                teams::delete(who, place.team).await.err(),
+                models::update(who, place.model, &ModelChange::default()).await.err(),
+                models::delete(who, place.model).await.err(),
+                releases::delete(who, place.releases[0]).await.err(),
+            ]
+        };
+        for refused in tokio::time::timeout(Duration::from_secs(5), refusals).await.expect("nobody waits") {
+            assert!(refused.as_ref().is_some_and(|error| error.is(code)), "{refused:?}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_change_of_a_team_keeps_nobody_waiting_who_only_refers_to_it(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let owner = place.member(&world, "owner", TeamRole::Owner).await;
+    let mut refers = pool.begin().await.unwrap();
+    for table in ["teams", "models", "accounts", "users"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("select id from {table} for key share"))).fetch_all(&mut *refers).await.unwrap();
+    }
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let account: AccountId = sqlx::query_scalar("select id from accounts").fetch_one(&pool).await.unwrap();
+    let changes = async {
+        teams::update(&owner, place.team, &TeamChange::default()).await.unwrap();
+        models::update(&owner, place.model, &ModelChange::default()).await.unwrap();
+        accounts::update(&admin, account, &AccountChange::default()).await.unwrap();
+        users::update(&admin, owner.actor().user_id().unwrap(), &UserChange::default()).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(5), changes).await.expect("nobody waits");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_team_that_somebody_is_invited_to_stays(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let made = teams::create(&admin, &team("forecasting")).await.unwrap();
+    let new = NewInvitation { email: "ada@example.com".into(), team: Some("forecasting".into()), ..NewInvitation::default() };
+    let invited = links::invite(&admin, &new).await.unwrap();
+    let refused = teams::delete(&admin, made.id).await.unwrap_err();
+    let blocker = &refused.rejected().unwrap().blockers[0];
+    assert_eq!((blocker.kind.as_str(), blocker.name.as_str(), blocker.path.as_str()), ("open invitation", "ada@example.com", "/users"));
+    links::revoke_invitation(&admin, invited.id).await.unwrap();
+    teams::delete(&admin, made.id).await.unwrap();
 }

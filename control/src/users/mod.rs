@@ -65,7 +65,8 @@ pub async fn get(ctx: &Ctx, id: UserId) -> Result<User> {
 
 /// Changes a person: an admin anybody, everybody their own name. The platform never loses its last admin.
 ///
-/// Disabling ends sessions and personal tokens for good. Whoever loses the role admin loses the invitations they made.
+/// Disabling ends sessions and personal tokens for good. It is never refused for what somebody owns: which teams it leaves without an owner is in the answer and
+/// on the record. Whoever loses the role admin loses the invitations they made.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`; `conflict` for the last admin, or for disabling oneself.
@@ -110,13 +111,16 @@ pub async fn update(ctx: &Ctx, id: UserId, change: &UserChange) -> Result<User> 
         tokens::revoke_all(&mut tx, id).await?;
         links::withdraw_resets(&mut tx, id).await?;
     }
-    let event = Event::new("user.update", ObjectKind::User, id.0, &before.email).change("name", &before.name, &name).change("platform_role", before.platform_role, role).change(
-        "disabled",
-        before.disabled,
-        disabled,
-    );
-    audit::record(&mut tx, ctx, event).await?;
+    let mut event = Event::new("user.update", ObjectKind::User, id.0, &before.email)
+        .change("name", &before.name, &name)
+        .change("platform_role", before.platform_role, role)
+        .change("disabled", before.disabled, disabled);
     let user = store::find(&mut tx, id).await?;
+    if disabled && !before.disabled {
+        let ownerless: Vec<&str> = user.teams.iter().filter(|team| team.sole_owner).map(|team| team.name.as_str()).collect();
+        event = event.change("teams_without_owner", None::<()>, Some(ownerless).filter(|teams| !teams.is_empty()));
+    }
+    audit::record(&mut tx, ctx, event).await?;
     tx.commit(user).await
 }
 

@@ -97,7 +97,10 @@ pub(super) async fn list(conn: &mut PgConnection, query: &UserQuery, paging: &Pa
 
 async fn memberships(conn: &mut PgConnection, users: &[Uuid]) -> Result<HashMap<UserId, Vec<UserTeam>>> {
     let rows = sqlx::query!(
-        r#"select m.user_id as "user: UserId", t.id as "id: TeamId", t.name, m.role as "role: TeamRole"
+        r#"select m.user_id as "user: UserId", t.id as "id: TeamId", t.name, m.role as "role: TeamRole",
+                  m.role = 'owner' and not exists (
+                      select from members o join users u on u.id = o.user_id
+                      where o.team_id = m.team_id and o.role = 'owner' and o.user_id <> m.user_id and u.disabled_at is null) as "sole_owner!"
            from members m join teams t on t.id = m.team_id where m.user_id = any($1) order by t.name"#,
         users
     )
@@ -105,7 +108,7 @@ async fn memberships(conn: &mut PgConnection, users: &[Uuid]) -> Result<HashMap<
     .await?;
     let mut teams: HashMap<UserId, Vec<UserTeam>> = HashMap::new();
     for row in rows {
-        teams.entry(row.user).or_default().push(UserTeam { id: row.id, name: row.name, role: row.role });
+        teams.entry(row.user).or_default().push(UserTeam { id: row.id, name: row.name, role: row.role, sole_owner: row.sole_owner });
     }
     Ok(teams)
 }
@@ -120,14 +123,14 @@ pub(super) async fn teams(conn: &mut PgConnection, actor: &Actor) -> Result<Vec<
     }
     let Some(team) = only.map(TeamId) else { return Ok(Vec::new()) };
     let name = sqlx::query_scalar!("select name from teams where id = $1", team.0).fetch_one(conn).await?;
-    Ok(actor.rights(team, None).team.map(|role| UserTeam { id: team, name, role }).into_iter().collect())
+    Ok(actor.rights(team, None).team.map(|role| UserTeam { id: team, name, role, sole_owner: false }).into_iter().collect())
 }
 
 /// Locks the user together with every active admin, in one order, and counts the active admins besides them.
 pub(super) async fn lock_with_admins(conn: &mut PgConnection, id: UserId) -> Result<usize> {
     let rows = sqlx::query!(
         r#"select id as "id: UserId", platform_role is not distinct from 'admin' and disabled_at is null as "admin!" from users
-           where id = $1 or (platform_role = 'admin' and disabled_at is null) order by id for update"#,
+           where id = $1 or (platform_role = 'admin' and disabled_at is null) order by id for no key update"#,
         id.0
     )
     .fetch_all(conn)

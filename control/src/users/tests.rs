@@ -3,7 +3,7 @@ use domain::{
     access::{PlatformRole, TeamRole},
     ids::UserId,
     page::PageQuery,
-    team::NewTeam,
+    team::{MemberChange, NewTeam},
     token::NewToken,
     user::{NewInvitation, PlatformRoleChange, UserChange, UserQuery, UserState},
 };
@@ -13,7 +13,7 @@ use crate::{
     Ctx, links, sessions,
     sessions::Browser,
     teams,
-    testing::{PASSWORD, World},
+    testing::{PASSWORD, World, until_somebody_waits},
     tokens, users,
 };
 
@@ -68,6 +68,55 @@ async fn disabling_ends_everything_for_good(pool: PgPool) {
     assert!(tokens::authenticate(&world.control, &token.secret).await.unwrap().is_none());
     let secret = invited.url.rsplit('/').next().unwrap();
     assert!(links::look(&world.control, secret).await.unwrap_err().is(Code::NotFound), "what an admin gave goes with them");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn whoever_leaves_is_disabled_at_once_and_their_teams_get_another_owner(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let (ada, bo, cy) = (world.user("ada", None).await, world.user("bo", None).await, world.user("cy", None).await);
+    let member = |name: &str, role: TeamRole| MemberChange { email: format!("{name}@example.com"), role };
+    let mut made = Vec::new();
+    for name in ["alone", "shared", "with-a-dead-one"] {
+        made.push(teams::create(&admin, &NewTeam { name: name.into(), owner: Some("ada@example.com".into()), ..NewTeam::default() }).await.unwrap().id);
+    }
+    teams::set_member(&admin, made[1], &member("bo", TeamRole::Owner)).await.unwrap();
+    teams::set_member(&admin, made[2], &member("cy", TeamRole::Owner)).await.unwrap();
+    let sole = |user: domain::user::User| user.teams.into_iter().filter(|team| team.sole_owner).map(|team| team.name).collect::<Vec<_>>();
+    assert_eq!(sole(users::update(&admin, id(&cy), &disable()).await.unwrap()), [""; 0], "ada owns it, too");
+
+    let left = users::update(&admin, id(&ada), &disable()).await.unwrap();
+    assert_eq!(sole(left), ["alone", "with-a-dead-one"]);
+    let changes: serde_json::Value =
+        sqlx::query_scalar("select changes from audit_events where object_id = $1 and action = 'user.update'").bind(ada.actor().id()).fetch_one(&pool).await.unwrap();
+    assert!(changes.to_string().contains(r#"["alone","with-a-dead-one"]"#), "{changes}");
+
+    teams::set_member(&admin, made[0], &member("bo", TeamRole::Owner)).await.unwrap();
+    assert_eq!(sole(users::get(&admin, id(&ada)).await.unwrap()), ["with-a-dead-one"]);
+    assert!(teams::set_member(&bo, made[0], &member("bo", TeamRole::Viewer)).await.unwrap_err().is(Code::Conflict), "ada is an owner who cannot sign in");
+    assert!(teams::remove_member(&bo, made[0], id(&bo)).await.unwrap_err().is(Code::Conflict));
+    teams::set_member(&bo, made[0], &member("ada", TeamRole::Viewer)).await.unwrap();
+    let raised = teams::set_member(&bo, made[0], &member("ada", TeamRole::Owner)).await.unwrap_err();
+    assert!(raised.rejected().unwrap().message_for("email").is_some_and(|words| words.contains("disabled")), "{raised:?}");
+    teams::remove_member(&admin, made[2], id(&ada)).await.unwrap();
+    teams::remove_member(&admin, made[2], id(&cy)).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn an_owner_who_steps_down_while_the_other_is_disabled_is_the_last(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let (ada, bo) = (world.user("ada", None).await, world.user("bo", None).await);
+    let team = teams::create(&admin, &NewTeam { name: "forecasting".into(), owner: Some("ada@example.com".into()), ..NewTeam::default() }).await.unwrap().id;
+    teams::set_member(&admin, team, &MemberChange { email: "bo@example.com".into(), role: TeamRole::Owner }).await.unwrap();
+    let mut disabling = pool.begin().await.unwrap();
+    sqlx::query("update users set disabled_at = now() where id = $1").bind(ada.actor().id()).execute(&mut *disabling).await.unwrap();
+    let down = MemberChange { email: "bo@example.com".into(), role: TeamRole::Viewer };
+    let (refused, ()) = futures::join!(teams::set_member(&bo, team, &down), async {
+        until_somebody_waits(&mut disabling).await;
+        disabling.commit().await.unwrap();
+    });
+    assert!(refused.unwrap_err().is(Code::Conflict));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -32,17 +32,22 @@ async fn seal_all(control: &Control) -> Result<()> {
     Ok(())
 }
 
+/// One that fails keeps none of the others from their turn.
 async fn sweep_all(control: &Control) -> Result<()> {
-    let swept = [
-        ("idempotency keys", idempotency::sweep(&mut *control.pool.acquire().await?).await?),
-        ("operations", operations::sweep(&mut *control.pool.acquire().await?, control.settings.operation_retention).await?),
-        ("sessions", sessions::sweep(control).await?),
-        ("tokens", tokens::sweep(control).await?),
-        ("links", links::sweep(control).await?),
-        ("attempts", attempts::sweep(&control.pool).await?),
+    let sweeps: [(&str, BoxFuture<'_, Result<u64>>); 6] = [
+        ("idempotency keys", async { idempotency::sweep(&mut *control.pool.acquire().await?).await }.boxed()),
+        ("operations", async { operations::sweep(&mut *control.pool.acquire().await?, control.settings.operation_retention).await }.boxed()),
+        ("sessions", sessions::sweep(control).boxed()),
+        ("tokens", tokens::sweep(control).boxed()),
+        ("links", links::sweep(control).boxed()),
+        ("attempts", attempts::sweep(&control.pool).boxed()),
     ];
-    for (what, count) in swept.into_iter().filter(|(_, count)| *count > 0) {
-        tracing::debug!(what, count, "forgot what was past its time");
+    for (what, sweep) in sweeps {
+        match sweep.await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(what, count, "forgot what was past its time"),
+            Err(error) => tracing::warn!(%error, what, "what is past its time could not be forgotten; it is tried again"),
+        }
     }
     Ok(())
 }
@@ -63,5 +68,23 @@ async fn every(control: &Control, name: &str, owner: &str, stop: &CancellationTo
     }
     if let Err(error) = leases::release(&control.pool, name, owner).await {
         tracing::warn!(%error, chore = name, "cannot give a lease back; it ends by itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::sweep_all;
+    use crate::testing::World;
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn a_sweep_that_fails_keeps_no_other_from_its_turn(pool: PgPool) {
+        let world = World::new(pool.clone()).await;
+        sqlx::query("insert into attempts (key, window_start) values ('sign-in:address:203.0.113.7', now() - interval '1 day')").execute(&pool).await.unwrap();
+        sqlx::query("alter table idempotency_keys rename to elsewhere").execute(&pool).await.unwrap();
+        sweep_all(&world.control).await.unwrap();
+        let left: i64 = sqlx::query_scalar("select count(*) from attempts").fetch_one(&pool).await.unwrap();
+        assert_eq!(left, 0);
     }
 }

@@ -5,7 +5,19 @@ use domain::{
     ids::{AccountId, ClusterId, ModelId, ReleaseId, TeamId, WorkspaceId},
 };
 
-use crate::{Ctx, testing::World};
+use super::{record, subject};
+use crate::{
+    Control, Ctx,
+    inventory::cluster::When,
+    reconcile::{Claim, Halt},
+    testing::World,
+};
+
+/// Writes down, as the reconciler does, that everything of the claimed workspace is there.
+pub(crate) async fn whole(control: &Control, claim: &Claim) -> Result<(), Halt> {
+    let subject = subject::load(control, WorkspaceId(claim.object_id)).await?.expect("nobody may delete it");
+    record::whole(control, claim, &subject, &[], When::Missing).await.map(drop)
+}
 
 pub(crate) struct Place {
     pub team: TeamId,

@@ -88,8 +88,8 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
         None => {}
     }
     live::changed(&mut tx, id.0).await?;
-    // What waited for the workspace goes on at once.
-    let waiting = sqlx::query_scalar!("select id from deployments where workspace_id = $1 and state = 'pending'", id.0).fetch_all(&mut *tx).await?;
+    // What waited for the workspace goes on at once, in the order in which everybody locks.
+    let waiting = sqlx::query_scalar!("select id from deployments where workspace_id = $1 and state = 'pending' order by id", id.0).fetch_all(&mut *tx).await?;
     for deployment in waiting {
         poke(&mut tx, deployment).await?;
     }

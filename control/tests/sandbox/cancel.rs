@@ -95,6 +95,9 @@ async fn what_is_held_in_the_middle_goes_no_further_and_what_answered_goes_on(po
     scene.says(changed.operation, "waits for a node").await;
     operations::cancel(&place.deployer, changed.operation).await.unwrap();
     within(10, "the rollout is paused", paused).await;
+    let record = scene.sandbox.record("fleet", &workspace.namespace);
+    let pause = record.iter().find(|event| event["requestURI"].as_str().is_some_and(|uri| uri.contains("fieldManager=slipway-hold"))).expect("the cluster's record has it");
+    assert_eq!(pause["impersonatedUser"]["extra"]["slipway-user"][0], place.deployer.actor().kubernetes_name(), "{pause}");
     rests(scene).await;
     drop(closed);
     within(30, "the new replica is ready beside the earlier ones", async || ready().await == Some(3)).await;

@@ -36,6 +36,24 @@ async fn an_admin_finds_changes_and_disables_people(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn whoever_disables_somebody_sees_which_teams_that_leaves_without_an_owner(pool: PgPool) {
+    let world = World::new(pool).await;
+    let admin = world.person("admin", Some(PlatformRole::Admin)).await;
+    let ada = world.person("ada", None).await;
+    let team = world.team(&admin, "forecasting", &ada, &[]).await;
+    let page = format!("/users/{}", ada.id);
+    let before = world.get(&admin.browser, &page).await.expect(200).body;
+    assert!(before.contains("the only owner of forecasting who can sign in"), "{before}");
+    world.post(&admin.browser, &page, &[("do", "disable"), ("confirm", "ada@example.com")]).await.expect(303);
+    let after = world.get(&admin.browser, &page).await.expect(200).body;
+    assert!(after.contains("the team has no owner who can sign in"), "{after}");
+    assert_eq!(world.get(&admin.browser, &format!("/api/v1{page}")).await.expect(200).json()["teams"][0]["sole_owner"], json!(true));
+    world.post(&admin.browser, &format!("/teams/{team}"), &[("do", "set_member"), ("email", "admin@example.com"), ("role", "owner")]).await.expect(303);
+    let mended = world.get(&admin.browser, &page).await.expect(200).body;
+    assert!(!mended.contains("has no owner"), "{mended}");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn rest_pages_through_everybody(pool: PgPool) {
     let world = World::new(pool).await;
     let admin = world.person("admin", Some(PlatformRole::Admin)).await;
@@ -81,7 +99,7 @@ async fn an_owner_changes_roles_row_by_row_and_is_asked_before_somebody_goes(poo
     let myself = owner.id.to_string();
     let step_down = [("do", "set_member"), ("member", myself.as_str()), ("email", "owner@example.com"), ("role", "viewer")];
     let last = world.post(&owner.browser, &page, &step_down).await.expect(409).body;
-    assert!(last.contains("forecasting needs an owner."), "{last}");
+    assert!(last.contains("forecasting needs an owner who can sign in."), "{last}");
     assert!(!last.contains("type=\"email\" value=\"owner@example.com\""), "what is in a row is not put into the form for others: {last}");
 
     let remove = |confirm| [("do", "remove_member"), ("user", id.as_str()), ("confirm", confirm)];
