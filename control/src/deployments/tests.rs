@@ -186,6 +186,12 @@ async fn an_earlier_revision_that_still_serves_is_named(pool: PgPool) {
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None, "nobody answers");
     pod("old", 1, true).await;
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, Some(StillServing { revision: 1, ready: 1 }));
+    let told_to_end = async |ends: bool| {
+        sqlx::query!("update observed_pods set terminating = $1 where name = 'old'", ends).execute(&world.control.pool).await.unwrap();
+    };
+    told_to_end(true).await;
+    assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None, "what is told to end answers nobody for long");
+    told_to_end(false).await;
     pod("newer", 2, true).await;
     assert_eq!(deployments::get(&ada, id).await.unwrap().summary.still_serving, None, "the wanted one answers");
     // Going back wants the very replicas that answer.

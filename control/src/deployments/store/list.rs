@@ -172,7 +172,7 @@ async fn still_serving(conn: &mut PgConnection, superseded: &[Uuid]) -> Result<H
            from deployments d
            join revisions l on l.deployment_id = d.id and l.number = d.live_revision
            join revisions w on w.deployment_id = d.id and w.number = d.revision
-           join observed_pods p on p.deployment_id = d.id and p.ready
+           join observed_pods p on p.deployment_id = d.id and p.ready and not p.terminating
            join revisions e on e.deployment_id = d.id and e.number = p.revision
            where d.id = any($1) and (l.release_id, l.size, l.environment) <> (w.release_id, w.size, w.environment)
            group by d.id, l.number
