@@ -66,6 +66,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::workspaces::list, rest::workspaces::create))
         .routes(routes!(rest::workspaces::get, rest::workspaces::update, rest::workspaces::delete))
         .routes(routes!(rest::deployments::list, rest::deployments::create))
+        .routes(routes!(rest::deployments::counts))
         .routes(routes!(rest::deployments::preview))
         .routes(routes!(rest::deployments::get, rest::deployments::change, rest::deployments::delete))
         .routes(routes!(rest::deployments::preview_change))
@@ -144,11 +145,7 @@ pub fn around(pages: Router<AppState>, state: AppState) -> Router {
         .layer(from_fn(timely))
         .layer(from_fn(no_store));
     // What is caught inside is said on a page.
-    let pages = pages
-        .fallback(no_such_page)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(timely))
-        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    let pages = pages.fallback(no_such_page).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(timely)).layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
         .merge(api)
         .merge(pages)

@@ -195,7 +195,7 @@ mod tests {
 
     fn asked() -> Asked {
         let page = PageQuery { search: Some("a&b".into()), page_token: Some("t".into()), sort: Some("name".into()), ..PageQuery::default() };
-        Asked::new("/deployments", &DeploymentQuery { page, state: Some(DeploymentState::RollingOut), ..DeploymentQuery::default() })
+        Asked::new("/deployments", &DeploymentQuery { page, state: Some(DeploymentState::RollingOut.into()), ..DeploymentQuery::default() })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use control::{Ctx, Result, access, deployments};
 use domain::{
     access::TeamAction,
-    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
+    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary, States},
     page::Direction,
 };
 use leptos::prelude::*;
@@ -43,12 +43,7 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
         }
         let rows = page.items.into_iter().map(row).collect_view();
         let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
-        let filters = vec![Filter {
-            name: "state",
-            label: "Status",
-            any: "Any status",
-            options: DeploymentState::ALL.map(|state| (state.as_str().to_owned(), state.title().to_owned())).to_vec(),
-        }];
+        let filters = vec![Filter { name: "state", label: "Status", any: "Any status", options: options(query.state) }];
         let name = view! { <SortBy asked=asked.clone() field="name" label="Name"/> };
         let changed = view! { <SortBy asked=asked.clone() field="changed_at" label="Changed" default=Direction::Descending first=Direction::Descending/> };
         view! {
@@ -67,6 +62,21 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
         }
         .into_any()
     }))
+}
+
+/// Each state, some together, and what the list was asked for.
+fn options(asked: Option<States>) -> Vec<(String, String)> {
+    let together = [("On the move", States::that(DeploymentState::moves)), ("Needs a look", States::that(DeploymentState::needs_a_look))];
+    let each = DeploymentState::ALL.map(|state| (state.title(), States::from(state)));
+    let mut options: Vec<(String, String)> = together.into_iter().chain(each).map(|(words, states)| (states.into(), words.to_owned())).collect();
+    if let Some(states) = asked {
+        let words = states.as_slice().iter().map(|state| state.title()).collect::<Vec<_>>().join(", ");
+        let value = String::from(states);
+        if !options.iter().any(|(known, _)| *known == value) {
+            options.push((value, words));
+        }
+    }
+    options
 }
 
 /// A function rather than a component: this list is the page that is asked for most.

@@ -1,12 +1,11 @@
 //! `/`: what needs a look, or the next step for whoever has nothing yet.
 
-use control::{Ctx, Result, deployments, operations, teams};
+use control::{Ctx, Result, access, deployments, operations, teams};
 use domain::{
-    access::{PlatformRole, TeamRole},
-    deployment::{DeploymentQuery, DeploymentState, DeploymentSummary},
+    access::{PlatformRole, TeamAction},
+    deployment::{DeploymentCounts, DeploymentQuery, DeploymentState, DeploymentSummary, States},
     operation::{Operation, OperationQuery, OperationState},
-    page::{MAX_PAGE_SIZE, Page as Rows, PageQuery},
-    team::Team,
+    page::PageQuery,
 };
 use leptos::prelude::*;
 
@@ -19,43 +18,45 @@ use crate::{
     },
 };
 
-const RECENT: usize = 6;
+const RECENT: u16 = 6;
 
 /// What somebody sees first.
 ///
 /// # Errors
 /// Those of the lists it shows.
 pub async fn show(ctx: &Ctx) -> Result<Page> {
-    let many = PageQuery { page_size: Some(MAX_PAGE_SIZE), ..PageQuery::default() };
-    let running = deployments::list(ctx, &DeploymentQuery { page: many.clone(), ..DeploymentQuery::default() }).await?;
-    let teams = teams::list(ctx, &many).await?;
-    let recent = operations::list(ctx, &OperationQuery { page: PageQuery { page_size: Some(8), ..PageQuery::default() }, ..OperationQuery::default() }).await?;
+    let few = PageQuery { page_size: Some(RECENT), ..PageQuery::default() };
+    let counts = deployments::counts(ctx).await?;
+    let runs = counts != DeploymentCounts::default();
+    let those = async |state: Option<States>| deployments::list(ctx, &DeploymentQuery { page: few.clone(), state, ..DeploymentQuery::default() }).await.map(|page| page.items);
+    let newest = if runs { those(None).await? } else { Vec::new() };
+    let ill = States::that(DeploymentState::needs_a_look);
+    let ill = if counts.among(&ill) > 0 { those(Some(ill)).await? } else { Vec::new() };
+    let has_teams = runs || !teams::list(ctx, &few).await?.items.is_empty();
+    let may_deploy = access::may_somewhere(&mut *ctx.read().await?, ctx.actor(), TeamAction::Deploy).await?;
+    let recent = operations::list(ctx, &OperationQuery { page: few.clone(), ..OperationQuery::default() }).await?;
     let name = ctx.actor().name().to_owned();
     let platform = ctx.actor().platform_role();
     Ok(Page::new("Home", Nav::Home, move || {
-        let may_deploy = teams.items.iter().any(|team| team.your_role.is_some_and(|role| role >= TeamRole::Deployer));
-        let deploy = (may_deploy && !running.items.is_empty()).then(|| view! { <a class="button primary" href="/deployments/new">"Deploy model"</a> });
-        let first = first_step(&teams, &running, platform, may_deploy);
-        let (attention, figures) = (attention(&running.items), (!running.items.is_empty()).then(|| view! { <Figures rows=running.clone()/> }));
-        let newest = (!running.items.is_empty()).then(|| view! { <Newest rows=running.items.into_iter().take(RECENT).collect()/> });
+        let deploy = (may_deploy && runs).then(|| view! { <a class="button primary" href="/deployments/new">"Deploy model"</a> });
+        let first = (!runs).then(|| first_step(has_teams, platform, may_deploy));
+        let figures = runs.then(|| view! { <Figures counts/> });
+        let newest = (!newest.is_empty()).then(|| view! { <Newest rows=newest/> });
         let done = (!recent.items.is_empty()).then(|| view! { <Recent rows=recent.items/> });
         view! {
             <div class="head"><div><h1>{format!("Hello, {name}")}</h1></div>{deploy}</div>
             {first}
             {figures}
-            {attention}
+            {attention(ill, &counts)}
             <div class="halves">{newest}{done}</div>
         }
     }))
 }
 
 /// One sentence, one button.
-fn first_step(teams: &Rows<Team>, running: &Rows<DeploymentSummary>, platform: Option<PlatformRole>, may_deploy: bool) -> Option<AnyView> {
-    if !running.items.is_empty() {
-        return None;
-    }
-    let step = match (platform, teams.items.is_empty()) {
-        (Some(PlatformRole::Admin), true) => view! {
+fn first_step(has_teams: bool, platform: Option<PlatformRole>, may_deploy: bool) -> AnyView {
+    match (platform, has_teams) {
+        (Some(PlatformRole::Admin), false) => view! {
             <EmptyState title="Set the platform up" text="Slipway needs an AWS account to find clusters and images in, a cluster to run models on, and a team with a workspace there. Begin with the account.">
                 <a class="button primary" href="/accounts">"Add an AWS account"</a>
                 <a class="button" href="/clusters">"Clusters"</a>
@@ -64,18 +65,18 @@ fn first_step(teams: &Rows<Team>, running: &Rows<DeploymentSummary>, platform: O
             </EmptyState>
         }
         .into_any(),
-        (_, true) => view! {
+        (_, false) => view! {
             <EmptyState title="You are in no team yet" text="Teams own models and what runs. Ask an owner of your team, or a platform admin, to add you by your e-mail address."/>
         }
         .into_any(),
-        (_, false) if may_deploy => view! {
+        (_, true) if may_deploy => view! {
             <EmptyState title="Put your first model to work" text="Pick a release of a model, a workspace and a size; you get a live endpoint, or a plain sentence that says why not.">
                 <a class="button primary" href="/deployments/new">"Deploy model"</a>
                 <a class="button" href="/models">"Register a release"</a>
             </EmptyState>
         }
         .into_any(),
-        (Some(PlatformRole::Admin), false) => view! {
+        (Some(PlatformRole::Admin), true) => view! {
             <EmptyState title="Nothing runs yet" text="A team deploys once it has a workspace on a cluster and a release of a model.">
                 <a class="button primary" href="/workspaces">"Make a workspace"</a>
                 <a class="button" href="/clusters">"Clusters"</a>
@@ -83,32 +84,33 @@ fn first_step(teams: &Rows<Team>, running: &Rows<DeploymentSummary>, platform: O
             </EmptyState>
         }
         .into_any(),
-        (_, false) => view! { <EmptyState title="Nothing runs yet" text="When your team deploys a model, it is seen here."/> }.into_any(),
-    };
-    Some(step)
+        (_, true) => view! { <EmptyState title="Nothing runs yet" text="When your team deploys a model, it is seen here."/> }.into_any(),
+    }
 }
 
 #[component]
-fn Figures(rows: Rows<DeploymentSummary>) -> impl IntoView {
-    let more = if rows.next_page_token.is_some() { "+" } else { "" };
-    let count = |wanted: fn(DeploymentState) -> bool| format!("{}{more}", rows.items.iter().filter(|deployment| wanted(deployment.state)).count());
-    let figure = |words: &'static str, number: String, to: &'static str| view! { <div><dt>{words}</dt><dd><a href=to>{number}</a></dd></div> };
+fn Figures(counts: DeploymentCounts) -> impl IntoView {
+    let figure = |words: &'static str, states: States| {
+        let number = counts.among(&states);
+        view! { <div><dt>{words}</dt><dd><a href=format!("/deployments?state={}", String::from(states))>{number}</a></dd></div> }
+    };
     view! {
         <section class="card"><div class="in"><dl class="figures">
-            {figure("live", count(|state| state == DeploymentState::Live), "/deployments?state=live")}
-            {figure("on the move", count(|state| matches!(state, DeploymentState::Pending | DeploymentState::RollingOut | DeploymentState::Deleting)), "/deployments?state=rolling_out")}
-            {figure("degraded", count(|state| state == DeploymentState::Degraded), "/deployments?state=degraded")}
-            {figure("on hold", count(|state| state == DeploymentState::Held), "/deployments?state=held")}
-            {figure("failed", count(|state| state == DeploymentState::Failed), "/deployments?state=failed")}
+            {figure("live", DeploymentState::Live.into())}
+            {figure("on the move", States::that(DeploymentState::moves))}
+            {figure("degraded", DeploymentState::Degraded.into())}
+            {figure("on hold", DeploymentState::Held.into())}
+            {figure("failed", DeploymentState::Failed.into())}
         </dl></div></section>
     }
 }
 
 /// What does not run as it should.
-fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
-    let ill: Vec<&DeploymentSummary> =
-        rows.iter().filter(|deployment| matches!(deployment.state, DeploymentState::Failed | DeploymentState::Degraded | DeploymentState::Held)).take(RECENT).collect();
+fn attention(ill: Vec<DeploymentSummary>, counts: &DeploymentCounts) -> Option<impl IntoView + use<>> {
+    let states = States::that(DeploymentState::needs_a_look);
+    let hidden = counts.among(&states) > i64::from(RECENT);
     (!ill.is_empty()).then(|| {
+        let more = hidden.then(|| view! { <a class="small" href=format!("/deployments?state={}", String::from(states))>"All that do"</a> });
         let items = ill
             .into_iter()
             .map(|deployment| {
@@ -125,7 +127,7 @@ fn attention(rows: &[DeploymentSummary]) -> Option<impl IntoView + use<>> {
             })
             .collect_view();
         view! {
-            <section class="card"><header><h2>"Needs a look"</h2></header>
+            <section class="card"><header><h2>"Needs a look"</h2>{more}</header>
                 <Table label="Deployments that need a look"><tbody>{items}</tbody></Table>
             </section>
         }
@@ -159,7 +161,6 @@ fn Recent(rows: Vec<Operation>) -> impl IntoView {
     let busy = rows.iter().any(|operation| operation.state == OperationState::Running);
     let rows = rows
         .into_iter()
-        .take(RECENT)
         .map(|operation| {
             let title = title(&operation);
             view! {

@@ -29,7 +29,7 @@ pub use spec::MAX_REPLICAS;
 use domain::{
     Code, Rejected, Timestamp,
     access::TeamAction,
-    deployment::{Deployment, DeploymentChange, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
+    deployment::{Deployment, DeploymentChange, DeploymentCounts, DeploymentQuery, DeploymentSummary, NewDeployment, Revision, Rollback},
     error::Checks,
     ids::{DeploymentId, ReleaseId, WorkspaceId},
     names::{DeploymentName, IdOrName},
@@ -170,12 +170,21 @@ pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentS
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(query.state, &team, &cluster, query.model), &sorts)?;
+    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(&query.state, &team, &cluster, query.model), &sorts)?;
     let mut conn = ctx.read().await?;
     let (team, cluster) = (teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await?);
-    let only = list::Only { state: query.state, team, cluster, model: query.model };
+    let only = list::Only { states: query.state.clone(), team, cluster, model: query.model };
     let rows = list::list(&mut conn, ctx.actor().visible(), &only, &paging).await?;
     paging.page(rows, |row| (list::key(paging.sort, row), row.id.0), |row| row)
+}
+
+/// How many of the deployments the actor may see stand how, in one statement.
+///
+/// # Errors
+/// `unauthenticated`.
+pub async fn counts(ctx: &Ctx) -> Result<DeploymentCounts> {
+    ctx.actor().check_signed_in()?;
+    list::counts(&mut *ctx.read().await?, ctx.actor().visible()).await
 }
 
 /// One deployment, whole.

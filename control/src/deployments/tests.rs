@@ -1,7 +1,7 @@
 use domain::{
     Code,
     access::{PlatformRole, TeamRole},
-    deployment::{DeploymentChange, DeploymentQuery, DeploymentState, Finding, FindingTone, NewDeployment, Rollback, StillServing, Variable},
+    deployment::{DeploymentChange, DeploymentCounts, DeploymentQuery, DeploymentState, Finding, FindingTone, NewDeployment, Rollback, States, StillServing, Variable},
     ids::{DeploymentId, OperationId},
     operation::OperationState,
     page::{Direction, PageQuery},
@@ -319,9 +319,10 @@ async fn filters_and_search_narrow_the_list(pool: PgPool) {
     assert_eq!(count(search("iris")).await, 2, "by model");
     assert_eq!(count(search("%")).await, 0, "wildcards are text");
     assert_eq!(count(search(HOSTILE)).await, 0);
-    assert_eq!(count(DeploymentQuery { state: Some(DeploymentState::Live), ..DeploymentQuery::default() }).await, 0);
+    let standing = |state: &str| DeploymentQuery { state: Some(state.to_owned().try_into().unwrap()), ..DeploymentQuery::default() };
+    assert_eq!((count(standing("live")).await, count(standing("pending")).await, count(standing("failed,pending")).await), (0, 2, 2));
     let all = DeploymentQuery {
-        state: Some(DeploymentState::Pending),
+        state: Some(DeploymentState::Pending.into()),
         team: Some("forecasting".into()),
         cluster: Some("forecasting-lab".into()),
         model: Some(place.model),
@@ -337,6 +338,27 @@ async fn filters_and_search_narrow_the_list(pool: PgPool) {
     }
     let neither = deployments::list(&ada, &of("Two words")).await.unwrap_err();
     assert!(neither.is(Code::InvalidInput) && neither.rejected().unwrap().message_for("team").unwrap().contains("two-words"), "{neither}");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn what_somebody_may_see_is_counted_by_how_it_stands(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+    for (n, state) in DeploymentState::ALL.into_iter().chain([DeploymentState::Failed]).enumerate() {
+        let (id, _) = deploy(&ada, &NewDeployment { name: Some(format!("iris-{n}")), size: Some(Size::Tiny), ..new(&place) }).await;
+        sqlx::query!("update deployments set state = $2 where id = $1", id.0, state as DeploymentState).execute(&pool).await.unwrap();
+    }
+    let all = DeploymentCounts { pending: 1, rolling_out: 1, live: 1, degraded: 1, failed: 2, held: 1, deleting: 1 };
+    for sees in [&ada, &world.user("admin", Some(PlatformRole::Admin)).await] {
+        assert_eq!(deployments::counts(sees).await.unwrap(), all);
+    }
+    let looked_at = States::that(DeploymentState::needs_a_look);
+    assert_eq!((all.among(&looked_at), all.among(&States::that(DeploymentState::moves))), (4, 3));
+    let listed = deployments::list(&ada, &DeploymentQuery { state: Some(looked_at), ..DeploymentQuery::default() }).await.unwrap();
+    assert_eq!(listed.items.len(), 4);
+    assert_eq!(deployments::counts(&world.user("eve", None).await).await.unwrap(), DeploymentCounts::default(), "of others nothing is known");
+    assert!(deployments::counts(&world.nobody()).await.unwrap_err().is(Code::Unauthenticated));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

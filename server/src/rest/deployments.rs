@@ -11,7 +11,7 @@ use axum::{
 };
 use control::{OrReplay as _, deployments};
 use domain::{
-    deployment::{Deployment, DeploymentChange, DeploymentPreview, DeploymentQuery, DeploymentSummary, LogQuery, NewDeployment, Revision, Rollback},
+    deployment::{Deployment, DeploymentChange, DeploymentCounts, DeploymentPreview, DeploymentQuery, DeploymentSummary, LogQuery, NewDeployment, Revision, Rollback},
     ids::DeploymentId,
     operation::Started,
     page::Page,
@@ -32,6 +32,12 @@ use crate::{live::Place, session::Caller, state::AppState};
 #[utoipa::path(get, path = "/deployments", operation_id = "list_deployments", tag = "deployments", params(DeploymentQuery), responses((status = 200, body = Page<DeploymentSummary>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(Caller(ctx): Caller, Query(query): Query<DeploymentQuery>) -> Answer<Json<Page<DeploymentSummary>>> {
     Ok(Json(deployments::list(&ctx, &query).await?))
+}
+
+/// Counts the deployments you may see by how they stand.
+#[utoipa::path(get, path = "/deployments/counts", operation_id = "count_deployments", tag = "deployments", responses((status = 200, body = DeploymentCounts), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn counts(Caller(ctx): Caller) -> Answer<Json<DeploymentCounts>> {
+    Ok(Json(deployments::counts(&ctx).await?))
 }
 
 /// Deploys a release into a workspace.

@@ -50,6 +50,7 @@ pub fn wrong_text(schema: &'static Value, text: &str) -> Option<String> {
             text.parse::<i128>().ok().and_then(|number| i64::try_from(number.clamp(i64::MIN.into(), i64::MAX.into())).ok()).map_or_else(|| text.into(), Value::from)
         }
         Some(&"boolean") => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        Some(&"array") => text.split(',').collect(),
         _ => text.into(),
     };
     let mut found = Found::default();

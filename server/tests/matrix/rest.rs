@@ -39,6 +39,7 @@ pub fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
         ("update_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, Some(json!({"quota": {"cpu_millis": 9000, "memory_mib": 16384, "pods": 50}}))),
         ("delete_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, None),
         ("list_deployments", "/deployments", Need::SignIn, None),
+        ("count_deployments", "/deployments/counts", Need::SignIn, None),
         ("create_deployment", "/deployments", Need::Deploy, Some(json!({"release": "{release}", "workspace": "{workspace}", "name": "new-deployment"}))),
         ("preview_deployment", "/deployments/preview", Need::Deploy, Some(json!({"release": "{release}", "workspace": "{workspace}", "name": "new-deployment"}))),
         ("get_deployment", "/deployments/{deployment}", Need::See, None),

@@ -112,6 +112,9 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
         &ask("users?page_size=many&state=asleep&direction=up").await.expect(400),
         &[("direction", "ascending, descending"), ("page_size", "from 1 to 100, not a text"), ("state", "active, disabled")],
     );
+    says(&ask("deployments?state=live,asleep").await.expect(400), &[("state", "one of: pending, rolling_out, live, degraded, failed, held, deleting")]);
+    says(&ask("deployments?state=live&state=failed").await.expect(400), &[("state", "once")]);
+    ask("deployments?state=live,failed").await.expect(200);
     says(&ask("users?page_size=99999999999999999999999").await.expect(400), &[("page_size", "from 1 to 100")]);
     says(&ask("users?sort=age").await.expect(400), &[("sort", "Sort by one of")]);
     says(&ask("users?page_token=abc").await.expect(400), &[("page_token", "not from this list")]);

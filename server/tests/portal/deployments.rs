@@ -106,6 +106,39 @@ async fn a_rollout_is_cancelled_where_it_is_seen(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_broke_long_ago_is_still_on_the_first_page(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let old = place.deployed(1).await;
+    // More than any list has on one page were touched since.
+    let sql = format!(
+        "update deployments set state = 'degraded', state_message = 'two replicas are gone', changed_at = now() - interval '90 days' where id = '{old}';
+         insert into deployments (id, workspace_id, name, state)
+         select gen_random_uuid(), '{WORKSPACE}', 'iris-' || n, (array['live', 'pending', 'deleting'])[1 + n % 3]::deployment_state from generate_series(1, 120) n;
+         insert into revisions (deployment_id, number, release_id, size, replicas, actor_kind, created_by_name)
+         select id, 1, '{}', 'tiny', 1, 'system', 'x' from deployments where id <> '{old}'",
+        RELEASES[0]
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body;
+    let attention = &home[home.find("Needs a look").unwrap()..home.find("Changed last").unwrap()];
+    assert!(attention.contains(&format!("/deployments/{old}")) && attention.contains("two replicas are gone"), "{attention}");
+    let moving = "/deployments?state=pending,rolling_out,deleting";
+    for figure in [
+        "<dt>live</dt><dd><a href=\"/deployments?state=live\">40</a>".to_owned(),
+        format!("<dt>on the move</dt><dd><a href=\"{moving}\">80</a>"),
+        "<dt>degraded</dt><dd><a href=\"/deployments?state=degraded\">1</a>".to_owned(),
+    ] {
+        assert!(home.contains(&figure), "{figure} is not in {home}");
+    }
+    let listed = place.world.get(&place.viewer.browser, moving).await.expect(200).body;
+    assert!(listed.contains("<option value=\"pending,rolling_out,deleting\" selected>On the move</option>"), "{listed}");
+    let counted = place.world.get(&place.viewer.browser, "/api/v1/deployments/counts").await.expect(200).json();
+    assert_eq!(counted, serde_json::json!({ "pending": 40, "rolling_out": 0, "live": 40, "degraded": 1, "failed": 0, "held": 0, "deleting": 40 }));
+    let narrowed = place.world.get(&place.viewer.browser, "/api/v1/deployments?state=degraded,held").await.expect(200).json();
+    assert_eq!((narrowed["items"].as_array().unwrap().len(), &narrowed["items"][0]["id"]), (1, &serde_json::json!(old)));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn an_open_page_has_one_clock_and_a_steady_place_for_requests(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let id = place.deployed(1).await;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use domain::{
     Rejected, Timestamp,
-    deployment::{DeploymentState, DeploymentSummary, StillServing},
+    deployment::{DeploymentCounts, DeploymentState, DeploymentSummary, States, StillServing},
     ids::{ClusterId, DeploymentId, ModelId, ReleaseId, TeamId, WorkspaceId},
     size::Size,
 };
@@ -74,7 +74,7 @@ impl Row {
 /// What the list is narrowed to.
 #[derive(Default)]
 pub struct Only {
-    pub state: Option<DeploymentState>,
+    pub states: Option<States>,
     pub team: Option<TeamId>,
     pub cluster: Option<ClusterId>,
     pub model: Option<ModelId>,
@@ -95,7 +95,7 @@ macro_rules! rows {
                  and ($1 or d.team_id in (select team_id from members where user_id = $2))
                  and ($3::uuid is null or d.team_id = $3)
                  and ($4::text is null or d.name ilike $4 or d.model_name ilike $4 or d.workspace_name ilike $4)
-                 and ($5::deployment_state is null or d.state = $5)
+                 and ($5::deployment_state[] is null or d.state = any($5))
                  and ($6::uuid is null or d.team_id = $6)
                  and ($7::uuid is null or d.cluster_id = $7)
                  and ($8::uuid is null or d.model_id = $8)
@@ -108,7 +108,7 @@ macro_rules! rows {
             $visible.user,
             $visible.team,
             $paging.search,
-            $only.state as Option<DeploymentState>,
+            $only.states.as_ref().map(States::as_slice) as Option<&[DeploymentState]>,
             $only.team.map(|id| id.0),
             $only.cluster.map(|id| id.0),
             $only.model.map(|id| id.0),
@@ -143,6 +143,24 @@ pub async fn list(conn: &mut PgConnection, visible: Visible, only: &Only, paging
         }
     };
     summaries(conn, rows).await
+}
+
+/// How many stand how.
+pub async fn counts(conn: &mut PgConnection, visible: Visible) -> Result<DeploymentCounts> {
+    let counts = sqlx::query_as!(
+        DeploymentCounts,
+        r#"select count(*) filter (where state = 'pending') as "pending!", count(*) filter (where state = 'rolling_out') as "rolling_out!",
+                  count(*) filter (where state = 'live') as "live!", count(*) filter (where state = 'degraded') as "degraded!", count(*) filter (where state = 'failed') as "failed!",
+                  count(*) filter (where state = 'held') as "held!", count(*) filter (where state = 'deleting') as "deleting!"
+           from deployments
+           where team_id is not null and ($1 or team_id in (select team_id from members where user_id = $2)) and ($3::uuid is null or team_id = $3)"#,
+        visible.all,
+        visible.user,
+        visible.team
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(counts)
 }
 
 /// One row, if it is visible.
