@@ -57,7 +57,8 @@ pub fn Tokens(asked: Asked, tokens: Vec<Token>, next: Option<String>, typed: Typ
 fn Row(token: Token, typed: Typed) -> impl IntoView {
     let may = match (&token.team_name, token.role, token.kind) {
         (Some(team), Some(role), TokenKind::Personal) => format!("what you may in {team}, as {} at most", role.as_str()),
-        (Some(team), Some(role), TokenKind::Team) => format!("{} in {team}", role.as_str()),
+        // These are listed on the page of their team.
+        (_, Some(role), TokenKind::Team) => role.as_str().to_owned(),
         _ => "everything you may".to_owned(),
     };
     let used = match token.last_used_at {

@@ -55,6 +55,9 @@ async fn owners_keep_their_team_s_tokens(pool: PgPool) {
     world.get(&token, &format!("/api/v1/teams/{team}")).await.expect(200);
     world.get(&token, &format!("/api/v1/users/{}", owner.id)).await.expect(404);
 
+    let drawn = world.get(&owner.browser, &page).await.expect(200).body;
+    assert!(drawn.contains("<td class=\"extra\">viewer</td>") && !drawn.contains("viewer in forecasting"), "the page is one team's: {drawn}");
+
     let listed = world.get(&owner.browser, &format!("/api{}", page.replace("/teams", "/v1/teams"))).await.expect(200).json();
     let id = listed["items"][0]["id"].as_str().unwrap();
     world.get(&deployer.browser, &page).await.expect(403);
