@@ -312,7 +312,7 @@ pub struct DeploymentQuery {
     pub page: PageQuery,
     /// Only deployments in one of these states, separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "native", param(value_type = Option<Vec<DeploymentState>>, style = Form, explode = false))]
+    #[cfg_attr(feature = "native", param(value_type = Option<Vec<DeploymentState>>, style = Form, explode = false, max_items = 7))]
     pub state: Option<States>,
     /// Only deployments of this team, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

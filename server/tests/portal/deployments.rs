@@ -112,9 +112,11 @@ async fn what_broke_long_ago_is_still_on_the_first_page(pool: PgPool) {
     // More than any list has on one page were touched since.
     let sql = format!(
         "update deployments set state = 'degraded', state_message = 'two replicas are gone', changed_at = now() - interval '90 days' where id = '{old}';
-         insert into deployments (id, workspace_id, name, revision, generation, state, team_id, team_name, workspace_name, cluster_id, cluster_name, model_id, model_name, release_id, release_number, size, replicas)
-         select gen_random_uuid(), d.workspace_id, 'iris-' || n, 1, 1, (array['live', 'pending', 'deleting'])[1 + n % 3]::deployment_state, d.team_id, d.team_name, d.workspace_name, d.cluster_id, d.cluster_name, d.model_id, d.model_name, d.release_id, d.release_number, d.size, d.replicas
-         from deployments d, generate_series(1, 120) n where d.id = '{old}'"
+         insert into deployments (id, workspace_id, name, state)
+         select gen_random_uuid(), '{WORKSPACE}', 'iris-' || n, (array['live', 'pending', 'deleting'])[1 + n % 3]::deployment_state from generate_series(1, 120) n;
+         insert into revisions (deployment_id, number, release_id, size, replicas, actor_kind, created_by_name)
+         select id, 1, '{}', 'tiny', 1, 'system', 'x' from deployments where id <> '{old}'",
+        RELEASES[0]
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
     let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body;
