@@ -139,7 +139,7 @@ async fn only_what_changed_is_looked_at_again(pool: PgPool) {
     let (place, lease) = a_place(&world).await;
     let deployment = a_deployment(&world, &place, "iris").await;
     let mut conn = pool.acquire().await.unwrap();
-    reconcile::mark(&mut conn, deployment, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+    reconcile::mark(&mut conn, deployment, ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     let sleeping = async || {
         sqlx::query!("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
     };
@@ -185,7 +185,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
     }
     let mut conn = pool.acquire().await.unwrap();
     for (_, id) in &ids {
-        reconcile::mark(&mut conn, *id, domain::operation::ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+        reconcile::mark(&mut conn, *id, ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     }
     let deployments = |n: usize| {
         let row = |(name, id): &(String, Uuid)| DeploymentRow {
@@ -275,7 +275,10 @@ async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPoo
         sqlx::query("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
     };
     let missed = async || {
-        sqlx::query_scalar::<_, Uuid>("select object_id from inventory join reconcile using (object_id) where seen_at = 'epoch' and not_before <= now()").fetch_all(&pool).await.unwrap()
+        sqlx::query_scalar::<_, Uuid>("select object_id from inventory join reconcile using (object_id) where seen_at = 'epoch' and not_before <= now()")
+            .fetch_all(&pool)
+            .await
+            .unwrap()
     };
     let service = |name: &str| rows::service(&serde_json::from_value(json!({"metadata": {"name": name, "namespace": "forecasting"}})).unwrap()).expect("it is there");
 
