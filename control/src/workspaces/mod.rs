@@ -44,6 +44,8 @@ const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
 
 /// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
 const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
+/// What follows from a deletion that failed, likewise.
+pub const KEEP: (&str, &str) = ("keep", "workspace.keep");
 
 /// Makes a workspace for a team on a cluster.
 ///
@@ -126,7 +128,7 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     begin_operation(tx, ctx, &which, which.operation("change quota", generation, &PREPARE), event).await
 }
 
-/// Takes a workspace away. An adopted namespace stays, without what Slipway put into it.
+/// Takes a workspace away. An adopted namespace stays, without what Slipway put into it. A deletion that fails is given up: the workspace is wanted again.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `precondition_failed`; `in_use` with the list of deployments that are still in it.

@@ -278,6 +278,18 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> R
     .await?)
 }
 
+/// It is to stay after all.
+pub(super) async fn keep(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "update workspaces
+         set deleting_at = null, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         where id = $1 returning generation",
+        id.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// What is still in it.
 pub(super) async fn blockers(conn: &mut PgConnection, id: WorkspaceId) -> Result<Vec<Blocker>> {
     let rows = sqlx::query!(r#"select name, '/deployments/' || id as "path!" from deployments where workspace_id = $1 order by name limit 50"#, id.0).fetch_all(conn).await?;

@@ -3,12 +3,13 @@ use domain::{
     access::{PlatformRole, TeamRole},
     deployment::NewDeployment,
     ids::WorkspaceId,
+    operation::{Failure, OperationState},
     page::PageQuery,
     workspace::{Adopt, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
 };
 use sqlx::PgPool;
 
-use super::{fixture::Place, record, subject};
+use super::{fixture::Place, next::Intent, record, subject};
 use crate::{
     deployments,
     inventory::cluster::When,
@@ -121,6 +122,34 @@ async fn a_late_step_does_not_write_over_what_is_wanted_now(pool: PgPool) {
     assert!(workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap_err().is(Code::Conflict));
     let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
     assert!(deployments::create(&ada, &new).await.unwrap_err().is(Code::Conflict));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_deletion_that_fails_leaves_a_workspace_to_deploy_into(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Deployer).await);
+    let claimed = async || reconcile::claim(&world.control.pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+    let loaded = async || subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    let failure = Failure { code: "namespace_in_use".into(), cause: "There is a Job.".into(), next: "Delete it.".into(), raw: None, remedy: None };
+
+    let first = workspaces::delete(&admin, place.workspace).await.unwrap();
+    let (claim, late) = (claimed().await, loaded().await);
+    let second = workspaces::delete(&admin, place.workspace).await.unwrap();
+    assert!(matches!(record::failed(&world.control, &claim, &late, &failure).await, Err(Halt::Lost)), "somebody wants it gone again");
+    assert_eq!(workspaces::get(&admin, place.workspace).await.unwrap().state, WorkspaceState::Deleting);
+
+    record::failed(&world.control, &claim, &loaded().await, &failure).await.unwrap_or_else(|_| panic!("the second deletion is what is wanted"));
+    assert_eq!(workspaces::get(&admin, place.workspace).await.unwrap().state, WorkspaceState::Preparing);
+    let kept = loaded().await;
+    assert_eq!((kept.desired.intent, kept.operation.map(|running| running.verb)), (Intent::Keep, Some("keep".into())), "everything is written again");
+    let due = sqlx::query_scalar!("select generation from reconcile where object_id = $1", place.workspace.0).fetch_one(&world.control.pool).await.unwrap();
+    assert_eq!(due, kept.blueprint.generation);
+    let ended = async |id| operations::get(&admin, id).await.unwrap().state;
+    assert_eq!((ended(first.operation).await, ended(second.operation).await), (OperationState::Superseded, OperationState::Failed));
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    deployments::create(&ada, &new).await.unwrap();
+    workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap();
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
