@@ -67,11 +67,13 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::RefuseTheirs => Err(Halt::Failed(failure(
             "namespace_exists",
             format!("The cluster has a namespace {name} already, which Slipway did not make."),
-            "Choose another name, or make the workspace again and allow it to take over the existing namespace.",
+            "If the team is to use it, a platform admin can take it over on the workspace's page. Otherwise delete the workspace, which leaves the namespace as it is, and make one of another name.",
         ))),
-        Step::RefuseTaken => {
-            Err(Halt::Failed(failure("namespace_taken", format!("The namespace {name} belongs to another workspace or another Slipway."), "Choose another name.")))
-        }
+        Step::RefuseTaken => Err(Halt::Failed(failure(
+            "namespace_taken",
+            format!("The namespace {name} belongs to another workspace or another Slipway."),
+            "Delete the workspace, which leaves the namespace as it is, and make one of another name.",
+        ))),
         Step::Older { there } => Err(Halt::Ahead(there)),
         Step::GiveUp => Err(Halt::Failed(cluster_gone(subject))),
         Step::Remove => remove(control, claim, subject, &client).await,

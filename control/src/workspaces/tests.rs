@@ -9,7 +9,11 @@ use domain::{
 };
 use sqlx::PgPool;
 
-use super::{fixture::Place, next::Intent, record, subject};
+use super::{
+    fixture::Place,
+    next::{Adoption, Intent},
+    record, subject,
+};
 use crate::{
     deployments,
     inventory::cluster::When,
@@ -26,7 +30,7 @@ fn new(name: &str) -> NewWorkspace {
 }
 
 fn to(quota: Quota) -> WorkspaceChange {
-    WorkspaceChange { quota: Some(quota) }
+    WorkspaceChange { quota: Some(quota), adopt: None }
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
@@ -150,6 +154,32 @@ async fn a_deletion_that_fails_leaves_a_workspace_to_deploy_into(pool: PgPool) {
     let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
     deployments::create(&ada, &new).await.unwrap();
     workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn one_that_failed_over_a_namespace_may_take_it_over_later(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let takes = |adopt| WorkspaceChange { quota: None, adopt: Some(adopt) };
+    let id = WorkspaceId(workspaces::create(&admin, &new("theirs")).await.unwrap().object);
+    let adoption = async || subject::load(&world.control, id).await.unwrap().unwrap().desired.adoption;
+    assert_eq!(adoption().await, Adoption::Refused);
+    let started = workspaces::update(&admin, id, &takes(Adopt::Existing)).await.unwrap();
+    let (verb, quota) = (operations::get(&admin, started.operation).await.unwrap().verb, workspaces::get(&admin, id).await.unwrap().quota);
+    assert_eq!((verb.as_str(), quota), ("take over", QUOTA));
+    assert_eq!(adoption().await, Adoption::Allowed);
+    let changes: String =
+        sqlx::query_scalar("select changes::text from audit_events where object_id = $1 and action = 'workspace.update'").bind(id.0).fetch_one(&world.control.pool).await.unwrap();
+    assert!(changes.contains("adopt") && changes.contains("existing") && !changes.contains("quota"), "{changes}");
+
+    workspaces::update(&admin, id, &to(QUOTA)).await.unwrap();
+    assert_eq!(adoption().await, Adoption::Allowed, "what is left out stays");
+    workspaces::update(&admin, id, &takes(Adopt::Never)).await.unwrap();
+    assert_eq!(adoption().await, Adoption::Refused);
+    sqlx::query("update workspaces set adopted = true where id = $1").bind(id.0).execute(&world.control.pool).await.unwrap();
+    let late = workspaces::update(&admin, id, &takes(Adopt::Never)).await.unwrap_err();
+    assert!(late.rejected().unwrap().message_for("adopt").is_some(), "it was taken over already");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -24,3 +24,4 @@ mod profile;
 mod rejections;
 mod session_ended;
 mod users;
+mod workspaces;
