@@ -249,6 +249,8 @@ pub struct AccessHelp {
     pub group: String,
     /// Commands for the AWS CLI; absent where the authentication mode has no access entries.
     pub access_entry_commands: Option<String>,
+    /// Commands that put the lines into the `aws-auth` ConfigMap, which they create where there is none, and apply the manifest; absent where the mode has no such ConfigMap.
+    pub aws_auth_commands: Option<String>,
     /// Lines for the `aws-auth` ConfigMap, where the mode has it.
     pub aws_auth_lines: Option<String>,
     /// Slipway's ClusterRoles, bindings and its namespace, for `kubectl apply`.

@@ -238,6 +238,9 @@ pub enum Adopt {
 pub struct WorkspaceChange {
     #[serde(default)]
     pub quota: Option<Quota>,
+    /// Whether a namespace that exists already may be taken over. One that was taken over stays so.
+    #[serde(default)]
+    pub adopt: Option<Adopt>,
 }
 
 #[cfg(test)]

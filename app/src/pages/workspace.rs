@@ -10,7 +10,7 @@ use domain::{
     error::{Checks, FieldError},
     ids::WorkspaceId,
     limits,
-    operation::{ObjectKind, Operation, OperationQuery, OperationState},
+    operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
     workspace::{Quota, Workspace, WorkspaceState},
 };
@@ -44,15 +44,49 @@ use crate::{
 struct Loaded {
     workspace: Workspace,
     operation: Option<Operation>,
+    /// Why its deletion failed, of which it was kept.
+    kept: Option<Failure>,
     /// Whether the reader may see the cluster's page.
     platform: bool,
+    may_manage: bool,
+}
+
+impl Loaded {
+    fn failure(&self) -> Option<&Failure> {
+        self.operation.as_ref().filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure.as_ref())
+    }
+
+    /// What a deletion takes.
+    fn goes(&self) -> Goes {
+        match self.failure() {
+            _ if self.workspace.adopted => Goes::Added,
+            Some(failure) if matches!(failure.code.as_str(), "namespace_exists" | "namespace_taken") => Goes::Nothing,
+            _ if self.workspace.synced_at.is_none() => Goes::NotKnown,
+            _ => Goes::Namespace,
+        }
+    }
+}
+
+/// What goes from the cluster with a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goes {
+    Namespace,
+    /// Only what Slipway added to a namespace that was there.
+    Added,
+    /// The namespace was not taken over.
+    Nothing,
+    /// It was not made yet: the namespace may turn out to be there.
+    NotKnown,
 }
 
 async fn load(ctx: &Ctx, id: WorkspaceId) -> Result<Loaded> {
     let workspace = workspaces::get(ctx, id).await?;
-    let newest = PageQuery { page_size: Some(1), ..PageQuery::default() };
-    let operation = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.0), ..OperationQuery::default() }).await?.items.into_iter().next();
-    Ok(Loaded { workspace, operation, platform: ctx.actor().platform_role().is_some() })
+    let newest = PageQuery { page_size: Some(2), ..PageQuery::default() };
+    let mut newest = operations::list(ctx, &OperationQuery { page: newest, object_id: Some(id.0), ..OperationQuery::default() }).await?.items.into_iter();
+    let (operation, before) = (newest.next(), newest.next());
+    let kept = before.filter(|_| operation.as_ref().is_some_and(|operation| operation.verb == workspaces::KEEP.0)).and_then(|deletion| deletion.failure);
+    let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok();
+    Ok(Loaded { workspace, operation, kept, platform: ctx.actor().platform_role().is_some(), may_manage })
 }
 
 /// One workspace: its quota, what runs in it, and for an admin the way to change it.
@@ -70,22 +104,22 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     let mut running = deployments::list(ctx, &query).await?.items;
     // A team may have several workspaces on one cluster.
     running.retain(|deployment| deployment.workspace == id);
-    // A deletion that failed or was stopped is started again by whoever may.
+    // A deletion that came to nothing is started again by whoever may.
     let stopped = loaded.operation.as_ref().is_none_or(|operation| operation.state.is_over());
-    let may_manage = ctx.actor().check_platform(PlatformAction::Manage, "workspace").is_ok() && (loaded.workspace.state != WorkspaceState::Deleting || stopped);
+    let may_manage = loaded.may_manage && (loaded.workspace.state != WorkspaceState::Deleting || stopped);
     let team = loaded.workspace.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
     let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
     let answer = typed.answer();
     Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
-        let workspace = loaded.workspace.clone();
+        let (workspace, goes) = (loaded.workspace.clone(), loaded.goes());
         let moving = view! { <Moving loaded/> };
         view! {
             <FormRejection typed=typed.clone()/>
             <LookAgain/>
             <Live source=format!("/live/workspaces/{id}")>{moving}</Live>
             <Running running deploy=may_deploy.then(|| format!("/deployments/new?workspace={id}"))/>
-            {may_manage.then(|| view! { <Manage workspace typed/> })}
+            {may_manage.then(|| view! { <Manage workspace goes typed/> })}
         }
     })
     .answer(answer)
@@ -141,9 +175,9 @@ pub fn at_fields(mut rejected: Rejected) -> Rejected {
 
 #[component]
 fn Moving(loaded: Loaded) -> impl IntoView {
-    let Loaded { workspace, operation, platform } = loaded;
+    let failure = loaded.failure().cloned();
+    let Loaded { workspace, operation, kept, platform, may_manage } = loaded;
     let (tone, word) = status(&workspace);
-    let failure = operation.as_ref().filter(|operation| operation.state == OperationState::Failed).and_then(|operation| operation.failure.clone());
     let message = (failure.is_none() && workspace.state != WorkspaceState::Ready)
         .then(|| workspace.state_message.clone())
         .flatten()
@@ -167,15 +201,20 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                 <p class="muted">{format!("{}'s namespace on {} ({})", workspace.team_name, workspace.cluster_name, workspace.region)}</p>
             </div></div>
             <ClusterTrouble workspace=workspace.clone() platform/>
-            {failure.map(|failure| view! { <FailureNotice failure/> })}
+            {kept.map(|failure| view! { <FailureNotice failure/> })}
+            {failure.map(|failure| match failure.code.as_str() {
+                "namespace_exists" if may_manage => view! { <FailureNotice failure><TakeOver version=workspace.version/></FailureNotice> }.into_any(),
+                _ => view! { <FailureNotice failure/> }.into_any(),
+            })}
             {message}
             <div class="cols">
                 <div class="stack">
-                    <section class="card"><header><h2>"Quota"</h2>{workspace.synced_at.map(|at| view! { <span class="small muted">"seen "<Ago at/></span> })}</header><div class="in">
+                    <section class="card"><header><h2>"Quota"</h2><span class="small muted">"by what its deployments ask for"</span></header><div class="in">
                         <Meter label="CPU" used=used.cpu_millis limit=quota.cpu_millis words=format!("{cpu} are free")/>
                         <Meter label="Memory" used=used.memory_mib limit=quota.memory_mib words=format!("{memory} are free")/>
                         {(quota.gpus > 0).then(|| view! { <Meter label="GPUs" used=used.gpus limit=quota.gpus words=format!("{gpus} are free")/> })}
                         <Meter label="Replicas" used=used.pods limit=quota.pods words=format!("{replicas} are free")/>
+                        {workspace.adopted.then(|| view! { <p class="small muted">"What others run in the namespace counts in the cluster, too, and is not in these figures."</p> })}
                     </div></section>
                     {steps}
                 </div>
@@ -183,6 +222,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                     <Fact term="Team"><a href=format!("/teams/{}", workspace.team)>{workspace.team_name.clone()}</a></Fact>
                     <Fact term="Cluster">{if platform { view! { <a href=format!("/clusters/{}", workspace.cluster)>{workspace.cluster_name.clone()}</a> }.into_any() } else { workspace.cluster_name.clone().into_any() }}</Fact>
                     <Fact term="Namespace"><code>{workspace.name.clone()}</code>{workspace.adopted.then_some(", there before Slipway")}</Fact>
+                    <Fact term="In the cluster">{match workspace.synced_at { Some(at) => view! { "seen whole "<Ago at/> }.into_any(), None => "not seen whole yet".into_any() }}</Fact>
                     <Fact term="Pods run">"as non-root, under pod security level restricted"</Fact>
                     <Fact term="Reachable">"by the team's own pods; nothing else by default"</Fact>
                     <Fact term="Made"><Ago at=workspace.created_at/></Fact>
@@ -190,6 +230,18 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                 </Facts></div></section>
             </div>
         </div>
+    }
+}
+
+/// Says before it is pressed what the button does.
+#[component]
+fn TakeOver(version: i64) -> impl IntoView {
+    view! {
+        <form method="post" action=here() class="stack tight">
+            <Once/><Seen version/>
+            <p class="small">"What is in the namespace stays. Slipway adds the quota, its defaults, its network policies and the team's rights, and has new pods keep to the pod security level restricted: all of that holds for what others run there, too."</p>
+            <div class="row"><button name="do" value=buttons::Workspace::Adopt.word()>"Take it over"</button></div>
+        </form>
     }
 }
 
@@ -231,15 +283,22 @@ fn Running(
 }
 
 #[component]
-fn Manage(workspace: Workspace, typed: Typed) -> impl IntoView {
-    let goes = match workspace.adopted {
-        true => vec!["Slipway's quota, limits, network policies, service accounts and bindings".to_owned()],
-        false => vec![format!("the namespace {} on {} and everything in it", workspace.name, workspace.cluster_name)],
-    };
-    let note = if workspace.adopted {
-        "The namespace was there before Slipway: it stays, with what others put into it."
-    } else {
-        "Only a workspace without deployments can be deleted, and only while nobody else runs or stores anything in its namespace. Secrets and ConfigMaps that others put there are not looked for, and go with it."
+fn Manage(workspace: Workspace, goes: Goes, typed: Typed) -> impl IntoView {
+    let name = &workspace.name;
+    let only = "Only a workspace without deployments can be deleted, and only while nobody else runs or stores anything in its namespace. Secrets and ConfigMaps that others put there are not looked for, and go with it.";
+    let (goes, note) = match goes {
+        Goes::Namespace => (vec![format!("the namespace {name} on {} and everything in it", workspace.cluster_name)], only.to_owned()),
+        Goes::Added => (
+            vec!["Slipway's quota, limits, network policies, service accounts and bindings".to_owned()],
+            format!("Only what Slipway added goes; the namespace {name} and everything else in it stays. Only a workspace without deployments can be deleted."),
+        ),
+        Goes::Nothing => (Vec::new(), format!("Nothing in the cluster goes: Slipway has not taken over the namespace {name}, which stays with everything in it.")),
+        Goes::NotKnown => (
+            Vec::new(),
+            format!(
+                "If the namespace {name} was there before, only what Slipway added goes, and everything else stays. If Slipway makes it, it goes with everything in it. {only}"
+            ),
+        ),
     };
     let quota = (workspace.state != WorkspaceState::Deleting).then(|| {
         view! {

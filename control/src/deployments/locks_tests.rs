@@ -97,7 +97,7 @@ async fn watch(control: &Control, ids: &[Uuid], scope: Scope) {
 async fn resize(ctx: &Ctx, place: &Place) {
     for _ in 0..ROUNDS {
         let quota = workspaces::get(ctx, place.workspace).await.unwrap().quota;
-        answered(workspaces::update(ctx, place.workspace, &domain::workspace::WorkspaceChange { quota: Some(quota) }).await);
+        answered(workspaces::update(ctx, place.workspace, &domain::workspace::WorkspaceChange { quota: Some(quota), adopt: None }).await);
     }
 }
 

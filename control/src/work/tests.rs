@@ -153,18 +153,24 @@ async fn a_deletion_that_was_stopped_waits_for_somebody_who_may(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
-async fn a_workspace_whose_deletion_was_stopped_waits_for_an_admin(pool: PgPool) {
+async fn a_workspace_whose_deletion_was_stopped_is_wanted_again(pool: PgPool) {
     let world = World::new(pool).await;
     let place = Place::new(&world).await;
     let (ada, ben) = (world.user("ada", Some(PlatformRole::Admin)).await, world.user("ben", Some(PlatformRole::Admin)).await);
-    cluster_is(&world, &place, "gone", "EKS has no such cluster.").await;
+    cluster_is(&world, &place, "unreachable", "The cluster's API server could not be reached.").await;
     let deletion = workspaces::delete(&ada, place.workspace).await.unwrap();
     sqlx::query("update users set platform_role = null where id = $1").bind(ada.actor().user_id().unwrap().0).execute(&world.control.pool).await.unwrap();
     work_until(&world, async || operation(&ben, deletion.operation).await.state.is_over()).await;
     assert_eq!(operation(&ben, deletion.operation).await.failure.unwrap().code, "right_lost");
     look_again(&world, place.workspace.0).await;
-    assert_eq!(workspaces::get(&ben, place.workspace).await.unwrap().state, WorkspaceState::Deleting, "it does not go on by itself");
+    assert_eq!(workspaces::get(&ben, place.workspace).await.unwrap().state, WorkspaceState::Preparing, "whatever of it is gone is written again");
+    let running = operations::running(&mut *world.control.pool.acquire().await.unwrap(), place.workspace.0).await.unwrap().unwrap();
+    assert_eq!((running.verb.as_str(), running.actor_name.as_str()), ("keep", "slipway"));
+    let said = recorded(&world, place.workspace.0).await;
+    let expected = [("ada", "workspace.delete", "accepted"), ("ada", "workspace.delete", "failed"), ("slipway", "workspace.keep", "accepted")];
+    assert_eq!(said, expected.map(|(who, action, outcome)| (who.to_owned(), action.to_owned(), outcome.to_owned())));
 
+    cluster_is(&world, &place, "gone", "EKS has no such cluster.").await;
     let again = workspaces::delete(&ben, place.workspace).await.unwrap();
     work_until(&world, async || operation(&ben, again.operation).await.state.is_over()).await;
     assert!(workspaces::get(&ben, place.workspace).await.unwrap_err().is(domain::Code::NotFound));

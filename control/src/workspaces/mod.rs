@@ -21,7 +21,7 @@ use domain::{
     names::{IdOrName, WorkspaceName},
     operation::{ObjectKind, Started},
     page::{Direction, Page},
-    workspace::{NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
+    workspace::{Adopt, NewWorkspace, Quota, Workspace, WorkspaceChange, WorkspaceQuery, cpus, memory},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -44,6 +44,8 @@ const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
 
 /// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
 const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
+/// What follows from a deletion that failed, likewise.
+pub const KEEP: (&str, &str) = ("keep", "workspace.keep");
 
 /// Makes a workspace for a team on a cluster.
 ///
@@ -101,7 +103,7 @@ pub async fn get(ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
     store::find(&mut conn, ctx.actor().visible(), id).await?.ok_or_else(|| Rejected::not_found("workspace").into())
 }
 
-/// Changes a workspace's quota. A quota below what runs already is accepted by Kubernetes and only stops new pods; it is refused here, since it surprises.
+/// Changes a workspace's quota, or lets it take over a namespace that was there before it. A quota below what runs already is accepted by Kubernetes and only stops new pods; it is refused here, since it surprises.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `invalid_input`, `conflict` while it is on its way out, `precondition_failed`.
@@ -111,7 +113,8 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     let locked = lock(&mut tx, ctx, id).await?;
     ctx.check_version(locked.workspace.version)?;
     refuse_deleting(&locked)?;
-    let workspace = locked.workspace;
+    let Locked { workspace, may_adopt, .. } = locked;
+    let adopt = change.adopt.unwrap_or(may_adopt);
     let quota = change.quota.unwrap_or(workspace.quota);
     let mut checks = Checks::new();
     check_quota(&mut checks, &quota);
@@ -119,14 +122,16 @@ pub async fn update(ctx: &Ctx, id: WorkspaceId, change: &WorkspaceChange) -> Res
     for (field, message) in short {
         checks.wrong(field, format!("{message}. Use at least that, or make deployments smaller first."));
     }
+    checks.ensure(!workspace.adopted || change.adopt != Some(Adopt::Never), "adopt", "The namespace was taken over already. Deleting the workspace lets go of it.");
     checks.finish()?;
-    let generation = store::update(&mut tx, id, &quota).await?;
+    let generation = store::update(&mut tx, id, &quota, adopt).await?;
     let which = Which::of(&workspace);
-    let event = which.event("workspace.update").change("quota", workspace.quota, quota);
-    begin_operation(tx, ctx, &which, which.operation("change quota", generation, &PREPARE), event).await
+    let event = which.event("workspace.update").change("quota", workspace.quota, quota).change("adopt", may_adopt, adopt);
+    let verb = if change.adopt == Some(Adopt::Existing) { "take over" } else { "change quota" };
+    begin_operation(tx, ctx, &which, which.operation(verb, generation, &PREPARE), event).await
 }
 
-/// Takes a workspace away. An adopted namespace stays, without what Slipway put into it.
+/// Takes a workspace away. An adopted namespace stays, without what Slipway put into it. A deletion that fails is given up: the workspace is wanted again.
 ///
 /// # Errors
 /// `not_found`, `forbidden`, `precondition_failed`; `in_use` with the list of deployments that are still in it.
@@ -192,8 +197,8 @@ fn shortage(quota: &Quota, used: &Quota) -> Vec<(&'static str, String)> {
 /// Loads, authorizes and locks in one step, and has nobody wait who may not: workspaces are the platform's to change, and a team sees its own.
 async fn lock(tx: &mut Tx, ctx: &Ctx, id: WorkspaceId) -> Result<Locked> {
     authorize(tx, ctx, id).await?;
-    let deleting = store::lock_row(tx, id).await?;
-    Ok(Locked { workspace: authorize(tx, ctx, id).await?, deleting })
+    let (deleting, may_adopt) = store::lock_row(tx, id).await?;
+    Ok(Locked { workspace: authorize(tx, ctx, id).await?, deleting, may_adopt })
 }
 
 async fn authorize(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId) -> Result<Workspace> {
@@ -204,10 +209,11 @@ async fn authorize(conn: &mut PgConnection, ctx: &Ctx, id: WorkspaceId) -> Resul
     Ok(workspace)
 }
 
-/// A workspace that is locked, and whether it is on its way out.
+/// A workspace that is locked, whether it is on its way out, and whether it may take over a namespace.
 struct Locked {
     workspace: Workspace,
     deleting: bool,
+    may_adopt: Adopt,
 }
 
 fn refuse_deleting(locked: &Locked) -> Result<(), Rejected> {

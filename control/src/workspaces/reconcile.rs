@@ -26,6 +26,10 @@ use crate::{
 
 pub(super) const REST: Duration = Duration::from_secs(600);
 pub(super) const PACE: Duration = Duration::from_secs(1);
+/// How many of others' things a sentence names.
+const NAMED: usize = 3;
+/// How many of them the raw message lists.
+const LISTED: usize = 50;
 /// How long until a workspace on a read-only cluster is looked at again.
 const READ_ONLY: Duration = Duration::from_secs(30);
 
@@ -63,11 +67,13 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::RefuseTheirs => Err(Halt::Failed(failure(
             "namespace_exists",
             format!("The cluster has a namespace {name} already, which Slipway did not make."),
-            "Choose another name, or make the workspace again and allow it to take over the existing namespace.",
+            "If the team is to use it, a platform admin can take it over on the workspace's page. Otherwise delete the workspace, which leaves the namespace as it is, and make one of another name.",
         ))),
-        Step::RefuseTaken => {
-            Err(Halt::Failed(failure("namespace_taken", format!("The namespace {name} belongs to another workspace or another Slipway."), "Choose another name.")))
-        }
+        Step::RefuseTaken => Err(Halt::Failed(failure(
+            "namespace_taken",
+            format!("The namespace {name} belongs to another workspace or another Slipway."),
+            "Delete the workspace, which leaves the namespace as it is, and make one of another name.",
+        ))),
         Step::Older { there } => Err(Halt::Ahead(there)),
         Step::GiveUp => Err(Halt::Failed(cluster_gone(subject))),
         Step::Remove => remove(control, claim, subject, &client).await,
@@ -131,13 +137,7 @@ async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Clie
 async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Client) -> Result<Next, Halt> {
     let strangers = strangers::strangers(client, &subject.blueprint).await?;
     if !strangers.is_empty() {
-        return Err(Halt::Failed(Failure {
-            code: "namespace_in_use".into(),
-            cause: format!("There are things in the namespace {} that Slipway did not make. Deleting it would delete them too.", subject.blueprint.namespace),
-            next: "Move or delete them, then delete the workspace again.".into(),
-            raw: Some(strangers.join("\n")),
-            remedy: None,
-        }));
+        return Err(Halt::Failed(in_use(&subject.blueprint.namespace, &strangers)));
     }
     record::going(control, claim, subject, "Kubernetes is deleting the namespace").await?;
     write::remove_namespace(client, &subject.blueprint).await?;
@@ -207,6 +207,24 @@ fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
     }
 }
 
+/// Others have things in the namespace: the first of them are named, more of them are in what was said.
+fn in_use(namespace: &str, strangers: &[String]) -> Failure {
+    let (first, more) = strangers.split_at(strangers.len().min(NAMED));
+    let named = match (first, more.len()) {
+        ([others @ .., last], 0) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        (first, 0) => first.join(", "),
+        (first, more) => format!("{} and {more} more", first.join(", ")),
+    };
+    Failure {
+        raw: Some(strangers[..strangers.len().min(LISTED)].join("\n")),
+        ..failure(
+            "namespace_in_use",
+            format!("There are things in the namespace {namespace} that Slipway did not make: {named}. Deleting it would delete them too, so the workspace stays."),
+            "Move or delete them, then delete the workspace again.",
+        )
+    }
+}
+
 fn cluster_gone(subject: &Subject) -> Failure {
     failure("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name), "Delete the workspace, and make one on another cluster.")
 }
@@ -218,6 +236,18 @@ fn failure(code: &str, cause: String, next: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_have_in_the_namespace_is_named_in_the_sentence() {
+        let said = |strangers: &[&str]| in_use("forecasting", &strangers.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        let names = |strangers: &[&str]| said(strangers).brief().strip_prefix("There are things in the namespace forecasting that Slipway did not make: ").unwrap().to_owned();
+        assert_eq!(names(&["Job nightly"]), "Job nightly.");
+        assert_eq!(names(&["Job nightly", "Service theirs"]), "Job nightly and Service theirs.");
+        assert_eq!(names(&["Job a", "Job b", "Job c"]), "Job a, Job b and Job c.");
+        let many = ["Job a", "Job b", "Job c", "Job d", "Job e"];
+        assert_eq!(names(&many), "Job a, Job b, Job c and 2 more.");
+        assert_eq!(said(&many).raw.as_deref(), Some("Job a\nJob b\nJob c\nJob d\nJob e"));
+    }
 
     #[test]
     fn what_others_manage_is_told_apart_from_what_the_cluster_forbids() {

@@ -3,26 +3,25 @@
 use domain::{
     audit::ActorKind,
     operation::{Failure, ObjectKind, StepState},
-    workspace::WorkspaceState,
 };
 use sqlx::{Postgres, Transaction};
 
 use super::{
-    APPLY_AGAIN,
+    APPLY_AGAIN, KEEP, PREPARE, Which,
     next::Intent,
     reconcile::{PACE, REST},
     store,
     subject::Subject,
 };
 use crate::{
-    Control, Result,
+    Control, Ctx, Named, Result,
     audit::{self, Event},
     inventory::{
         self, Entry,
         cluster::{Put, When},
     },
     live, operations,
-    reconcile::{self, Claim, Halt, Next, poke},
+    reconcile::{self, Claim, Halt, Next, Scope, mark, poke},
 };
 
 /// The numbers of the steps.
@@ -135,29 +134,39 @@ pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject,
     Ok(Next::Again(PACE * 3))
 }
 
-/// The operation has failed. With none it was a look: how the workspace stands is not changed by that.
+/// The operation has failed; after a deletion the workspace is wanted again. With none it was a look: how the workspace stands is not changed by that.
 pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, failure: &Failure) -> Result<Next, Halt> {
     let Some(running) = &subject.operation else {
         tracing::warn!(workspace = %subject.blueprint.workspace, code = failure.code, cause = failure.cause, "a look at a workspace came to nothing");
         return Ok(Next::Settled { again: REST });
     };
     let mut tx = begin(control, claim, subject).await?;
-    let state = if subject.desired.intent == Intent::Delete { WorkspaceState::Deleting } else { WorkspaceState::Failed };
-    sqlx::query!(
-        "update workspaces set state = $2, state_message = $3, state_raw = $4 where id = $1",
-        subject.blueprint.workspace.0,
-        state as WorkspaceState,
-        failure.cause,
-        failure.raw
-    )
-    .execute(&mut *tx)
-    .await?;
+    sqlx::query!("update workspaces set state = 'failed', state_message = $2, state_raw = $3 where id = $1", subject.blueprint.workspace.0, failure.cause, failure.raw)
+        .execute(&mut *tx)
+        .await?;
     if operations::finish(&mut tx, running.id, Err(failure)).await? {
         record(&mut tx, subject, event(action(&running.verb), subject).failed().because(Some(&failure.cause))).await?;
+    }
+    if subject.desired.intent == Intent::Delete {
+        keep(&mut tx, control, subject).await?;
     }
     live::changed(&mut tx, subject.blueprint.workspace.0).await?;
     tx.commit().await?;
     Ok(Next::Settled { again: REST })
+}
+
+/// Has everything written again: how much of it the deletion took is not known, and it was wanted before.
+async fn keep(tx: &mut Transaction<'static, Postgres>, control: &Control, subject: &Subject) -> Result<()> {
+    let which = Which {
+        id: subject.blueprint.workspace,
+        name: subject.blueprint.namespace.clone(),
+        team: Named { id: subject.blueprint.team, name: subject.team_name.clone() },
+        cluster: Named { id: subject.cluster, name: subject.cluster_name.clone() },
+    };
+    let generation = store::keep(tx, which.id).await?;
+    operations::start(tx, &Ctx::worker(control.clone()), which.operation(KEEP.0, generation, &PREPARE)).await?;
+    audit::record_later(tx, (ActorKind::System, None, "slipway"), which.event(KEEP.1).because(Some("its deletion was stopped"))).await?;
+    mark(tx, which.id.0, ObjectKind::Workspace, Scope::Cluster(which.cluster.id.0), generation).await
 }
 
 async fn note(tx: &mut Transaction<'static, Postgres>, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
@@ -179,6 +188,7 @@ fn action(verb: &str) -> &'static str {
         "create" => "workspace.create",
         "delete" => "workspace.delete",
         verb if verb == APPLY_AGAIN.0 => APPLY_AGAIN.1,
+        verb if verb == KEEP.0 => KEEP.1,
         _ => "workspace.update",
     }
 }

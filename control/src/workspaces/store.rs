@@ -192,10 +192,10 @@ pub(super) async fn lock_all(conn: &mut PgConnection, ids: &[Uuid]) -> Result<()
     Ok(())
 }
 
-/// Locks it; gives whether it is on its way out.
-pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<bool> {
-    let deleting = sqlx::query_scalar!(r#"select deleting_at is not null as "deleting!" from workspaces where id = $1 for no key update"#, id.0);
-    Ok(deleting.fetch_optional(conn).await?.unwrap_or(false))
+/// Locks it; gives whether it is on its way out, and whether it may take over a namespace.
+pub(super) async fn lock_row(conn: &mut PgConnection, id: WorkspaceId) -> Result<(bool, Adopt)> {
+    let row = sqlx::query!(r#"select deleting_at is not null as "deleting!", may_adopt from workspaces where id = $1 for no key update"#, id.0);
+    Ok(row.fetch_optional(conn).await?.map_or((false, Adopt::Never), |row| (row.deleting, if row.may_adopt { Adopt::Existing } else { Adopt::Never })))
 }
 
 /// Whether what is wanted is what it was when the subject was loaded. Inside a claim's transaction its row is locked.
@@ -227,16 +227,17 @@ pub(super) async fn insert(conn: &mut PgConnection, id: WorkspaceId, name: &str,
     Ok(())
 }
 
-pub(super) async fn update(conn: &mut PgConnection, id: WorkspaceId, quota: &Quota) -> Result<i64> {
+pub(super) async fn update(conn: &mut PgConnection, id: WorkspaceId, quota: &Quota, adopt: Adopt) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update workspaces
-         set cpu_millis = $2, memory_mib = $3, gpus = $4, pods = $5, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         set cpu_millis = $2, memory_mib = $3, gpus = $4, pods = $5, may_adopt = $6, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
          where id = $1 returning generation",
         id.0,
         quota.cpu_millis,
         quota.memory_mib,
         quota.gpus,
-        quota.pods
+        quota.pods,
+        adopt == Adopt::Existing
     )
     .fetch_one(conn)
     .await?)
@@ -271,6 +272,18 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> R
     Ok(sqlx::query_scalar!(
         "update workspaces
          set deleting_at = coalesce(deleting_at, now()), generation = generation + 1, version = version + 1, state = 'deleting', state_message = null, state_raw = null
+         where id = $1 returning generation",
+        id.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// It is to stay after all.
+pub(super) async fn keep(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "update workspaces
+         set deleting_at = null, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
          where id = $1 returning generation",
         id.0
     )

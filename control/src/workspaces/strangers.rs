@@ -18,13 +18,11 @@ use uuid::Uuid;
 use super::manifests::Blueprint;
 use crate::k8s::{self, labels};
 
-/// How many are named.
-const NAMED: usize = 10;
 /// Those kinds that control others, by group and version: what they control is told by naming them.
 const CONTROLLERS: [(&str, &str); 6] =
     [("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("apps/v1", "ReplicaSet"), ("batch/v1", "CronJob"), ("batch/v1", "Job")];
 
-/// Things in the namespace that this installation did not make and that would go with it: kind and name, a few of them.
+/// Things in the namespace that this installation did not make and that would go with it: kind and name.
 pub(super) async fn strangers(client: &Client, blueprint: &Blueprint) -> k8s::Result<Vec<String>> {
     let mut found = of::<PersistentVolumeClaim>(client, blueprint).await?;
     found.extend(of::<Deployment>(client, blueprint).await?);
@@ -35,7 +33,6 @@ pub(super) async fn strangers(client: &Client, blueprint: &Blueprint) -> k8s::Re
     found.extend(of::<Service>(client, blueprint).await?);
     found.extend(of::<ReplicaSet>(client, blueprint).await?);
     found.extend(of::<Pod>(client, blueprint).await?);
-    found.truncate(NAMED);
     Ok(found)
 }
 

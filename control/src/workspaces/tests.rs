@@ -3,12 +3,17 @@ use domain::{
     access::{PlatformRole, TeamRole},
     deployment::NewDeployment,
     ids::WorkspaceId,
+    operation::{Failure, OperationState},
     page::PageQuery,
     workspace::{Adopt, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
 };
 use sqlx::PgPool;
 
-use super::{fixture::Place, record, subject};
+use super::{
+    fixture::Place,
+    next::{Adoption, Intent},
+    record, subject,
+};
 use crate::{
     deployments,
     inventory::cluster::When,
@@ -25,7 +30,7 @@ fn new(name: &str) -> NewWorkspace {
 }
 
 fn to(quota: Quota) -> WorkspaceChange {
-    WorkspaceChange { quota: Some(quota) }
+    WorkspaceChange { quota: Some(quota), adopt: None }
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
@@ -121,6 +126,60 @@ async fn a_late_step_does_not_write_over_what_is_wanted_now(pool: PgPool) {
     assert!(workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap_err().is(Code::Conflict));
     let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
     assert!(deployments::create(&ada, &new).await.unwrap_err().is(Code::Conflict));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_deletion_that_fails_leaves_a_workspace_to_deploy_into(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Deployer).await);
+    let claimed = async || reconcile::claim(&world.control.pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+    let loaded = async || subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    let failure = Failure { code: "namespace_in_use".into(), cause: "There is a Job.".into(), next: "Delete it.".into(), raw: None, remedy: None };
+
+    let first = workspaces::delete(&admin, place.workspace).await.unwrap();
+    let (claim, late) = (claimed().await, loaded().await);
+    let second = workspaces::delete(&admin, place.workspace).await.unwrap();
+    assert!(matches!(record::failed(&world.control, &claim, &late, &failure).await, Err(Halt::Lost)), "somebody wants it gone again");
+    assert_eq!(workspaces::get(&admin, place.workspace).await.unwrap().state, WorkspaceState::Deleting);
+
+    record::failed(&world.control, &claim, &loaded().await, &failure).await.unwrap_or_else(|_| panic!("the second deletion is what is wanted"));
+    assert_eq!(workspaces::get(&admin, place.workspace).await.unwrap().state, WorkspaceState::Preparing);
+    let kept = loaded().await;
+    assert_eq!((kept.desired.intent, kept.operation.map(|running| running.verb)), (Intent::Keep, Some("keep".into())), "everything is written again");
+    let due = sqlx::query_scalar!("select generation from reconcile where object_id = $1", place.workspace.0).fetch_one(&world.control.pool).await.unwrap();
+    assert_eq!(due, kept.blueprint.generation);
+    let ended = async |id| operations::get(&admin, id).await.unwrap().state;
+    assert_eq!((ended(first.operation).await, ended(second.operation).await), (OperationState::Superseded, OperationState::Failed));
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    deployments::create(&ada, &new).await.unwrap();
+    workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn one_that_failed_over_a_namespace_may_take_it_over_later(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let takes = |adopt| WorkspaceChange { quota: None, adopt: Some(adopt) };
+    let id = WorkspaceId(workspaces::create(&admin, &new("theirs")).await.unwrap().object);
+    let adoption = async || subject::load(&world.control, id).await.unwrap().unwrap().desired.adoption;
+    assert_eq!(adoption().await, Adoption::Refused);
+    let started = workspaces::update(&admin, id, &takes(Adopt::Existing)).await.unwrap();
+    let (verb, quota) = (operations::get(&admin, started.operation).await.unwrap().verb, workspaces::get(&admin, id).await.unwrap().quota);
+    assert_eq!((verb.as_str(), quota), ("take over", QUOTA));
+    assert_eq!(adoption().await, Adoption::Allowed);
+    let changes: String =
+        sqlx::query_scalar("select changes::text from audit_events where object_id = $1 and action = 'workspace.update'").bind(id.0).fetch_one(&world.control.pool).await.unwrap();
+    assert!(changes.contains("adopt") && changes.contains("existing") && !changes.contains("quota"), "{changes}");
+
+    workspaces::update(&admin, id, &to(QUOTA)).await.unwrap();
+    assert_eq!(adoption().await, Adoption::Allowed, "what is left out stays");
+    workspaces::update(&admin, id, &takes(Adopt::Never)).await.unwrap();
+    assert_eq!(adoption().await, Adoption::Refused);
+    sqlx::query("update workspaces set adopted = true where id = $1").bind(id.0).execute(&world.control.pool).await.unwrap();
+    let late = workspaces::update(&admin, id, &takes(Adopt::Never)).await.unwrap_err();
+    assert!(late.rejected().unwrap().message_for("adopt").is_some(), "it was taken over already");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

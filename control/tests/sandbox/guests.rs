@@ -6,6 +6,7 @@ use domain::{
     deployment::DeploymentState,
     ids::{DeploymentId, WorkspaceId},
     operation::OperationState,
+    workspace::WorkspaceState,
 };
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -47,7 +48,7 @@ where
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_namespace_that_holds_anything_of_others_stays(pool: PgPool) {
     let (stage, worker) = Stage::new(Scene::new(pool).await).await;
-    let Stage { scene, admin, workspace, .. } = &stage;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
     let namespace = &workspace.namespace;
     let pod = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "it", "image": "it"}]}});
     puts::<PersistentVolumeClaim>(
@@ -72,7 +73,13 @@ async fn a_namespace_that_holds_anything_of_others_stays(pool: PgPool) {
     let refused = scene.ends(deletion.operation).await;
     let failure = refused.failure.expect("a cause");
     assert_eq!((refused.state, failure.code.as_str()), (OperationState::Failed, "namespace_in_use"));
+    assert!(failure.brief().ends_with("did not make: PersistentVolumeClaim data, StatefulSet store, CronJob nightly and 1 more."), "{}", failure.cause);
     assert_eq!(failure.raw.as_deref(), Some("PersistentVolumeClaim data\nStatefulSet store\nCronJob nightly\nService theirs"));
+    within(20, "it is as it was", async || workspaces::get(&scene.admin, workspace.id).await.unwrap().state == WorkspaceState::Ready).await;
+    assert_eq!(scene.operations_of(workspace.id.0).await.last().map(|(verb, state)| (verb.as_str(), state.as_str())), Some(("keep", "succeeded")));
+    let deployed = stage.live("iris").await;
+    let deletion = deployments::delete(&place.owner, deployed).await.unwrap();
+    scene.succeeds(deletion.operation).await;
 
     takes::<PersistentVolumeClaim>(admin, namespace, "data").await;
     takes::<CronJob>(admin, namespace, "nightly").await;

@@ -76,8 +76,12 @@ async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<Re
     match buttons::Workspace::pressed(typed)? {
         buttons::Workspace::Update => {
             let quota = pages::workspace::quota(typed)?;
-            workspaces::update(ctx, id, &WorkspaceChange { quota: Some(quota) }).await.or_replay()?;
+            workspaces::update(ctx, id, &WorkspaceChange { quota: Some(quota), adopt: None }).await.or_replay()?;
             Ok(saying(&format!("/workspaces/{id}"), Said::Saved))
+        }
+        buttons::Workspace::Adopt => {
+            workspaces::update(ctx, id, &WorkspaceChange { quota: None, adopt: Some(Adopt::Existing) }).await.or_replay()?;
+            Ok(see_other(&format!("/workspaces/{id}")))
         }
         buttons::Workspace::Delete => {
             confirmed(typed, &workspaces::get(ctx, id).await?.name)?;

@@ -36,7 +36,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Tagged<
     Ok(Tagged(workspace.version, workspace))
 }
 
-/// Changes a workspace's quota.
+/// Changes a workspace's quota, or lets it take over a namespace that exists already.
 #[utoipa::path(patch, path = "/workspaces/{id}", operation_id = "update_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path), ("If-Match" = String, Header)), request_body = WorkspaceChange, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn update(Seen(ctx): Seen, Id(id): Id<WorkspaceId>, Body(change): Body<WorkspaceChange>) -> Answer<Begun> {
     Ok(Begun(workspaces::update(&ctx, id, &change).await.or_replay()?))

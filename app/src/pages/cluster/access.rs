@@ -71,11 +71,16 @@ fn OneClick(version: i64) -> impl IntoView {
 
 #[component]
 fn ByHand(help: AccessHelp) -> impl IntoView {
+    let with = if help.access_entry_commands.is_some() { "Or with" } else { "With" };
     view! {
         <h3>"By hand"</h3>
         {help.access_entry_commands.map(|text| view! { <p>"With an access entry:"</p><CopyBlock id="access-commands" label="commands for the AWS CLI" text/> })}
+        {help.aws_auth_commands.map(|text| view! {
+            <p>{with}" the ConfigMap "<code>"aws-auth"</code>" of "<code>"kube-system"</code>":"</p>
+            <CopyBlock id="aws-auth-commands" label="commands for kubectl" text/>
+        })}
         {help.aws_auth_lines.map(|text| view! {
-            <p>"Or with lines in the ConfigMap "<code>"aws-auth"</code>" of "<code>"kube-system"</code>"; add them to the list that is there:"</p>
+            <p>"The lines, for the list of a ConfigMap that is there:"</p>
             <CopyBlock id="aws-auth-lines" label="lines for aws-auth" text/>
         })}
         <details>

@@ -1,0 +1,105 @@
+//! `/workspaces/{id}`
+
+use control::workspaces;
+use domain::{
+    ids::WorkspaceId,
+    workspace::{Adopt, NewWorkspace, Quota},
+};
+use http::Method;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::{
+    common::Answer,
+    place::{Place, WORKSPACE},
+};
+
+const QUOTA: Quota = Quota { cpu_millis: 1000, memory_mib: 1024, gpus: 0, pods: 5 };
+
+/// What runs for it fails.
+async fn fails(pool: &PgPool, id: WorkspaceId, code: &str, cause: &str) {
+    let failure = json!({"code": code, "cause": cause, "next": "Do something about it.", "raw": null, "remedy": null});
+    sqlx::query("update operations set state = 'failed', failure = $2, finished_at = now() where object_id = $1 and state = 'running'")
+        .bind(id.0)
+        .bind(failure)
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query("update workspaces set state = 'failed', state_message = $2 where id = $1").bind(id.0).bind(cause).execute(pool).await.unwrap();
+}
+
+fn has(page: &Answer, text: &str) -> bool {
+    page.body.replace("<!>", "").contains(text)
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn one_that_failed_over_a_namespace_is_made_to_take_it_over_by_one_click(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let (world, admin) = (&place.world, &place.admin.browser);
+    let new = NewWorkspace { name: "theirs".into(), team: "forecasting".into(), cluster: "lab".into(), quota: QUOTA, adopt: Adopt::Never };
+    let id = WorkspaceId(workspaces::create(&place.admin.ctx, &new).await.unwrap().object);
+    let path = format!("/workspaces/{id}");
+    let fresh = world.get(admin, &path).await.expect(200);
+    assert!(has(&fresh, "If the namespace theirs was there before, only what Slipway added goes") && !has(&fresh, "Take it over"), "{}", fresh.body);
+
+    fails(&pool, id, "namespace_exists", "The cluster has a namespace theirs already.").await;
+    let failed = world.get(admin, &path).await.expect(200);
+    for text in ["The cluster has a namespace theirs already.", "Take it over", "Nothing in the cluster goes: Slipway has not taken over the namespace theirs"] {
+        assert!(has(&failed, text), "{text} is not in {}", failed.body);
+    }
+    assert!(!has(&failed, "This goes with it"), "{}", failed.body);
+    assert!(!has(&world.get(&place.viewer.browser, &path).await.expect(200), "Take it over"), "it is an admin's to press");
+
+    assert_eq!(world.post(admin, &path, &[("do", "adopt")]).await.expect(303).header("location"), path);
+    let taken: (String, bool) = sqlx::query_as("select o.verb, w.may_adopt from operations o join workspaces w on w.id = o.object_id where w.id = $1 and o.state = 'running'")
+        .bind(id.0)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(taken, ("take over".to_owned(), true));
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn automation_lets_one_take_over_a_namespace(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let path = format!("/api/v1/workspaces/{WORKSPACE}");
+    let tag = place.world.get(&place.admin.browser, &path).await.expect(200).header("etag").to_owned();
+    place.world.json(&place.admin.browser, Method::PATCH, &path, &[("if-match", &tag)], &json!({"adopt": "existing"})).await.expect(202);
+    let row: (bool, i64) = sqlx::query_as("select may_adopt, cpu_millis from workspaces where id = $1").bind(WORKSPACE).fetch_one(&pool).await.unwrap();
+    assert_eq!(row, (true, 4000), "the quota stays");
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_deletion_says_what_goes_with_it(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let show = async || place.world.get(&place.admin.browser, &format!("/workspaces/{WORKSPACE}")).await.expect(200);
+    sqlx::query("update workspaces set synced_at = now()").execute(&pool).await.unwrap();
+    assert!(has(&show().await, "the namespace forecasting on lab and everything in it"));
+    sqlx::query("update workspaces set adopted = true").execute(&pool).await.unwrap();
+    let adopted = show().await;
+    assert!(has(&adopted, "Only what Slipway added goes; the namespace forecasting and everything else in it stays."), "{}", adopted.body);
+    assert!(!has(&adopted, "everything in it<"), "{}", adopted.body);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn one_that_was_kept_says_why_its_deletion_failed(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = WorkspaceId(WORKSPACE);
+    workspaces::delete(&place.admin.ctx, id).await.unwrap();
+    fails(&pool, id, "namespace_in_use", "There are things that Slipway did not make: Job nightly.").await;
+    sqlx::query(
+        "insert into operations (id, verb, object_kind, object_id, object_name, generation, team_id, actor_kind, actor_name, state, finished_at)
+         select 'ffffffff-0000-7000-8000-000000000000', 'keep', object_kind, object_id, object_name, generation + 1, team_id, 'system', 'slipway', 'succeeded', now() from operations where object_id = $1",
+    )
+    .bind(id.0)
+    .execute(&pool)
+    .await
+    .unwrap();
+    sqlx::query("update workspaces set state = 'ready', state_message = null, deleting_at = null, synced_at = now()").execute(&pool).await.unwrap();
+    let page = place.world.get(&place.admin.browser, &format!("/workspaces/{id}")).await.expect(200);
+    for text in ["There are things that Slipway did not make: Job nightly.", "Save quota", "Delete workspace"] {
+        assert!(has(&page, text), "{text} is not in {}", page.body);
+    }
+    // The figures are Slipway's own book; only what the cluster showed was seen.
+    assert!(has(&page, "by what its deployments ask for") && has(&page, "seen whole "), "{}", page.body);
+}
