@@ -77,12 +77,13 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
 }
 
-/// What a link to the form asks for: another size.
+/// What a link to the form asks for: another size or release.
 fn linked(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     let mut checks = Checks::new();
+    let release = typed.filled("release").and_then(|text| checks.take("release", text.parse().map_err(|_| "Choose a release.".into())));
     let size = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
     checks.finish()?;
-    Ok(DeploymentChange { size, ..DeploymentChange::default() })
+    Ok(DeploymentChange { release, size, ..DeploymentChange::default() })
 }
 
 /// What the button would do; or which fields to mend first, and nothing else.

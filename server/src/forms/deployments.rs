@@ -135,7 +135,7 @@ async fn delete(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<S
     Ok(format!("/operations/{}", started.operation))
 }
 
-/// A link may fill the form in: `?size=…`.
+/// A link may fill the form in: `?size=…` or `?release=…`.
 pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
     Ok(pages::change::show(&ctx, id, Typed::new(filled)).await?.into())
 }

@@ -3,6 +3,7 @@
 use control::clock;
 use domain::{
     deployment::{Deployment, DeploymentState, Revision},
+    ids::DeploymentId,
     model::Release,
     operation::{Operation, OperationState},
     size::Size,
@@ -22,7 +23,11 @@ use crate::{
         when::{Ago, took},
     },
     page::here,
-    pages::{deployments::status_word, operations::can_be_held, register::protocol_word},
+    pages::{
+        deployments::status_word,
+        operations::can_be_held,
+        register::{FOR_DEPLOYMENT, protocol_word},
+    },
 };
 
 /// Name, status, what may be done; why it failed.
@@ -106,7 +111,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
                     ("wrong_port", None) => ("port", "Register a release with the right port".to_owned()),
                     _ => ("health_path", "Register a release with the right path".to_owned()),
                 };
-                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field, remedy.port)>{word}</a> }
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release, id, field, remedy.port)>{word}</a> }
             });
             let (to, word) = match remedy.size.map(Size::as_str) {
                 Some(size) => (format!("/deployments/{id}/change?size={size}"), format!("Retry with size {size}")),
@@ -127,9 +132,9 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     }
 }
 
-/// The form for another release, filled in like this one, at the field to mend; with another port where one is known.
-fn registering(release: &Release, field: &str, port: Option<u16>) -> String {
-    let (account, port) = (release.account.to_string(), port.unwrap_or(release.port).to_string());
+/// The form for another release, filled in like this one, at the field to mend; with another port where one is known. It leads back to the deployment.
+fn registering(release: &Release, deployment: DeploymentId, field: &str, port: Option<u16>) -> String {
+    let (account, port, deployment) = (release.account.to_string(), port.unwrap_or(release.port).to_string(), deployment.to_string());
     let filled_in = [
         ("account", account.as_str()),
         ("region", &release.region),
@@ -166,6 +171,7 @@ pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
                     <button name="do" value=buttons::Deployment::Cancel.word()>"Cancel and hold"</button>
                 </form>
             }
+        (FOR_DEPLOYMENT, &deployment),
         });
         view! {
             <section class="card">
