@@ -185,6 +185,7 @@ pub struct DeploymentSummary {
     /// What is the matter, in a few words, when it is not simply live.
     pub state_message: Option<String>,
     pub replicas: i32,
+    /// Replicas that answer; while it rolls out, those of the wanted revision.
     pub ready_replicas: i32,
     pub size: Size,
     pub revision: i32,

@@ -69,7 +69,7 @@ pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject,
     match (subject.desired.intent, subject.desired.applied) {
         (Intent::Run, 0) => state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?,
         (Intent::Run, _) => {
-            let ready = store::ready(&mut tx, subject.id).await?;
+            let ready = store::ready(&mut tx, subject).await?;
             state(&mut tx, subject, DeploymentState::RollingOut, Some(why), ready).await?;
         }
         (Intent::Hold | Intent::Delete, _) => {}
@@ -95,7 +95,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     let detail = format!("{made} made, {} changed", put.len() - made);
     note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
     note(&mut tx, subject, steps::START, StepState::Running, None).await?;
-    let ready = store::ready(&mut tx, subject.id).await?;
+    let ready = store::ready(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
     Ok(tx.commit().await?)
 }
@@ -104,7 +104,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
 pub(super) async fn rolling(control: &Control, claim: &Claim, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, words).await?;
-    state(&mut tx, subject, DeploymentState::RollingOut, words, progress.serving).await?;
+    state(&mut tx, subject, DeploymentState::RollingOut, words, progress.ready).await?;
     Ok(tx.commit().await?)
 }
 
