@@ -53,11 +53,16 @@ pub fn Head(
     });
     let still = summary.served_instead().map(|still| {
         let what = if still.ready == 1 { "1 replica is live".to_owned() } else { format!("{} replicas are live", still.ready) };
-        let says = format!(
-            "Revision {} failed; revision {} still serves: {what}. Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
-            summary.revision, still.revision, still.revision
-        );
-        view! { <p class="muted">{says}</p> }
+        // What was refused as a whole has no replica that could be started again.
+        let then = if deployment.pods.iter().any(|pod| pod.revision == summary.revision) {
+            format!(
+                "Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
+                still.revision
+            )
+        } else {
+            format!("There is no replica of revision {}.", summary.revision)
+        };
+        view! { <p class="muted">{format!("Revision {} failed; revision {} still serves: {what}. {then}", summary.revision, still.revision)}</p> }
     });
     // A fragment inside closed details opens them, without any script.
     let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));

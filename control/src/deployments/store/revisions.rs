@@ -130,11 +130,14 @@ pub async fn template_revision(conn: &mut PgConnection, id: DeploymentId, number
 }
 
 /// For each of these revisions the newest one that makes the same replicas. Replicas keep the number of the earliest, so that going
-/// back restarts none; people are told the newest. One walk over the revisions, however many are alike.
+/// back restarts none; people are told the newest that was applied. One walk over the revisions, however many are alike.
 pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId, numbers: &[i32]) -> Result<HashMap<i32, i32>> {
     let rows = sqlx::query!(
         r#"select number as "number!", newest as "newest!"
-           from (select number, max(number) over (partition by release_id, size, environment) as newest from revisions where deployment_id = $1) v
+           from (select v.number, coalesce(max(v.number) filter (where v.number < d.revision or d.state <> 'failed' or i.generation >= d.generation) over (partition by v.release_id, v.size, v.environment), v.number) as newest
+                 from revisions v join deployments d on d.id = v.deployment_id
+                 cross join lateral (select coalesce(min(generation), 0) as generation from inventory where object_id = d.id) i
+                 where v.deployment_id = $1) v
            where number = any($2)"#,
         id.0,
         numbers
