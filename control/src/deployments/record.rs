@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{
     diagnosis,
-    next::{Intent, Progress},
+    next::{Desired, Intent, Progress},
     revising::APPLY_AGAIN,
     store,
     subject::Subject,
@@ -169,19 +169,30 @@ pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject
     Ok(tx.commit().await?)
 }
 
-/// How it stands with nothing under way. What failed keeps saying why until it comes up.
-pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32) -> Done {
+/// How it stands with nothing under way, and for how many replicas its object in the cluster asks. What failed keeps saying why until it comes up.
+pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32, asked: Option<i32>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     if found == DeploymentState::Live {
         store::came_up(&mut tx, subject.id, subject.desired.revision).await?;
     }
     let message = match found {
-        DeploymentState::Degraded => Some(format!("{ready} of {} replicas answer", subject.desired.replicas)),
+        DeploymentState::Degraded => Some(degraded(&subject.desired, ready, asked)),
         DeploymentState::Failed => store::why_failed(&mut tx, subject.id).await?,
         _ => None,
     };
     state(&mut tx, subject, found, message.as_deref(), ready).await?;
     Ok(tx.commit().await?)
+}
+
+/// In what it falls short. What others set comes first: no replica that comes or goes mends that.
+fn degraded(desired: &Desired, ready: i32, asked: Option<i32>) -> String {
+    let (wanted, revision) = (desired.replicas, desired.revision);
+    let replicas = |count: i32| if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") };
+    match asked {
+        Some(asked) if asked != wanted => format!("Somebody set {} in the cluster; revision {revision} wants {wanted}.", replicas(asked)),
+        _ if ready > wanted => format!("{ready} replicas answer; {wanted} wanted"),
+        _ => format!("{ready} of {wanted} replicas answer"),
+    }
 }
 
 /// The cluster does not do it just now.

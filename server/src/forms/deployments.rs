@@ -9,7 +9,7 @@ use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, deployments, operations};
 use domain::{
     Rejected,
-    deployment::{DeploymentQuery, LogQuery, Rollback},
+    deployment::{DeploymentChange, DeploymentQuery, LogQuery, Rollback},
     ids::DeploymentId,
     serving::PredictRequest,
 };
@@ -69,6 +69,8 @@ pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormR
     let outcome = match buttons::Deployment::pressed(&typed) {
         Ok(buttons::Deployment::Predict) => return predict(&ctx, id, typed).await,
         Ok(buttons::Deployment::RollBack) => roll_back(&ctx, id, &typed).await,
+        Ok(buttons::Deployment::TakeOver) => same_again(&ctx, id, &DeploymentChange { take_over: true, ..DeploymentChange::default() }).await,
+        Ok(buttons::Deployment::Resume) => same_again(&ctx, id, &DeploymentChange::default()).await,
         Ok(buttons::Deployment::Cancel) => cancel(&ctx, id, &typed).await,
         Ok(buttons::Deployment::Delete) => delete(&ctx, id, &typed).await,
         Err(rejected) => Err(rejected.into()),
@@ -119,6 +121,12 @@ pub async fn download_logs(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(
 async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
     let revision = typed.text("revision").parse().map_err(|_| Rejected::field("revision", "Choose a revision."))?;
     deployments::roll_back(ctx, id, &Rollback { revision, reason: typed.filled("reason").map(str::to_owned) }).await.or_replay()?;
+    Ok(format!("/deployments/{id}"))
+}
+
+/// What is wanted, as a new revision: it ends a hold, or takes back what others set.
+async fn same_again(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> control::Result<String> {
+    deployments::change(ctx, id, change).await.or_replay()?;
     Ok(format!("/deployments/{id}"))
 }
 

@@ -11,7 +11,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::May;
+use super::{May, revisions::differ};
 use crate::{
     buttons::{self, Button as _},
     components::{
@@ -65,7 +65,9 @@ pub fn Head(
         view! { <p class="muted">{format!("Revision {} failed; revision {} still serves: {what}. {then}", summary.revision, still.revision)}</p> }
     });
     // A fragment inside closed details opens them, without any script.
-    let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
+    let earlier = revisions.split_first().and_then(|(now, earlier)| earlier.iter().find(|revision| differ(revision, now)));
+    let earlier = earlier.filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
+    let resume = (may.deploy && summary.state == DeploymentState::Held).then(|| view! { <Again version=deployment.version button=buttons::Deployment::Resume word="Resume"/> });
     view! {
         <div class="stack" id="standing">
             <div class="head">
@@ -76,6 +78,7 @@ pub fn Head(
                     {still}
                 </div>
                 <div class="row">
+                    {resume}
                     {may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change"</a> })}
                     {earlier.map(|to| view! { <a class="button" href=to>"Roll back"</a> })}
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
@@ -84,6 +87,17 @@ pub fn Head(
             <ClusterTrouble workspace platform/>
             <Trouble deployment operation register may/>
         </div>
+    }
+}
+
+/// Starts what is wanted once more, as a new revision.
+#[component]
+fn Again(version: i64, button: buttons::Deployment, #[prop(into)] word: String) -> impl IntoView {
+    view! {
+        <form method="post" action=here()>
+            <Once/><Seen version/>
+            <button class="primary" name="do" value=button.word()>{word}</button>
+        </form>
     }
 }
 
@@ -100,12 +114,15 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
         // It came up after all: why it had not by then is part of its history.
         (Some(failure), state) if state != DeploymentState::Live => {
             let remedy = failure.remedy.unwrap_or_default();
+            let over = (may.deploy && remedy.take_over)
+                .then(|| view! { <Again version=deployment.version button=buttons::Deployment::TakeOver word="Take these fields over and try again"/> });
+            let first = over.is_none();
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
                     <form method="post" action=here()>
                         <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=still.revision.to_string()/>
-                        <button class="primary" name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
+                        <button class:primary=first name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
                     </form>
                 }
             });
@@ -124,14 +141,19 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             };
             let mends = back.is_none() && remedy.size.is_some();
             let change = may.deploy.then(|| view! { <a class="button" class:primary=mends href=to>{word}</a> });
-            view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            view! { <FailureNotice failure>{over}{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
-            message.map(|message| view! { <section class=class><p>{message}</p></section> }).into_any()
+            let wanted = replicas(deployment.summary.replicas);
+            let over = deployment.scaled_to.filter(|_| may.deploy).map(
+                |_| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word=format!("Take it over: set {wanted} again")/></div> },
+            );
+            message.map(|message| view! { <section class=class><p>{message}</p>{over}</section> }).into_any()
         }
         (None, DeploymentState::Held) => {
-            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until the next change or rollback."</p></section> }.into_any()
+            let resume = may.deploy.then(|| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::Resume word="Resume"/></div> });
+            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until it is resumed, changed or rolled back."</p>{resume}</section> }.into_any()
         }
         _ => ().into_any(),
     }
@@ -149,6 +171,7 @@ fn registering(release: &Release, deployment: DeploymentId, field: &str, port: O
         ("port", &port),
         ("health_path", &release.health_path),
         ("size", release.size.as_str()),
+        (FOR_DEPLOYMENT, &deployment),
     ];
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled_in).finish();
     format!("/models/{}/releases/new?{query}#{field}", release.model)
@@ -176,7 +199,6 @@ pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
                     <button name="do" value=buttons::Deployment::Cancel.word()>"Cancel and hold"</button>
                 </form>
             }
-        (FOR_DEPLOYMENT, &deployment),
         });
         view! {
             <section class="card">
