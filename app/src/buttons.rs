@@ -75,7 +75,7 @@ buttons! {
     NewRelease at "/models/{id}/releases/new" { Enter "enter", Look "look", Choose "choose", Register "register" }
     Release at "/releases/{id}" { Delete "delete" }
     Deploy at "/deployments/new" { Deploy "deploy", Check "check" }
-    Deployment at "/deployments/{id}" { RollBack "roll_back", Cancel "cancel", Predict "predict", Delete "delete" }
+    Deployment at "/deployments/{id}" { RollBack "roll_back", TakeOver "take_over", Resume "resume_rollout", Cancel "cancel", Predict "predict", Delete "delete" }
     Change at "/deployments/{id}/change" { Change "change", Check "check" }
     Operation at "/operations/{id}" { Cancel "cancel" }
 }

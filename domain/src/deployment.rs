@@ -185,6 +185,7 @@ pub struct DeploymentSummary {
     /// What is the matter, in a few words, when it is not simply live.
     pub state_message: Option<String>,
     pub replicas: i32,
+    /// Replicas that answer; while it rolls out, those of the wanted revision.
     pub ready_replicas: i32,
     pub size: Size,
     pub revision: i32,
@@ -225,6 +226,8 @@ pub struct Deployment {
     pub read_only: Option<String>,
     /// When the cluster was last heard of.
     pub synced_at: Option<Timestamp>,
+    /// How many replicas somebody set in the cluster by hand, where that is not what is wanted.
+    pub scaled_to: Option<i32>,
     /// The newest operation.
     pub operation: Option<OperationId>,
     pub created_at: Timestamp,
@@ -295,6 +298,10 @@ pub struct Revision {
     pub environment: Vec<Variable>,
     /// The revision it was made from by a rollback.
     pub rolled_back_to: Option<i32>,
+    /// Whether it took over fields that others had set in the cluster.
+    pub take_over: bool,
+    /// Whether the deployment was on hold until it was made.
+    pub resumes: bool,
     pub reason: Option<String>,
     pub created_by: String,
     pub created_at: Timestamp,
@@ -360,6 +367,9 @@ pub struct DeploymentChange {
     pub replicas: Option<i32>,
     #[serde(default)]
     pub environment: Option<Vec<Variable>>,
+    /// Takes over the fields that others set in the cluster, this once. Without it they are left to them, and the change fails.
+    #[serde(default)]
+    pub take_over: bool,
     #[serde(default)]
     pub reason: Option<String>,
 }

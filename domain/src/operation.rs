@@ -215,6 +215,9 @@ pub struct Remedy {
     pub size: Option<Size>,
     /// The port to register another release with.
     pub port: Option<u16>,
+    /// Whether to change the deployment to what it is, taking over what others set in the cluster.
+    #[serde(default)]
+    pub take_over: bool,
 }
 
 impl Remedy {
@@ -228,6 +231,12 @@ impl Remedy {
     #[must_use]
     pub fn port(port: u16) -> Self {
         Self { port: Some(port), ..Self::default() }
+    }
+
+    /// Take over what others set.
+    #[must_use]
+    pub fn take_over() -> Self {
+        Self { take_over: true, ..Self::default() }
     }
 }
 

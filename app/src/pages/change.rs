@@ -74,15 +74,16 @@ pub fn request(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     let replicas = checks.take("replicas", replica_count(typed.text("replicas")));
     let environment = checks.take(variables::FIELD, variables::read(typed.text(variables::FIELD)).map_err(|rejected| rejected.message));
     checks.finish()?;
-    Ok(DeploymentChange { release, size, replicas, environment, reason: typed.filled("reason").map(str::to_owned) })
+    Ok(DeploymentChange { release, size, replicas, environment, take_over: false, reason: typed.filled("reason").map(str::to_owned) })
 }
 
-/// What a link to the form asks for: another size.
+/// What a link to the form asks for: another size or release.
 fn linked(typed: &Typed) -> Result<DeploymentChange, Rejected> {
     let mut checks = Checks::new();
+    let release = typed.filled("release").and_then(|text| checks.take("release", text.parse().map_err(|_| "Choose a release.".into())));
     let size = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
     checks.finish()?;
-    Ok(DeploymentChange { size, ..DeploymentChange::default() })
+    Ok(DeploymentChange { release, size, ..DeploymentChange::default() })
 }
 
 /// What the button would do; or which fields to mend first, and nothing else.
@@ -174,6 +175,7 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
         _ if unmade => view! { <p class="muted">"As soon as this is mended, what will change is shown here."</p> }.into_any(),
         (false, _) => view! { <Facts>{rows}</Facts> }.into_any(),
         (true, DeploymentState::Failed) => view! { <p class="muted">"Nothing: the same is tried once more."</p> }.into_any(),
+        (true, DeploymentState::Held) => view! { <p class="muted">"Nothing: it is resumed as it is."</p> }.into_any(),
         (true, _) => view! { <p class="muted">"Nothing yet."</p> }.into_any(),
     };
     let meanwhile = match deployment.pods.iter().filter(|pod| pod.ready).map(|pod| pod.revision).max() {

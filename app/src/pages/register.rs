@@ -1,13 +1,14 @@
 //! `/models/{id}/releases/new`
 
-use control::{Ctx, Result, access, accounts::repositories, models};
+use control::{Ctx, Error, Result, access, accounts::repositories, deployments, models};
 use domain::{
     Rejected,
     access::TeamAction,
     account::{Image, ImageQuery, Repository, RepositoryQuery},
+    deployment::DeploymentChange,
     error::Checks,
-    ids::ModelId,
-    model::{Model, NewRelease},
+    ids::{DeploymentId, ModelId},
+    model::{Model, NewRelease, Release},
     page::PageQuery,
     serving::Protocol,
     size::Size,
@@ -52,6 +53,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
         let here = format!("/models/{id}/releases/new");
         let to = here.clone();
         let places = known_places(&offer);
+        let deployment = typed.filled(FOR_DEPLOYMENT).map(|id| view! { <input type="hidden" name=FOR_DEPLOYMENT value=id.to_owned()/> });
         let images = offer.images.map(|found| view! { <Images found typed=typed.clone() here=here.clone()/> });
         view! {
             <div class="head"><div>
@@ -62,7 +64,7 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
             <FormRejection typed=typed.clone() fields=Some(FIELDS)/>
             // One form: what is chosen beside it is sent with everything that was typed.
             <form class="cols" method="post" action=to>
-                <Once/>
+                <Once/>{deployment}
                 // The first button is the one that the Enter key presses, wherever it is pressed.
                 <button class="hidden" name="do" value=buttons::NewRelease::Enter.word() tabindex="-1" aria-hidden="true">"Go on"</button>
                 <Fields typed=typed.clone() places here=here.clone()/>
@@ -72,6 +74,9 @@ pub async fn show(ctx: &Ctx, id: ModelId, typed: Typed) -> Result<Page> {
     });
     Ok(drawn.answer(answer))
 }
+
+/// The field with the deployment that the release is registered for, if it is for one: it goes on there.
+pub const FOR_DEPLOYMENT: &str = "deployment";
 
 /// The fields that show what is wrong with them.
 const FIELDS: &[&str] = &["account", "region", "repository", "tag", "port", "health_path", "protocol", "size", "notes"];
@@ -118,6 +123,25 @@ pub fn request(model: ModelId, typed: &Typed) -> Result<NewRelease, Rejected> {
         protocol: protocol.unwrap_or_default(),
         size,
         notes: typed.text("notes").into(),
+    })
+}
+
+/// Where it goes on once the release is registered: at the deployment that it is for, with the release chosen, as far as they may change that one; otherwise at the model.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn leads_to(ctx: &Ctx, typed: &Typed, release: &Release) -> Result<String> {
+    let deployment = match typed.filled(FOR_DEPLOYMENT).and_then(|id| id.parse::<DeploymentId>().ok()) {
+        Some(id) => match deployments::preview_change(ctx, id, &DeploymentChange { release: Some(release.id), ..DeploymentChange::default() }).await {
+            Ok(_) => Some(id),
+            Err(Error::Rejected(_)) => None,
+            Err(error) => return Err(error),
+        },
+        None => None,
+    };
+    Ok(match deployment {
+        Some(id) => format!("/deployments/{id}/change?release={}", release.id),
+        None => format!("/models/{}#release-{}", release.model, release.number),
     })
 }
 

@@ -51,7 +51,7 @@ async fn write_down(control: &Control, claim: &Claim) {
     for round in 0..ROUNDS * 4 {
         let subject = subject::load(control, DeploymentId(claim.object_id)).await.unwrap().expect("nobody may delete it");
         let found = if round % 2 == 0 { DeploymentState::Live } else { DeploymentState::Degraded };
-        written(record::resting(control, claim, &subject, found, 1).await);
+        written(record::resting(control, claim, &subject, found, 1, None).await);
         written(record::rolling(control, claim, &subject, PROGRESS, None).await);
         written(record::finished(control, claim, &subject, PROGRESS).await);
     }

@@ -1,5 +1,7 @@
 //! Deployments: models that run, their revisions, and what is seen of them.
 
+#[cfg(test)]
+mod again_tests;
 pub mod diagnosis;
 mod examine;
 #[cfg(test)]
@@ -92,7 +94,7 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     store::insert(&mut tx, id, workspace.id, name.as_str()).await.on_constraint("deployments_name_unique", || {
         Rejected::new(Code::AlreadyExists, format!("There is a deployment {name} in {} already. Choose another name.", workspace.name)).at("name")
     })?;
-    store::insert_revision(&mut tx, id, 1, &wanted, Because { reason: reason.as_deref(), rolled_back_to: None }, ctx.actor()).await?;
+    store::insert_revision(&mut tx, id, 1, &wanted, Because { reason: reason.as_deref(), ..Because::default() }, ctx.actor()).await?;
     let found = store::find(&mut tx, id).await?.ok_or_else(|| anyhow::anyhow!("a deployment that was just inserted is missing"))?;
     let event = event("deployment.create", &found, reason.as_deref())
         .change("release", None::<()>, release.title())
@@ -113,11 +115,11 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     ctx.check_version(found.version)?;
     refuse_deleting(&found)?;
     let asked = revising::asked(&mut tx, &found, change).await?;
-    // The same once more is a retry, where it did not come up.
-    if asked.after == asked.before.spec && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
+    // The same once more is a retry, where it did not come up, or takes back what others set.
+    if asked.after == asked.before.spec && !change.take_over && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
     }
-    let because = Because { reason: asked.reason.as_deref(), rolled_back_to: None };
+    let because = Because { reason: asked.reason.as_deref(), take_over: change.take_over, ..Because::default() };
     let release_after = asked.release.title();
     revise(tx, ctx, found, ("deployment.change", "change"), (&asked.before.release.title(), asked.before.spec), (&release_after, asked.after), because).await
 }
@@ -125,7 +127,7 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
 /// Rolls a deployment back to an earlier revision, as a new one.
 ///
 /// # Errors
-/// `not_found`, `forbidden`, `invalid_input` for a revision it never had, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted.
+/// `not_found`, `forbidden`, `invalid_input` for a revision it never had, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted, or when it runs exactly that already.
 pub async fn roll_back(ctx: &Ctx, id: DeploymentId, rollback: &Rollback) -> Result<Started> {
     ctx.attempt("deployment.roll_back", ObjectKind::Deployment, Some(id.0));
     let mut tx = ctx.begin().await?;
@@ -138,7 +140,10 @@ pub async fn roll_back(ctx: &Ctx, id: DeploymentId, rollback: &Rollback) -> Resu
     checks.finish()?;
     let target = store::wanted(&mut tx, id, rollback.revision).await?.ok_or_else(|| Rejected::field("revision", format!("{} never had this revision.", found.name)))?;
     let before = wanted(&mut tx, &found, found.revision).await?;
-    let because = Because { reason: reason.as_deref(), rolled_back_to: Some(rollback.revision) };
+    if target.spec == before.spec && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
+        return Err(Rejected::conflict(format!("{} runs what revision {} wants already: there is nothing to roll back.", found.name, rollback.revision)).into());
+    }
+    let because = Because { reason: reason.as_deref(), rolled_back_to: Some(rollback.revision), ..Because::default() };
     revise(tx, ctx, found, ("deployment.roll_back", "roll back"), (&before.release.title(), before.spec), (&target.release.title(), target.spec), because).await
 }
 
@@ -212,6 +217,7 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         pods,
         read_only: detail.read_only_cluster.as_deref().map(clusters::why_read_only),
         synced_at: detail.synced_at.map(Timestamp),
+        scaled_to: detail.scaled_to,
         operation: detail.operation,
         created_at: Timestamp(detail.created_at),
         version: detail.version,
@@ -246,7 +252,8 @@ pub async fn revisions(ctx: &Ctx, id: DeploymentId) -> Result<Vec<Revision>> {
     let recorded = store::revisions(&mut conn, id).await?;
     let titles: Vec<String> = recorded.iter().map(|revision| format!("{} {}", revision.model_name, revision.release_number)).collect();
     let side = |n: usize| Side { release: &titles[n], size: recorded[n].size, replicas: recorded[n].replicas, environment: &recorded[n].environment };
-    let changes: Vec<Vec<String>> = (0..recorded.len()).map(|n| if n + 1 < recorded.len() { spec::differences(side(n + 1), side(n)) } else { Vec::new() }).collect();
+    let changes: Vec<Vec<String>> =
+        (0..recorded.len().min(usize::from(store::MOST))).map(|n| if n + 1 < recorded.len() { spec::differences(side(n + 1), side(n)) } else { Vec::new() }).collect();
     Ok(recorded
         .into_iter()
         .zip(changes)
@@ -259,6 +266,8 @@ pub async fn revisions(ctx: &Ctx, id: DeploymentId) -> Result<Vec<Revision>> {
             replicas: revision.replicas,
             environment: revision.environment,
             rolled_back_to: revision.rolled_back_to,
+            take_over: revision.take_over,
+            resumes: revision.resumes,
             reason: revision.reason,
             created_by: revision.created_by,
             created_at: revision.created_at,

@@ -85,6 +85,8 @@ pub struct Seen {
     pub ours: bool,
     /// Whether its controller has seen its newest spec.
     pub observed_by_controller: bool,
+    /// How many replicas its spec asks for, where that is known: others may have scaled it.
+    pub asked: Option<i32>,
     pub replicas: i32,
     pub updated: i32,
     pub ready: i32,

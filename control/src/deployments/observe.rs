@@ -31,7 +31,7 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
         return Ok(None);
     }
     let row = sqlx::query!(
-        "select installation, slipway_generation, observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused
+        "select installation, slipway_generation, observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused
          from observed_deployments where cluster_id = $1 and deployment_id = $2 and name = $3",
         subject.cluster.0,
         subject.id.0,
@@ -51,6 +51,7 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
         generation: row.slipway_generation,
         ours: row.installation == control.installation.to_string(),
         observed_by_controller: row.observed_by_controller,
+        asked: row.asked_replicas,
         replicas: row.replicas,
         updated: row.updated_replicas,
         ready: row.ready_replicas,
@@ -84,6 +85,7 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         generation: generation(meta).unwrap_or(0),
         ours: annotation(labels::INSTALLATION) == Some(&control.installation.to_string()) && label(labels::DEPLOYMENT) == Some(&subject.id.to_string()),
         observed_by_controller: status.observed_generation.zip(meta.generation).is_some_and(|(observed, newest)| observed >= newest),
+        asked: deployment.spec.as_ref().and_then(|spec| spec.replicas),
         replicas: status.replicas.unwrap_or(0),
         updated: status.updated_replicas.unwrap_or(0),
         ready: status.ready_replicas.unwrap_or(0),

@@ -46,7 +46,7 @@ pub(super) struct Answer {
 
 /// Why there is no answer.
 pub(super) enum Failed {
-    /// The replica went meanwhile: nothing was sent, so another may be asked.
+    /// The replica went meanwhile, or its node is silent: nothing was sent, so another may be asked.
     Gone(Box<Rejected>),
     Otherwise(Error),
 }
@@ -121,6 +121,10 @@ async fn exchange(client: kube::Client, replica: &Replica<'_>, method: Method, p
 
 /// What it means that there is no way to a replica. That there is no such pod says nothing about the deployment that was asked for.
 fn unreached(error: k8s::Error) -> Failed {
+    if error.spares_the_cluster() {
+        // Nothing was sent either, and another replica may be on another node.
+        return Failed::Gone(Box::new(Rejected::new(Code::ModelUnavailable, error.sentence()).with_raw(error.raw())));
+    }
     match error.kind {
         Kind::NotFound | Kind::Invalid => {
             let gone = Rejected::new(Code::ModelUnavailable, "The replica is not there any more, or does not run just now.");
@@ -156,6 +160,8 @@ mod tests {
             assert!(matches!(failed, Failed::Gone(_)), "{status}");
             assert!(Error::from(failed).is(Code::ModelUnavailable), "{status}");
         }
+        let silent = Error::from(asked(500).await);
+        assert_eq!(silent.rejected().unwrap().message, "The node of this replica does not answer the cluster's API server.");
         let denied = asked(403).await;
         assert!(matches!(&denied, Failed::Otherwise(error) if error.is(Code::ClusterDenied)));
     }

@@ -7,14 +7,14 @@ use domain::{
     access::TeamAction,
     deployment::DeploymentState,
     ids::DeploymentId,
-    operation::{Failure, ObjectKind},
+    operation::{Failure, ObjectKind, Remedy},
 };
 
 use super::{
     diagnosis::{self, Verdict},
     examine, metadata,
     next::{Dead, Intent, Observed, Progress, Step, next},
-    observe, record,
+    observe, record, store,
     subject::{self, Subject},
     write,
 };
@@ -63,7 +63,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::Older { there } => Err(Halt::Ahead(there)),
         Step::Pause { ready } => {
             write::pause(control, subject).await?;
-            record::resting(control, claim, subject, DeploymentState::Held, ready).await?;
+            record::resting(control, claim, subject, DeploymentState::Held, ready, None).await?;
             Ok(Next::Again(PACE))
         }
         Step::Apply => apply(control, claim, subject).await,
@@ -151,7 +151,8 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     if heals {
         heal(control, claim, subject).await?;
     }
-    record::resting(control, claim, subject, state, ready).await?;
+    let asked = sight.observed.deployment.as_ref().and_then(|seen| seen.asked);
+    record::resting(control, claim, subject, state, ready, asked).await?;
     let next = Next::Settled { again: REST };
     Ok(if heals { next } else { sight.heard(next) })
 }
@@ -159,7 +160,7 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
 async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     record::applying(control, claim, subject, &write::entries(subject)).await?;
     points::reached("deployment.intended").await;
-    let put = write::apply(control, subject, When::Always).await?;
+    let put = write::apply(control, subject, subject.when).await?;
     points::reached("deployment.applied").await;
     record::applied(control, claim, subject, &put).await?;
     points::reached("deployment.recorded").await;
@@ -182,7 +183,7 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     let examines = progress.ready < progress.wanted && subject.applied_for.is_some_and(|seconds| seconds > 2.0);
     if examines {
         match diagnosis::diagnose(&examine::evidence(control, subject).await?) {
-            Verdict::Fatal(failure) => return Err(Halt::Failed(failure)),
+            Verdict::Fatal(failure) => return Err(Halt::Failed(with_quota(control, subject, failure).await?)),
             Verdict::Passing(passing) => words = Some(passing),
             Verdict::Nothing => {}
         }
@@ -190,6 +191,17 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     record::rolling(control, claim, subject, progress, words.as_deref()).await?;
     let next = Next::Again(if subject.applied_for.is_some_and(|seconds| seconds < 20.0) { PACE / 4 } else { PACE });
     Ok(if examines { next } else { sight.heard(next) })
+}
+
+/// A larger size helps only where the workspace's quota has room for it: where it has not, that comes first.
+async fn with_quota(control: &Control, subject: &Subject, failure: Failure) -> Result<Failure> {
+    let Some(size) = failure.remedy.and_then(|remedy| remedy.size) else { return Ok(failure) };
+    let lacks = store::lacks(&mut *control.pool.acquire().await?, subject.id, size).await?;
+    if lacks.is_empty() {
+        return Ok(failure);
+    }
+    let next = format!("{} The workspace's quota has no room for that yet: ask a platform admin for more. {}", failure.next, lacks.join(" "));
+    Ok(Failure { next, ..failure })
 }
 
 async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
@@ -267,7 +279,13 @@ fn outside(subject: &Subject, claim: &Claim, error: k8s::Error) -> Result<Outsid
         }
         Kind::Unreachable | Kind::Unauthorized | Kind::Aws(_) | Kind::Other => again(true),
         Kind::Conflict if error.conflicts().is_empty() => Err((Next::Again(Duration::from_millis(200)), None)),
-        Kind::Conflict => failure("changed_by_others", sentence, "Undo what was changed in the cluster by hand, or ask whoever did it, then deploy again."),
+        Kind::Conflict => Ok(Failure {
+            code: "changed_by_others".into(),
+            cause: sentence,
+            next: "Take these fields over, which sets them to what this revision wants, or have whoever changed them in the cluster undo it, and deploy again.".into(),
+            raw: Some(raw),
+            remedy: Some(Remedy::take_over()),
+        }),
         Kind::Forbidden | Kind::NotFound if patient => again(false),
         Kind::Forbidden => failure(
             "cluster_denied",
@@ -285,4 +303,41 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
         Dead::ClusterGone => ("cluster_gone", format!("EKS has no cluster {} any more.", subject.cluster_name)),
     };
     Failure { code: code.into(), cause, next: "Ask a platform admin to look at it, or deploy somewhere else.".into(), raw: None, remedy: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{access::TeamRole, deployment::NewDeployment, size::Size};
+    use kube::core::{
+        Status,
+        response::{StatusCause, StatusDetails},
+    };
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{deployments, reconcile, reconcile::Times, testing::World, workspaces::fixture::Place};
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn every_failure_has_a_way_out(pool: PgPool) {
+        let world = World::new(pool).await;
+        let place = Place::new(&world).await;
+        let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+        let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: Some(2), environment: Vec::new(), reason: None };
+        let id = DeploymentId(deployments::create(&ada, &new).await.unwrap().object);
+        let claim = reconcile::claim(&world.control.pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+        let subject = subject::load(&world.control, id).await.unwrap().unwrap();
+
+        let cause = StatusCause { reason: "FieldManagerConflict".into(), message: r#"conflict with "kubectl" using apps/v1"#.into(), field: ".spec.replicas".into() };
+        let details = StatusDetails { causes: vec![cause], name: "iris".into(), group: "apps".into(), kind: "deployments".into(), uid: String::new(), retry_after_seconds: 0 };
+        let conflict = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
+        let failure = outside(&subject, &claim, kube::Error::Api(conflict.boxed()).into()).unwrap().unwrap();
+        assert_eq!((failure.code.as_str(), failure.remedy), ("changed_by_others", Some(Remedy::take_over())));
+        assert!(failure.next.starts_with("Take these fields over"), "{}", failure.next);
+
+        let memory = |size| Failure { code: "out_of_memory".into(), cause: String::new(), next: "Retry with it.".into(), raw: None, remedy: Some(Remedy::size(size)) };
+        let next = async |size| with_quota(&world.control, &subject, memory(size)).await.unwrap().next;
+        assert_eq!(next(Size::Medium).await, "Retry with it.");
+        let over = next(Size::Large).await;
+        assert!(over.contains("no room for that yet") && over.contains("It needs 8 CPU; 4 of 4 CPU are free"), "{over}");
+    }
 }

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{
     diagnosis,
-    next::{Intent, Progress},
+    next::{Desired, Intent, Progress},
     revising::APPLY_AGAIN,
     store,
     subject::Subject,
@@ -69,7 +69,7 @@ pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject,
     match (subject.desired.intent, subject.desired.applied) {
         (Intent::Run, 0) => state(&mut tx, subject, DeploymentState::Pending, Some(why), 0).await?,
         (Intent::Run, _) => {
-            let ready = store::ready(&mut tx, subject.id).await?;
+            let ready = store::ready(&mut tx, subject).await?;
             state(&mut tx, subject, DeploymentState::RollingOut, Some(why), ready).await?;
         }
         (Intent::Hold | Intent::Delete, _) => {}
@@ -95,7 +95,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     let detail = format!("{made} made, {} changed", put.len() - made);
     note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
     note(&mut tx, subject, steps::START, StepState::Running, None).await?;
-    let ready = store::ready(&mut tx, subject.id).await?;
+    let ready = store::ready(&mut tx, subject).await?;
     state(&mut tx, subject, DeploymentState::RollingOut, None, ready).await?;
     Ok(tx.commit().await?)
 }
@@ -104,7 +104,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
 pub(super) async fn rolling(control: &Control, claim: &Claim, subject: &Subject, progress: Progress, words: Option<&str>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     so_far(&mut tx, subject, progress, words).await?;
-    state(&mut tx, subject, DeploymentState::RollingOut, words, progress.serving).await?;
+    state(&mut tx, subject, DeploymentState::RollingOut, words, progress.ready).await?;
     Ok(tx.commit().await?)
 }
 
@@ -169,19 +169,30 @@ pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject
     Ok(tx.commit().await?)
 }
 
-/// How it stands with nothing under way. What failed keeps saying why until it comes up.
-pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32) -> Done {
+/// How it stands with nothing under way, and for how many replicas its object in the cluster asks. What failed keeps saying why until it comes up.
+pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32, asked: Option<i32>) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     if found == DeploymentState::Live {
         store::came_up(&mut tx, subject.id, subject.desired.revision).await?;
     }
     let message = match found {
-        DeploymentState::Degraded => Some(format!("{ready} of {} replicas answer", subject.desired.replicas)),
+        DeploymentState::Degraded => Some(degraded(&subject.desired, ready, asked)),
         DeploymentState::Failed => store::why_failed(&mut tx, subject.id).await?,
         _ => None,
     };
     state(&mut tx, subject, found, message.as_deref(), ready).await?;
     Ok(tx.commit().await?)
+}
+
+/// In what it falls short. What others set comes first: no replica that comes or goes mends that.
+fn degraded(desired: &Desired, ready: i32, asked: Option<i32>) -> String {
+    let (wanted, revision) = (desired.replicas, desired.revision);
+    let replicas = |count: i32| if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") };
+    match asked {
+        Some(asked) if asked != wanted => format!("Somebody set {} in the cluster; revision {revision} wants {wanted}.", replicas(asked)),
+        _ if ready > wanted => format!("{ready} replicas answer; {wanted} wanted"),
+        _ => format!("{ready} of {wanted} replicas answer"),
+    }
 }
 
 /// The cluster does not do it just now.

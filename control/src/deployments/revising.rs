@@ -73,6 +73,7 @@ pub(super) async fn revise(
     (release_after, after): (&str, Spec),
     because: Because<'_>,
 ) -> Result<Started> {
+    let because = Because { resumes: found.held, ..because };
     let workspace = usable_workspace(&mut tx, ctx, found.workspace).await?;
     check_quota(&mut tx, &workspace, Some(found.id), &after).await?;
     let (revision, generation) = store::revise(&mut tx, found.id).await?;
@@ -81,7 +82,8 @@ pub(super) async fn revise(
         .change("release", release_before, release_after)
         .change("size", before.size, after.size)
         .change("replicas", before.replicas, after.replicas)
-        .change("environment", &before.environment, &after.environment);
+        .change("environment", &before.environment, &after.environment)
+        .change("take_over", None::<()>, because.take_over.then_some(true));
     store::insert_revision(&mut tx, found.id, revision, &after, because, ctx.actor()).await?;
     begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
 }

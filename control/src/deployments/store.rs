@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::Result;
 pub(super) use replicas::{Served, ServingPod, pods, replica_names, served};
-pub(super) use revisions::{Because, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
-pub(super) use room::{Room, Standing, Workspace, cluster_standing, lock_workspace, place, rooms, used, workspace};
+pub(super) use revisions::{Because, MOST, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
+pub(super) use room::{Room, Standing, Workspace, cluster_standing, lacks, lock_workspace, place, rooms, used, workspace};
 pub(super) use standing::{came_up, complain, is_still_wanted, keep_metadata, ready, remove, serving, set_state, why_failed};
 
 /// A deployment as its operations need it.
@@ -36,6 +36,7 @@ pub(super) struct Found {
     pub revision: i32,
     pub generation: i64,
     pub deleting: bool,
+    pub held: bool,
     /// Whether the wanted revision came up, and nothing holds it.
     pub settled: bool,
     pub version: i64,
@@ -45,7 +46,7 @@ pub(super) async fn find(conn: &mut PgConnection, id: DeploymentId) -> Result<Op
     Ok(sqlx::query_as!(
         Found,
         r#"select d.id as "id: DeploymentId", d.name, w.id as "workspace: WorkspaceId", w.name as workspace_name, t.id as "team: TeamId", t.name as team_name,
-                  c.id as "cluster: ClusterId", c.name as cluster_name, d.revision, d.generation, d.deleting_at is not null as "deleting!",
+                  c.id as "cluster: ClusterId", c.name as cluster_name, d.revision, d.generation, d.deleting_at is not null as "deleting!", d.held,
                   d.live_revision is not distinct from d.revision and not d.held and d.state <> 'failed' as "settled!", d.version
            from deployments d join workspaces w on w.id = d.workspace_id join teams t on t.id = w.team_id join clusters c on c.id = w.cluster_id
            where d.id = $1"#,
@@ -117,6 +118,7 @@ pub(super) struct Detail {
     pub metadata: Option<Value>,
     pub read_only_cluster: Option<String>,
     pub synced_at: Option<OffsetDateTime>,
+    pub scaled_to: Option<i32>,
     pub operation: Option<OperationId>,
     pub created_at: OffsetDateTime,
     pub version: i64,
@@ -129,6 +131,8 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
                   v.environment, d.metadata, d.created_at, d.version,
                   (select c.name from clusters c where c.id = w.cluster_id and c.read_only_since is not null) as read_only_cluster,
                   (select min(s.synced_at) from observed_sync s where s.cluster_id = w.cluster_id and s.kind in ('pods', 'deployments')) as synced_at,
+                  (select o.asked_replicas from observed_deployments o
+                   where o.cluster_id = w.cluster_id and o.namespace = w.name and o.name = d.name and o.deployment_id = d.id and o.slipway_generation = d.generation and o.asked_replicas <> v.replicas) as scaled_to,
                   (select o.id from operations o where o.object_id = d.id order by o.id desc limit 1) as "operation: OperationId"
            from deployments d
            join workspaces w on w.id = d.workspace_id

@@ -15,13 +15,14 @@ use uuid::Uuid;
 use super::{
     manifests::Blueprint,
     next::{Carried, Dead, Desired, Intent, Metadata, Place},
+    revising::APPLY_AGAIN,
     store,
 };
 use crate::{
     Control, Result,
     access::{WORKER, kubernetes_name},
     clusters::why_read_only,
-    inventory::cluster::Owner,
+    inventory::cluster::{Owner, When},
     k8s::labels,
     operations::{self, Running},
 };
@@ -47,6 +48,8 @@ pub(super) struct Subject {
     pub applied_for: Option<f64>,
     /// Whether its objects were not looked at one by one for a while.
     pub verify: bool,
+    /// How its wanted revision is applied.
+    pub when: When,
 }
 
 impl Subject {
@@ -97,6 +100,7 @@ struct Row {
     applied_at: Option<OffsetDateTime>,
     applied_for: Option<f64>,
     verify: bool,
+    take_over: bool,
 }
 
 /// How many objects a deployment has.
@@ -109,7 +113,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         r#"select d.name, d.generation, d.revision, d.held, d.held_by_kind as "held_by_kind: ActorKind", d.held_by_id, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
                   w.name as workspace_name, w.state as "workspace_state: WorkspaceState", w.synced_at is not null as "workspace_made!", t.id as "team: TeamId", t.name as team_name,
                   c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
-                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment,
+                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment, v.take_over,
                   i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
                   coalesce(i.seen_at < now() - interval '10 minutes', true) as "verify!"
            from deployments d
@@ -128,6 +132,8 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
     let Some(row) = row else { return Ok(None) };
     let template_revision = store::template_revision(&mut conn, id, row.revision).await?;
     let operation = operations::running(&mut conn, id.0).await?.filter(|running| running.generation == row.generation);
+    // What an older database wants again is applied by nobody who asked to take anything over.
+    let takes_over = row.take_over && operation.as_ref().is_some_and(|running| running.verb != APPLY_AGAIN.0);
     let environment: Vec<Variable> = serde_json::from_value(row.environment.clone())?;
     let place = place(&row);
     let intent = match (row.deleting, row.held) {
@@ -182,6 +188,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         begun: row.entries > 0,
         applied_for: row.applied_at.and(row.applied_for),
         verify: row.verify,
+        when: if takes_over { When::TakingOver } else { When::Always },
     }))
 }
 

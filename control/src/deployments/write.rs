@@ -41,7 +41,7 @@ pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> R
         return Err(Halt::Lost);
     }
     let deployment = owner.put(&deployments, objects.deployment, when).await?;
-    if when == When::Always {
+    if when != When::Missing {
         set_paused(&deployments, subject, Rollout::GoesOn).await?;
     }
     Ok(vec![account, service, budget, deployment])

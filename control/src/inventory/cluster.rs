@@ -54,6 +54,8 @@ impl From<k8s::Error> for Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     Always,
+    /// Always, and with the fields that others set: at a person's word, never to heal.
+    TakingOver,
     /// Only if there is none.
     Missing,
 }
@@ -113,7 +115,10 @@ impl Owner {
                 false
             }
         };
-        let written = apply::apply(api, &object).await?;
+        let written = match when {
+            When::TakingOver => apply::take_over(api, &object).await?,
+            When::Always | When::Missing => apply::apply(api, &object).await?,
+        };
         Ok(Put { entry, uid: written.uid().unwrap_or_default(), made })
     }
 
@@ -158,9 +163,13 @@ pub fn is_ahead(there: i64, ours: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{
+        collections::BTreeMap,
+        sync::{Arc, Mutex},
+    };
 
     use k8s_openapi::api::core::v1::Service;
+    use kube::client::Body;
 
     use super::*;
 
@@ -175,6 +184,30 @@ mod tests {
             ..ObjectMeta::default()
         };
         Service { metadata, ..Service::default() }
+    }
+
+    #[tokio::test]
+    async fn only_who_takes_over_writes_by_force() {
+        let written = async |when: When| {
+            let queries = Arc::new(Mutex::new(Vec::new()));
+            let seen = queries.clone();
+            let there = tower::service_fn(move |request: http::Request<Body>| {
+                if request.method() == http::Method::PATCH {
+                    seen.lock().unwrap().push(request.uri().query().unwrap_or_default().contains("force=true"));
+                }
+                let object = serde_json::to_vec(&apply::typed(&service(1, 2, "3")).unwrap()).unwrap();
+                async move { Ok::<_, k8s::Error>(http::Response::new(Body::from(object))) }
+            });
+            let api: Api<Service> = Api::namespaced(kube::Client::new(there, "default"), "default");
+            let mut object = service(1, 2, "3");
+            object.metadata.name = Some("iris".into());
+            owner().put(&api, object, when).await.unwrap();
+            let queries = queries.lock().unwrap();
+            queries.clone()
+        };
+        assert_eq!(written(When::TakingOver).await, [true]);
+        assert_eq!(written(When::Always).await, [false]);
+        assert!(written(When::Missing).await.is_empty(), "what is there is not healed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Writing to a cluster: server-side apply of typed objects, never by force, and deletion of exactly what was seen.
+//! Writing to a cluster: server-side apply of typed objects, by force only at a person's word, and deletion of exactly what was seen.
 
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
@@ -23,8 +23,25 @@ pub async fn apply<K>(api: &Api<K>, object: &K) -> Result<K>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    let name = object.name_any();
-    Ok(api.patch(&name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(typed(object)?)).await?)
+    put(api, object, &PatchParams::apply(FIELD_MANAGER)).await
+}
+
+/// Applies `object`, with the fields that others own: they are Slipway's from then on. Only a person decides so.
+///
+/// # Errors
+/// Whatever the cluster says.
+pub async fn take_over<K>(api: &Api<K>, object: &K) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    put(api, object, &PatchParams::apply(FIELD_MANAGER).force()).await
+}
+
+async fn put<K>(api: &Api<K>, object: &K, params: &PatchParams) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    Ok(api.patch(&object.name_any(), params, &Patch::Apply(typed(object)?)).await?)
 }
 
 /// Who owns the field by which a rollout is paused.

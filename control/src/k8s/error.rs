@@ -14,6 +14,18 @@ pub struct Error {
     pub kind: Kind,
     raw: String,
     conflicts: Vec<Conflict>,
+    reached: Reached,
+}
+
+/// How far a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// As far as the kind says.
+    AsItSays,
+    /// The API server, which answered that it cannot just now.
+    ApiServer,
+    /// The API server, which did not get through to the pod's node.
+    NotTheNode,
 }
 
 /// What kind of failure it was.
@@ -53,7 +65,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     #[must_use]
     pub fn new(kind: Kind, raw: impl Into<String>) -> Self {
-        Self { kind, raw: clean(raw, MAX_RAW), conflicts: Vec::new() }
+        Self { kind, raw: clean(raw, MAX_RAW), conflicts: Vec::new(), reached: Reached::AsItSays }
+    }
+
+    /// The same, of a call that the API server only passes on to a pod's node: that the server answers with an error of its own means that the node did not answer it.
+    #[must_use]
+    pub fn of_a_node(self) -> Self {
+        if self.reached == Reached::ApiServer { Self { reached: Reached::NotTheNode, ..self } } else { self }
+    }
+
+    /// Whether it was the pod's node that did not answer, and not the cluster.
+    #[must_use]
+    pub fn spares_the_cluster(&self) -> bool {
+        self.reached == Reached::NotTheNode
     }
 
     /// Something of ours went wrong before the cluster was asked.
@@ -88,14 +112,18 @@ impl Error {
     /// Whether the cluster itself should be looked at: it may be away, or have revoked Slipway, while its watches still stand.
     #[must_use]
     pub fn doubts_the_cluster(&self) -> bool {
-        matches!(self.kind, Kind::Unreachable | Kind::Unauthorized)
+        matches!(self.kind, Kind::Unreachable | Kind::Unauthorized) && !self.spares_the_cluster()
     }
 
     /// What it means, in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         match &self.kind {
-            Kind::Unreachable => "The cluster's API server could not be reached.".into(),
+            Kind::Unreachable => match self.reached {
+                Reached::AsItSays => "The cluster's API server could not be reached.".into(),
+                Reached::ApiServer => "The cluster's API server answers, but with an error.".into(),
+                Reached::NotTheNode => "The node of this replica does not answer the cluster's API server.".into(),
+            },
             Kind::Unauthorized => "The cluster does not know Slipway: its IAM role is not mapped to a Kubernetes identity.".into(),
             Kind::Forbidden => "The cluster does not allow this.".into(),
             Kind::NotFound => "There is no such object in the cluster.".into(),
@@ -141,6 +169,7 @@ impl From<Error> for crate::Error {
         let code = match error.kind {
             Kind::Fault(fault) => return Self::Fault(fault),
             Kind::Aws(rejected) => return (*rejected).into(),
+            Kind::Unreachable if error.spares_the_cluster() => Code::ModelUnavailable,
             Kind::Unreachable | Kind::Other => Code::ClusterUnreachable,
             Kind::Unauthorized | Kind::Forbidden => Code::ClusterDenied,
             Kind::NotFound => Code::NotFound,
@@ -167,7 +196,8 @@ fn status_error(status: &Status) -> Error {
         .filter(|cause| cause.reason == "FieldManagerConflict")
         .map(|cause| Conflict { manager: clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW), field: clean(&cause.field, MAX_RAW) })
         .collect();
-    Error { conflicts, ..Error::new(kind, raw) }
+    let reached = if matches!(kind, Kind::Unreachable) { Reached::ApiServer } else { Reached::AsItSays };
+    Error { conflicts, reached, ..Error::new(kind, raw) }
 }
 
 /// The error with everything below it, in one line.
@@ -222,6 +252,18 @@ mod tests {
         assert_eq!(code(409), Code::Conflict);
         assert_eq!(code(422), Code::InvalidInput);
         assert_eq!(code(503), Code::ClusterUnreachable);
+    }
+
+    #[test]
+    fn who_did_not_answer_is_told_apart() {
+        let answered = |code: u16| Error::from(kube::Error::Api(Status::failure("error dialing backend: connection refused", "InternalError").with_code(code).boxed()));
+        assert_eq!(Error::new(Kind::Unreachable, "refused").of_a_node().sentence(), "The cluster's API server could not be reached.");
+        assert_eq!(answered(503).sentence(), "The cluster's API server answers, but with an error.");
+        let node = answered(500).of_a_node();
+        assert_eq!(node.sentence(), "The node of this replica does not answer the cluster's API server.");
+        assert!(node.is_passing() && !node.doubts_the_cluster() && answered(500).doubts_the_cluster());
+        assert!(crate::Error::from(node).is(Code::ModelUnavailable));
+        assert!(!answered(404).of_a_node().spares_the_cluster(), "a pod that is gone is no node that is silent");
     }
 
     #[test]

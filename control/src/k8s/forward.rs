@@ -30,7 +30,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// # Errors
 /// Whatever the cluster says.
 pub async fn connect(pods: &Api<Pod>, pod: &str, port: u16) -> Result<Forwarded> {
-    let mut forwarder = pods.portforward(pod, &[port]).await?;
+    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|error| Error::from(error).of_a_node())?;
     let stream = forwarder.take_stream(port).ok_or_else(|| Error::new(Kind::Other, "the API server gave no stream for the port"))?;
     Ok(Forwarded { stream: Box::new(stream), forwarder })
 }

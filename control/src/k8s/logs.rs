@@ -69,7 +69,7 @@ pub async fn stream(pods: &Api<Pod>, pod: &str, container: &str, lines: Lines) -
         timestamps: true,
         ..LogParams::default()
     };
-    let reader = pods.log_stream(pod, &params).await?;
+    let reader = pods.log_stream(pod, &params).await.map_err(|error| Error::from(error).of_a_node())?;
     Ok(read(Box::pin(reader), most))
 }
 
@@ -155,7 +155,7 @@ enum Whole {
 pub async fn last_words(pods: &Api<Pod>, pod: &str, container: &str, previous: Container, limit: usize) -> Result<Option<String>> {
     let params =
         LogParams { container: Some(container.into()), previous: previous == Container::Before, tail_lines: Some(40), limit_bytes: Some(256 << 10), ..LogParams::default() };
-    match pods.logs(pod, &params).await.map_err(Error::from) {
+    match pods.logs(pod, &params).await.map_err(|error| Error::from(error).of_a_node()) {
         Ok(text) => Ok(end(&text, limit)),
         Err(error) if matches!(error.kind, Kind::NotFound | Kind::Invalid) => Ok(None),
         Err(error) => Err(error),

@@ -98,13 +98,14 @@ fn a_stalled_rollout_says_why_and_a_stale_status_is_known_as_such() {
     let object: Deployment = serde_json::from_value(json!({
         "metadata": {"name": "iris", "namespace": "forecasting", "uid": "u", "resourceVersion": "7", "generation": 4, "labels": {"slipway.dev/deployment": ID},
                      "annotations": {"slipway.dev/generation": "9", "slipway.dev/revision": "2", "slipway.dev/installation": "here"}},
-        "spec": {"paused": true, "selector": {}, "template": {}},
+        "spec": {"paused": true, "replicas": 4, "selector": {}, "template": {}},
         "status": {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 1,
                    "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet has timed out progressing."}]}
     }))
     .unwrap();
     let row = deployment(&object).unwrap();
     assert_eq!((row.slipway_generation, row.revision, row.observed_by_controller, row.paused), (9, 2, false, true));
+    assert_eq!((row.asked_replicas, row.replicas), (Some(4), 2), "what was asked for is not what is there");
     assert_eq!(row.stalled.as_deref(), Some("ReplicaSet has timed out progressing."));
 }
 

@@ -198,6 +198,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
             slipway_generation: 1,
             revision: 1,
             observed_by_controller: true,
+            asked_replicas: Some(1),
             replicas: 1,
             updated_replicas: 1,
             ready_replicas: 1,

@@ -6,6 +6,7 @@ mod cancel;
 mod connection;
 mod deaths;
 mod guests;
+mod hands;
 mod images;
 mod lost_role;
 mod nodes;

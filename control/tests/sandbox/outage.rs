@@ -40,7 +40,8 @@ async fn a_rollout_outlasts_an_api_server_that_is_down_and_other_clusters_go_on(
         assert_eq!(scene.operation(started.operation).await.state, OperationState::Running, "nothing is lost");
     }
     let served = deployments::get(&place.deployer, live).await.unwrap();
-    assert_eq!((served.summary.state, served.summary.ready_replicas), (DeploymentState::RollingOut, 2), "the first revision serves, as far as anybody knows");
+    assert_eq!((served.summary.state, served.summary.ready_replicas), (DeploymentState::RollingOut, 0), "nothing of the second revision is up");
+    assert_eq!(served.summary.still_serving.map(|still| still.ready), Some(2), "the first revision serves, as far as anybody knows");
 
     drop(down);
     drop(closed);

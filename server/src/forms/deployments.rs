@@ -9,7 +9,7 @@ use axum::{extract::State, response::IntoResponse};
 use control::{Ctx, OrReplay as _, deployments, operations};
 use domain::{
     Rejected,
-    deployment::{DeploymentQuery, LogQuery, Rollback},
+    deployment::{DeploymentChange, DeploymentQuery, LogQuery, Rollback},
     ids::DeploymentId,
     serving::PredictRequest,
 };
@@ -69,6 +69,8 @@ pub async fn post(Id(id): Id<DeploymentId>, Posted(ctx, typed): Posted) -> FormR
     let outcome = match buttons::Deployment::pressed(&typed) {
         Ok(buttons::Deployment::Predict) => return predict(&ctx, id, typed).await,
         Ok(buttons::Deployment::RollBack) => roll_back(&ctx, id, &typed).await,
+        Ok(buttons::Deployment::TakeOver) => same_again(&ctx, id, &DeploymentChange { take_over: true, ..DeploymentChange::default() }).await,
+        Ok(buttons::Deployment::Resume) => same_again(&ctx, id, &DeploymentChange::default()).await,
         Ok(buttons::Deployment::Cancel) => cancel(&ctx, id, &typed).await,
         Ok(buttons::Deployment::Delete) => delete(&ctx, id, &typed).await,
         Err(rejected) => Err(rejected.into()),
@@ -122,6 +124,12 @@ async fn roll_back(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Resul
     Ok(format!("/deployments/{id}"))
 }
 
+/// What is wanted, as a new revision: it ends a hold, or takes back what others set.
+async fn same_again(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> control::Result<String> {
+    deployments::change(ctx, id, change).await.or_replay()?;
+    Ok(format!("/deployments/{id}"))
+}
+
 /// Back to where it was pressed: what is held is seen there.
 async fn cancel(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<String> {
     let operation = typed.text("operation").parse().map_err(|_| Rejected::not_found("operation"))?;
@@ -135,7 +143,7 @@ async fn delete(ctx: &Ctx, id: DeploymentId, typed: &Typed) -> control::Result<S
     Ok(format!("/operations/{}", started.operation))
 }
 
-/// A link may fill the form in: `?size=…`.
+/// A link may fill the form in: `?size=…` or `?release=…`.
 pub async fn change(Caller(ctx): Caller, Id(id): Id<DeploymentId>, Query(filled): Query<Vec<(String, String)>>) -> PageResult {
     Ok(pages::change::show(&ctx, id, Typed::new(filled)).await?.into())
 }

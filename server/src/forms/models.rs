@@ -100,7 +100,7 @@ async fn register_release(ctx: &Ctx, id: ModelId, typed: &Typed) -> control::Res
         buttons::NewRelease::Enter if pages::register::searches(typed) => Ok(None),
         buttons::NewRelease::Enter | buttons::NewRelease::Register => {
             let release = releases::create(ctx, &pages::register::request(id, typed)?).await.or_replay()?;
-            Ok(Some(format!("/models/{id}#release-{}", release.number)))
+            Ok(Some(pages::register::leads_to(ctx, typed, &release).await?))
         }
     }
 }

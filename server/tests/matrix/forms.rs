@@ -79,6 +79,8 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/deployments/new", "deploy", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::Deploy),
     ("/deployments/new", "check", "release={release}&workspace={workspace}&name=tulips&size=tiny&replicas=1", Need::SignIn),
     ("/deployments/{deployment}", "roll_back", "revision=1", Need::Deploy),
+    ("/deployments/{deployment}", "take_over", "", Need::Deploy),
+    ("/deployments/{deployment}", "resume_rollout", "", Need::Deploy),
     ("/deployments/{deployment}", "cancel", "operation={operation}", Need::Deploy),
     ("/deployments/{deployment}", "predict", "body={}", Need::Predict),
     ("/deployments/{deployment}", "delete", "confirm=iris", Need::Delete),

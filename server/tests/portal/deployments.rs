@@ -255,7 +255,7 @@ async fn a_wrong_port_or_path_leads_to_a_release_with_the_right_one(pool: PgPool
     let to = |protocol, path, field| {
         format!(
             "/models/00000000-0000-0000-0000-000000000050/releases/new?account=00000000-0000-0000-0000-000000000020&region=us-east-1\
-             &repository=forecasting%2Firis&tag=v1&protocol={protocol}&port=8080&health_path={path}&size=small#{field}"
+             &repository=forecasting%2Firis&tag=v1&protocol={protocol}&port=8080&health_path={path}&size=small&deployment={id}#{field}"
         )
     };
     fail("wrong_port").await;

@@ -6,6 +6,7 @@
 mod accounts;
 mod addresses;
 mod admin;
+mod again;
 mod attacks;
 mod bodies;
 mod broken;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use control::clock;
-use domain::deployment::{Deployment, Revision, Variable};
+use domain::deployment::{Deployment, DeploymentState, Revision, Variable};
 use leptos::prelude::*;
 
 use super::May;
@@ -69,16 +69,14 @@ fn When(revision: Revision) -> impl IntoView {
 fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, may: May, open: bool) -> impl IntoView {
     let newest = revision.number == now.number;
     let status = newest.then(|| view! { " "<RevisionStatus deployment=deployment.clone()/> });
-    let changed = match (revision.rolled_back_to, revision.changes.is_empty()) {
-        (Some(to), _) => format!("back to revision {to}"),
-        (None, true) => "first".to_owned(),
-        (None, false) => revision.changes.join(" · "),
-    };
+    let changed = what_changed(&revision);
     let reason = revision.reason.clone().map(|reason| view! { <p class="small muted">"“"{reason}"”"</p> });
     let number = revision.number;
     let back = (!newest).then(|| {
         let differences = differences(&now, &revision);
-        let form = may.deploy.then(|| {
+        // Going back to what is wanted already is trying it once more.
+        let goes_back = may.deploy && (differ(&now, &revision) || matches!(deployment.summary.state, DeploymentState::Failed | DeploymentState::Held));
+        let form = goes_back.then(|| {
             view! {
                 <form method="post" action=here() class="stack tight">
                     <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=number.to_string()/>
@@ -87,7 +85,7 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
                 </form>
             }
         });
-        let summary = if may.deploy { "Compare and roll back" } else { "Compare" };
+        let summary = if goes_back { "Compare and roll back" } else { "Compare" };
         view! {
             <details open=open>
                 <summary class="small">{summary}</summary>
@@ -103,6 +101,26 @@ fn Row(revision: Revision, now: Revision, deployment: Deployment, typed: Typed, 
             <td><When revision/></td>
         </tr>
     }
+}
+
+/// What it was made for, in a few words.
+fn what_changed(revision: &Revision) -> String {
+    if let Some(to) = revision.rolled_back_to {
+        return format!("back to revision {to}");
+    }
+    let mut words = revision.changes.clone();
+    words.extend(revision.resumes.then(|| "resumed".to_owned()));
+    words.extend(revision.take_over.then(|| "took fields over".to_owned()));
+    match (words.is_empty(), revision.number) {
+        (true, 1) => "first".to_owned(),
+        (true, _) => "the same once more".to_owned(),
+        (false, _) => words.join(" · "),
+    }
+}
+
+/// Whether one wants anything else than the other.
+pub fn differ(a: &Revision, b: &Revision) -> bool {
+    (a.release, a.size, a.replicas, &a.environment) != (b.release, b.size, b.replicas, &b.environment)
 }
 
 #[component]

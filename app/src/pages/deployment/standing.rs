@@ -3,6 +3,7 @@
 use control::clock;
 use domain::{
     deployment::{Deployment, DeploymentState, Revision},
+    ids::DeploymentId,
     model::Release,
     operation::{Operation, OperationState},
     size::Size,
@@ -10,7 +11,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::May;
+use super::{May, revisions::differ};
 use crate::{
     buttons::{self, Button as _},
     components::{
@@ -22,7 +23,11 @@ use crate::{
         when::{Ago, took},
     },
     page::here,
-    pages::{deployments::status_word, operations::can_be_held, register::protocol_word},
+    pages::{
+        deployments::status_word,
+        operations::can_be_held,
+        register::{FOR_DEPLOYMENT, protocol_word},
+    },
 };
 
 /// Name, status, what may be done; why it failed.
@@ -48,14 +53,21 @@ pub fn Head(
     });
     let still = summary.served_instead().map(|still| {
         let what = if still.ready == 1 { "1 replica is live".to_owned() } else { format!("{} replicas are live", still.ready) };
-        let says = format!(
-            "Revision {} failed; revision {} still serves: {what}. Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
-            summary.revision, still.revision, still.revision
-        );
-        view! { <p class="muted">{says}</p> }
+        // What was refused as a whole has no replica that could be started again.
+        let then = if deployment.pods.iter().any(|pod| pod.revision == summary.revision) {
+            format!(
+                "Kubernetes starts the failed replica again and again, at most every five minutes, until it is rolled back or changed. Rolling back leaves the replicas of revision {} alone.",
+                still.revision
+            )
+        } else {
+            format!("There is no replica of revision {}.", summary.revision)
+        };
+        view! { <p class="muted">{format!("Revision {} failed; revision {} still serves: {what}. {then}", summary.revision, still.revision)}</p> }
     });
     // A fragment inside closed details opens them, without any script.
-    let earlier = revisions.get(1).filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
+    let earlier = revisions.split_first().and_then(|(now, earlier)| earlier.iter().find(|revision| differ(revision, now)));
+    let earlier = earlier.filter(|_| may.deploy).map(|revision| format!("#back-{}", revision.number));
+    let resume = (may.deploy && summary.state == DeploymentState::Held).then(|| view! { <Again version=deployment.version button=buttons::Deployment::Resume word="Resume"/> });
     view! {
         <div class="stack" id="standing">
             <div class="head">
@@ -66,6 +78,7 @@ pub fn Head(
                     {still}
                 </div>
                 <div class="row">
+                    {resume}
                     {may.deploy.then(|| view! { <a class="button" href=format!("/deployments/{id}/change")>"Change"</a> })}
                     {earlier.map(|to| view! { <a class="button" href=to>"Roll back"</a> })}
                     {may.delete.then(|| view! { <a class="button danger" href="#delete">"Delete"</a> })}
@@ -74,6 +87,17 @@ pub fn Head(
             <ClusterTrouble workspace platform/>
             <Trouble deployment operation register may/>
         </div>
+    }
+}
+
+/// Starts what is wanted once more, as a new revision.
+#[component]
+fn Again(version: i64, button: buttons::Deployment, #[prop(into)] word: String) -> impl IntoView {
+    view! {
+        <form method="post" action=here()>
+            <Once/><Seen version/>
+            <button class="primary" name="do" value=button.word()>{word}</button>
+        </form>
     }
 }
 
@@ -90,12 +114,15 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
         // It came up after all: why it had not by then is part of its history.
         (Some(failure), state) if state != DeploymentState::Live => {
             let remedy = failure.remedy.unwrap_or_default();
+            let over = (may.deploy && remedy.take_over)
+                .then(|| view! { <Again version=deployment.version button=buttons::Deployment::TakeOver word="Take these fields over and try again"/> });
+            let first = over.is_none();
             let back = deployment.summary.served_instead().filter(|_| may.deploy);
             let back = back.map(|still| {
                 view! {
                     <form method="post" action=here()>
                         <Once/><Seen version=deployment.version/><input type="hidden" name="revision" value=still.revision.to_string()/>
-                        <button class="primary" name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
+                        <button class:primary=first name="do" value=buttons::Deployment::RollBack.word()>{format!("Roll back to revision {}", still.revision)}</button>
                     </form>
                 }
             });
@@ -106,7 +133,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
                     ("wrong_port", None) => ("port", "Register a release with the right port".to_owned()),
                     _ => ("health_path", "Register a release with the right path".to_owned()),
                 };
-                view! { <a class="button" class:primary=back.is_none() href=registering(&release, field, remedy.port)>{word}</a> }
+                view! { <a class="button" class:primary=back.is_none() href=registering(&release, id, field, remedy.port)>{word}</a> }
             });
             let (to, word) = match remedy.size.map(Size::as_str) {
                 Some(size) => (format!("/deployments/{id}/change?size={size}"), format!("Retry with size {size}")),
@@ -114,22 +141,27 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             };
             let mends = back.is_none() && remedy.size.is_some();
             let change = may.deploy.then(|| view! { <a class="button" class:primary=mends href=to>{word}</a> });
-            view! { <FailureNotice failure>{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            view! { <FailureNotice failure>{over}{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
-            message.map(|message| view! { <section class=class><p>{message}</p></section> }).into_any()
+            let wanted = replicas(deployment.summary.replicas);
+            let over = deployment.scaled_to.filter(|_| may.deploy).map(
+                |_| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word=format!("Take it over: set {wanted} again")/></div> },
+            );
+            message.map(|message| view! { <section class=class><p>{message}</p>{over}</section> }).into_any()
         }
         (None, DeploymentState::Held) => {
-            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until the next change or rollback."</p></section> }.into_any()
+            let resume = may.deploy.then(|| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::Resume word="Resume"/></div> });
+            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until it is resumed, changed or rolled back."</p>{resume}</section> }.into_any()
         }
         _ => ().into_any(),
     }
 }
 
-/// The form for another release, filled in like this one, at the field to mend; with another port where one is known.
-fn registering(release: &Release, field: &str, port: Option<u16>) -> String {
-    let (account, port) = (release.account.to_string(), port.unwrap_or(release.port).to_string());
+/// The form for another release, filled in like this one, at the field to mend; with another port where one is known. It leads back to the deployment.
+fn registering(release: &Release, deployment: DeploymentId, field: &str, port: Option<u16>) -> String {
+    let (account, port, deployment) = (release.account.to_string(), port.unwrap_or(release.port).to_string(), deployment.to_string());
     let filled_in = [
         ("account", account.as_str()),
         ("region", &release.region),
@@ -139,6 +171,7 @@ fn registering(release: &Release, field: &str, port: Option<u16>) -> String {
         ("port", &port),
         ("health_path", &release.health_path),
         ("size", release.size.as_str()),
+        (FOR_DEPLOYMENT, &deployment),
     ];
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(filled_in).finish();
     format!("/models/{}/releases/new?{query}#{field}", release.model)

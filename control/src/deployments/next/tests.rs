@@ -18,7 +18,7 @@ fn desired() -> Desired {
 }
 
 fn seen(replicas: i32, updated: i32, ready: i32) -> Option<Seen> {
-    Some(Seen { generation: 3, ours: true, observed_by_controller: true, replicas, updated, ready, available: ready, stalled: None, paused: false })
+    Some(Seen { generation: 3, ours: true, observed_by_controller: true, asked: Some(2), replicas, updated, ready, available: ready, stalled: None, paused: false })
 }
 
 fn pods(of: &[(i32, bool)]) -> Vec<SeenPod> {

@@ -82,7 +82,7 @@ mod tests {
         assert!(failed(control, &claim, &live, &failure).await.is_ok());
         assert_eq!(stands().await, (DeploymentState::Degraded, Some("There is a Service iris already.".into())));
         assert!(healed(control, &claim, &live, &[]).await.is_ok());
-        assert!(resting(control, &claim, &live, DeploymentState::Live, 1).await.is_ok());
+        assert!(resting(control, &claim, &live, DeploymentState::Live, 1, Some(1)).await.is_ok());
         assert_eq!(stands().await, (DeploymentState::Live, None));
     }
 }

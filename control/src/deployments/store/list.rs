@@ -183,7 +183,7 @@ async fn summaries(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Deploy
 }
 
 /// What of the revision that came up last still answers, where nothing of the wanted one does. Replicas keep the number of the
-/// earliest revision that makes the same ones.
+/// earliest revision that makes the same ones: what failed before it was applied may want the very replicas that are there.
 async fn still_serving(conn: &mut PgConnection, superseded: &[Uuid]) -> Result<HashMap<DeploymentId, StillServing>> {
     let rows = sqlx::query!(
         r#"select d.id as "id: DeploymentId", l.number as revision, count(*) filter (where (e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment)) as "ready!"
@@ -192,9 +192,11 @@ async fn still_serving(conn: &mut PgConnection, superseded: &[Uuid]) -> Result<H
            join revisions w on w.deployment_id = d.id and w.number = d.revision
            join observed_pods p on p.deployment_id = d.id and p.ready and not p.terminating
            join revisions e on e.deployment_id = d.id and e.number = p.revision
-           where d.id = any($1) and (l.release_id, l.size, l.environment) <> (w.release_id, w.size, w.environment)
-           group by d.id, l.number
-           having not bool_or((e.release_id, e.size, e.environment) = (w.release_id, w.size, w.environment))
+           cross join lateral (select (l.release_id, l.size, l.environment) = (w.release_id, w.size, w.environment) as alike) a
+           where d.id = any($1)
+             and (not a.alike or d.state = 'failed' and d.generation > (select coalesce(min(generation), 0) from inventory where object_id = d.id))
+           group by d.id, l.number, a.alike
+           having (a.alike or not bool_or((e.release_id, e.size, e.environment) = (w.release_id, w.size, w.environment)))
               and bool_or((e.release_id, e.size, e.environment) = (l.release_id, l.size, l.environment))"#,
         superseded
     )

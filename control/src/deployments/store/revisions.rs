@@ -55,15 +55,19 @@ pub async fn release(conn: &mut PgConnection, id: ReleaseId) -> Result<Option<Re
 }
 
 /// What a revision is made from, besides its spec.
+#[derive(Clone, Copy, Default)]
 pub struct Because<'a> {
     pub reason: Option<&'a str>,
     pub rolled_back_to: Option<i32>,
+    pub take_over: bool,
+    /// Whether it ends a hold.
+    pub resumes: bool,
 }
 
 pub async fn insert_revision(conn: &mut PgConnection, id: DeploymentId, number: i32, spec: &Spec, because: Because<'_>, actor: &Actor) -> Result<()> {
     sqlx::query!(
-        "insert into revisions (deployment_id, number, release_id, size, replicas, environment, rolled_back_to, reason, actor_kind, actor_id, created_by_name)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "insert into revisions (deployment_id, number, release_id, size, replicas, environment, rolled_back_to, take_over, resumes, reason, actor_kind, actor_id, created_by_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         id.0,
         number,
         spec.release.0,
@@ -71,6 +75,8 @@ pub async fn insert_revision(conn: &mut PgConnection, id: DeploymentId, number: 
         spec.replicas,
         serde_json::to_value(&spec.environment)?,
         because.rolled_back_to,
+        because.take_over,
+        because.resumes,
         because.reason,
         actor.kind() as ActorKind,
         actor.id(),
@@ -130,11 +136,14 @@ pub async fn template_revision(conn: &mut PgConnection, id: DeploymentId, number
 }
 
 /// For each of these revisions the newest one that makes the same replicas. Replicas keep the number of the earliest, so that going
-/// back restarts none; people are told the newest. One walk over the revisions, however many are alike.
+/// back restarts none; people are told the newest that was applied. One walk over the revisions, however many are alike.
 pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId, numbers: &[i32]) -> Result<HashMap<i32, i32>> {
     let rows = sqlx::query!(
         r#"select number as "number!", newest as "newest!"
-           from (select number, max(number) over (partition by release_id, size, environment) as newest from revisions where deployment_id = $1) v
+           from (select v.number, coalesce(max(v.number) filter (where v.number < d.revision or d.state <> 'failed' or i.generation >= d.generation) over (partition by v.release_id, v.size, v.environment), v.number) as newest
+                 from revisions v join deployments d on d.id = v.deployment_id
+                 cross join lateral (select coalesce(min(generation), 0) as generation from inventory where object_id = d.id) i
+                 where v.deployment_id = $1) v
            where number = any($2)"#,
         id.0,
         numbers
@@ -143,6 +152,9 @@ pub async fn newest_alike(conn: &mut PgConnection, id: DeploymentId, numbers: &[
     .await?;
     Ok(rows.into_iter().map(|row| (row.number, row.newest)).collect())
 }
+
+/// As many revisions as are shown.
+pub const MOST: u16 = 300;
 
 /// A revision with its release in words.
 pub struct Recorded {
@@ -154,19 +166,22 @@ pub struct Recorded {
     pub replicas: i32,
     pub environment: Vec<Variable>,
     pub rolled_back_to: Option<i32>,
+    pub take_over: bool,
+    pub resumes: bool,
     pub reason: Option<String>,
     pub created_by: String,
     pub created_at: Timestamp,
 }
 
-/// The newest revisions first, at most a few hundred.
+/// The newest revisions first, at most [`MOST`] and the one before those.
 pub async fn revisions(conn: &mut PgConnection, id: DeploymentId) -> Result<Vec<Recorded>> {
     let rows = sqlx::query!(
-        r#"select v.number, v.release_id as "release: ReleaseId", m.name as model_name, r.number as release_number, v.size as "size: Size", v.replicas, v.environment, v.rolled_back_to, v.reason,
+        r#"select v.number, v.release_id as "release: ReleaseId", m.name as model_name, r.number as release_number, v.size as "size: Size", v.replicas, v.environment, v.rolled_back_to, v.take_over, v.resumes, v.reason,
                   v.created_by_name, v.created_at
            from revisions v join releases r on r.id = v.release_id join models m on m.id = r.model_id
-           where v.deployment_id = $1 order by v.number desc limit 300"#,
-        id.0
+           where v.deployment_id = $1 order by v.number desc limit $2"#,
+        id.0,
+        i64::from(MOST) + 1
     )
     .fetch_all(conn)
     .await?;
@@ -181,6 +196,8 @@ pub async fn revisions(conn: &mut PgConnection, id: DeploymentId) -> Result<Vec<
                 replicas: row.replicas,
                 environment: serde_json::from_value(row.environment)?,
                 rolled_back_to: row.rolled_back_to,
+                take_over: row.take_over,
+                resumes: row.resumes,
                 reason: row.reason,
                 created_by: row.created_by_name,
                 created_at: Timestamp(row.created_at),

@@ -10,7 +10,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use super::super::place::PlaceNode;
+use super::super::{place::PlaceNode, spec::Spec};
 use crate::Result;
 
 /// A workspace as deployments need it.
@@ -72,6 +72,13 @@ pub async fn used(conn: &mut PgConnection, workspace: WorkspaceId, without: Opti
         gpus: sum.gpus + row.size.gpus() * row.replicas,
         pods: sum.pods + row.replicas,
     }))
+}
+
+/// What the workspace's quota lacks for a deployment's replicas in another size, a sentence for each.
+pub async fn lacks(conn: &mut PgConnection, id: DeploymentId, size: Size) -> Result<Vec<String>> {
+    let Some(found) = super::find(conn, id).await? else { return Ok(Vec::new()) };
+    let (Some(workspace), Some(wanted)) = (workspace(conn, found.workspace).await?, super::wanted(conn, id, found.revision).await?) else { return Ok(Vec::new()) };
+    Ok(workspace.quota.lacks(&used(conn, workspace.id, Some(id)).await?, &Spec { size, ..wanted.spec }.asks()))
 }
 
 /// How a cluster stands.

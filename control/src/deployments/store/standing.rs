@@ -37,9 +37,15 @@ pub(in super::super) async fn set_state(conn: &mut PgConnection, id: DeploymentI
     Ok(changed.rows_affected() == 1)
 }
 
-/// The replicas that were ready when it was found last.
-pub(in super::super) async fn ready(conn: &mut PgConnection, id: DeploymentId) -> Result<i32> {
-    Ok(sqlx::query_scalar!("select ready_replicas from deployments where id = $1", id.0).fetch_one(conn).await?)
+/// The replicas of the wanted revision that are seen to answer.
+pub(in super::super) async fn ready(conn: &mut PgConnection, subject: &Subject) -> Result<i32> {
+    let ready = sqlx::query_scalar!(
+        r#"select least(count(*), $3)::integer as "n!" from observed_pods where deployment_id = $1 and revision = $2 and ready and not terminating"#,
+        subject.id.0,
+        subject.desired.template_revision,
+        i64::from(subject.desired.replicas)
+    );
+    Ok(ready.fetch_one(conn).await?)
 }
 
 /// The replicas that are seen to answer, of whatever revision.
