@@ -69,7 +69,16 @@ mod tests {
 
     #[test]
     fn what_is_said_travels_as_a_word_and_nothing_else_does() {
-        for said in [Said::Saved, Said::PasswordChanged(2), Said::SessionEnded, Said::TokenRevoked, Said::InvitationRevoked, Said::MemberRemoved, Said::ConnectionSaved, Said::ClusterDetached] {
+        for said in [
+            Said::Saved,
+            Said::PasswordChanged(2),
+            Said::SessionEnded,
+            Said::TokenRevoked,
+            Said::InvitationRevoked,
+            Said::MemberRemoved,
+            Said::ConnectionSaved,
+            Said::ClusterDetached,
+        ] {
             assert_eq!(Said::read(&said.word()), Some(said));
             assert!(said.sentence().ends_with('.'));
         }
