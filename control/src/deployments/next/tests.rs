@@ -165,7 +165,7 @@ prop_compose! {
             metadata: if wanted { Metadata::Wanted } else { Metadata::Settled },
             place,
         };
-        let deployment = there.map(|(generation, ours, observed_by_controller, paused, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, asked: Some(replicas), replicas, updated, ready, available: ready, stalled: None, paused });
+        let deployment = there.map(|(generation, ours, observed_by_controller, paused, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, asked: None, replicas, updated, ready, available: ready, stalled: None, paused });
         let pods = pods.into_iter().map(|(revision, ready, terminating)| SeenPod { revision, ready, terminating }).collect();
         (desired, Observed { deployment, pods })
     }
@@ -208,7 +208,7 @@ proptest! {
             match next(&desired, &observed) {
                 Step::Apply | Step::Heal => {
                     desired.applied = desired.generation;
-                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, asked: Some(desired.replicas), replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None, paused: false });
+                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, asked: None, replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None, paused: false });
                 }
                 Step::Look(_) => {
                     let seen = observed.deployment.as_mut().unwrap();
