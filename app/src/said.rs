@@ -10,6 +10,8 @@ pub enum Said {
     TokenRevoked,
     InvitationRevoked,
     MemberRemoved,
+    ConnectionSaved,
+    ClusterDetached,
 }
 
 impl Said {
@@ -23,6 +25,8 @@ impl Said {
             Self::TokenRevoked => "token".into(),
             Self::InvitationRevoked => "invitation".into(),
             Self::MemberRemoved => "member".into(),
+            Self::ConnectionSaved => "connection".into(),
+            Self::ClusterDetached => "detached".into(),
         }
     }
 
@@ -35,6 +39,8 @@ impl Said {
             "token" => Some(Self::TokenRevoked),
             "invitation" => Some(Self::InvitationRevoked),
             "member" => Some(Self::MemberRemoved),
+            "connection" => Some(Self::ConnectionSaved),
+            "detached" => Some(Self::ClusterDetached),
             other => other.strip_prefix("password-")?.parse().ok().map(Self::PasswordChanged),
         }
     }
@@ -51,6 +57,8 @@ impl Said {
             Self::TokenRevoked => "The token is revoked: nothing can be done with it any more.".into(),
             Self::InvitationRevoked => "The invitation is revoked: its link opens nothing any more.".into(),
             Self::MemberRemoved => "The member is removed from the team.".into(),
+            Self::ConnectionSaved => "Saved. The cluster is reached this way from now on.".into(),
+            Self::ClusterDetached => "The cluster is detached: what runs there goes on, and Slipway has nothing to do with it any more.".into(),
         }
     }
 }
@@ -61,7 +69,16 @@ mod tests {
 
     #[test]
     fn what_is_said_travels_as_a_word_and_nothing_else_does() {
-        for said in [Said::Saved, Said::PasswordChanged(2), Said::SessionEnded, Said::TokenRevoked, Said::InvitationRevoked, Said::MemberRemoved] {
+        for said in [
+            Said::Saved,
+            Said::PasswordChanged(2),
+            Said::SessionEnded,
+            Said::TokenRevoked,
+            Said::InvitationRevoked,
+            Said::MemberRemoved,
+            Said::ConnectionSaved,
+            Said::ClusterDetached,
+        ] {
             assert_eq!(Said::read(&said.word()), Some(said));
             assert!(said.sentence().ends_with('.'));
         }

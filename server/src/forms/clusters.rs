@@ -4,6 +4,7 @@ use app::{
     buttons::{self, Button as _},
     form::Typed,
     pages,
+    said::Said,
 };
 use axum::{
     extract::State,
@@ -18,7 +19,7 @@ use domain::{
 
 use super::{
     posted::{Posted, confirmed},
-    shown::{FormResult, PageResult, Shown, again, see_other},
+    shown::{FormResult, PageResult, Shown, again, saying, see_other},
 };
 use crate::{
     live,
@@ -63,38 +64,38 @@ pub async fn show(Caller(ctx): Caller, Id(id): Id<ClusterId>, Query(query): Quer
 
 pub async fn post(Id(id): Id<ClusterId>, Posted(ctx, typed): Posted) -> FormResult {
     match change(&ctx, id, &typed).await {
-        Ok(next) => Ok(see_other(&next)),
+        Ok(done) => Ok(done),
         Err(error) => Ok(Shown::from(pages::cluster::show(&ctx, id, PageQuery::default(), typed.rejected(again(error)?)).await?).into_response()),
     }
 }
 
-/// Does what the pressed button names and gives the address to go to.
-async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<String> {
+/// Does what the pressed button names and leads on.
+async fn change(ctx: &Ctx, id: ClusterId, typed: &Typed) -> control::Result<Response> {
     let here = format!("/clusters/{id}");
     match buttons::Cluster::pressed(typed)? {
         buttons::Cluster::Check => {
             clusters::check(ctx, id).await.or_replay()?;
-            Ok(here)
+            Ok(see_other(&here))
         }
         buttons::Cluster::SetUpAccess => {
             clusters::set_up_access(ctx, id).await.or_replay()?;
-            Ok(here)
+            Ok(see_other(&here))
         }
         buttons::Cluster::AcceptDatabase => {
             confirmed(typed, &clusters::get(ctx, id).await?.name)?;
             clusters::accept_database(ctx, id).await.or_replay()?;
-            Ok(here)
+            Ok(see_other(&here))
         }
         buttons::Cluster::SetConnection => {
             let field = |name: &str| typed.filled(name).map(str::to_owned);
             let new = ClusterConnection { server: field("server"), certificate_authority: field("certificate_authority"), tls_server_name: field("tls_server_name") };
             clusters::set_connection(ctx, id, &new).await.or_replay()?;
-            Ok(here)
+            Ok(saying(&here, Said::ConnectionSaved))
         }
         buttons::Cluster::Detach => {
             confirmed(typed, &clusters::get(ctx, id).await?.name)?;
             clusters::detach(ctx, id).await.or_replay()?;
-            Ok("/clusters".into())
+            Ok(saying("/clusters", Said::ClusterDetached))
         }
     }
 }

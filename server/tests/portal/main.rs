@@ -9,6 +9,7 @@ mod admin;
 mod attacks;
 mod bodies;
 mod broken;
+mod clusters;
 mod common;
 mod contract;
 mod deploy_forms;
