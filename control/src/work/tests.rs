@@ -164,7 +164,7 @@ async fn a_workspace_whose_deletion_was_stopped_is_wanted_again(pool: PgPool) {
     assert_eq!(operation(&ben, deletion.operation).await.failure.unwrap().code, "right_lost");
     look_again(&world, place.workspace.0).await;
     assert_eq!(workspaces::get(&ben, place.workspace).await.unwrap().state, WorkspaceState::Preparing, "whatever of it is gone is written again");
-    let running = operations::running(&mut *world.control.pool.acquire().await.unwrap(), place.workspace.0).await.unwrap().unwrap();
+    let running = operations::running(&mut world.control.pool.acquire().await.unwrap(), place.workspace.0).await.unwrap().unwrap();
     assert_eq!((running.verb.as_str(), running.actor_name.as_str()), ("keep", "slipway"));
     let said = recorded(&world, place.workspace.0).await;
     let expected = [("ada", "workspace.delete", "accepted"), ("ada", "workspace.delete", "failed"), ("slipway", "workspace.keep", "accepted")];
