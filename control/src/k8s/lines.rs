@@ -39,12 +39,11 @@ where
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
         let frame = frame.map_err(Into::into)?;
         if let Some(data) = frame.data_ref() {
-            // Within one piece nothing can grow: it is here already.
-            self.so_far = match data.iter().rposition(|byte| *byte == b'\n') {
-                Some(end) => data.len() - end - 1,
-                None => self.so_far.saturating_add(data.len()),
-            };
-            if self.so_far > self.most {
+            let ends = |byte: &u8| *byte == b'\n';
+            let line = self.so_far.saturating_add(data.iter().position(ends).unwrap_or(data.len()));
+            // What begins and ends within one piece is here already, and cannot grow.
+            self.so_far = data.iter().rposition(ends).map_or(line, |end| data.len() - end - 1);
+            if line.max(self.so_far) > self.most {
                 return Poll::Ready(Some(Err(TooLong(self.most).into())));
             }
         }
@@ -75,7 +74,9 @@ mod tests {
     #[tokio::test]
     async fn lines_may_be_many_and_none_without_an_end() {
         assert_eq!(read(vec!["one\ntwo\n", "three", "\nfour\n12345678"]).await.unwrap(), "one\ntwo\nthree\nfour\n12345678");
-        let error = read(vec!["one\n1234", "5678", "9"]).await.unwrap_err();
-        assert!(error.is::<TooLong>(), "{error}");
+        for endless in [vec!["one\n1234", "5678", "9"], vec!["1234", "56789\ntwo\n"]] {
+            let error = read(endless).await.unwrap_err();
+            assert!(error.is::<TooLong>(), "{error}");
+        }
     }
 }
