@@ -134,7 +134,7 @@ async fn a_crash_loop_is_followed_from_run_to_run() {
 #[tokio::test]
 async fn what_is_the_matter_with_one_replica_is_said_once_and_it_is_tried_again() {
     let (said, _) = followed(vec![(500, "boom"), (500, "boom"), (200, "2026-11-24T10:00:00Z one\n"), (404, "gone")], 3).await;
-    let says = "-- This log cannot be read just now: The cluster's API server could not be reached. Slipway tries again.";
+    let says = "-- This log cannot be read just now: The node of this replica does not answer the cluster's API server. Slipway tries again.";
     assert_eq!(said, [says, "one", "-- This replica is gone."]);
 }
 
