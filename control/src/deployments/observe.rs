@@ -47,6 +47,12 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
     let pods = sqlx::query_as!(SeenPod, "select revision, ready, terminating from observed_pods where cluster_id = $1 and deployment_id = $2", subject.cluster.0, subject.id.0)
         .fetch_all(&mut *conn)
         .await?;
+    // Nor need the watches have told of the end that the cluster itself was seen to come to.
+    let answering = pods.iter().filter(|pod| pod.ready && !pod.terminating).count();
+    let behind = subject.desired.came_up && subject.operation.is_none() && answering < usize::try_from(subject.desired.replicas).unwrap_or_default();
+    if behind && subject.applied_for.is_some_and(|seconds| seconds < FRESH) {
+        return Ok(None);
+    }
     let deployment = row.map(|row| Seen {
         generation: row.slipway_generation,
         ours: row.installation == control.installation.to_string(),
@@ -113,4 +119,49 @@ pub(super) fn revision(pod: &Pod) -> i32 {
 pub(super) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|conditions| conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{access::TeamRole, deployment::NewDeployment, ids::DeploymentId};
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{
+        deployments::{self, subject},
+        inventory, operations,
+        testing::World,
+        workspaces::fixture::Place,
+    };
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn watches_that_lag_do_not_undo_what_the_cluster_said(pool: PgPool) {
+        let world = World::new(pool.clone()).await;
+        let (control, place) = (&world.control, Place::new(&world).await);
+        let ada = place.member(&world, "ada", TeamRole::Deployer).await;
+        let new =
+            NewDeployment { release: place.releases[0], workspace: place.workspace, name: Some("iris".into()), size: None, replicas: None, environment: Vec::new(), reason: None };
+        let started = deployments::create(&ada, &new).await.unwrap();
+        let id = DeploymentId(started.object);
+        let mut conn = pool.acquire().await.unwrap();
+        let written: Vec<_> = super::super::write::entries(&subject::load(control, id).await.unwrap().unwrap()).into_iter().map(|entry| (entry, "u".to_owned())).collect();
+        inventory::intend(&mut conn, id.0, &written.iter().map(|(entry, _)| entry.clone()).collect::<Vec<_>>()).await.unwrap();
+        inventory::applied(&mut conn, id.0, 1, &written).await.unwrap();
+        let sql = format!(
+            "insert into observed_sync (cluster_id, kind, synced_at, lease_epoch) select '{cluster}', kind, now(), 1 from unnest('{{deployments,pods}}'::text[]) kind;
+             insert into observed_deployments (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
+                 observed_by_controller, replicas, updated_replicas, ready_replicas, available_replicas, paused)
+             values ('{cluster}', 'forecasting', 'iris', '{id}', 'u', '1', '{}', 1, 1, true, 1, 1, 0, 0, false)",
+            control.installation,
+            cluster = place.cluster
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        let told = async || rows(control, &subject::load(control, id).await.unwrap().unwrap()).await.unwrap().is_some();
+        assert!(told().await, "a rollout is followed in the rows");
+        operations::finish(&mut conn, started.operation, Ok(())).await.unwrap();
+        sqlx::query("update deployments set live_revision = revision, state = 'live'").execute(&pool).await.unwrap();
+        assert!(!told().await, "it was seen to come up a moment ago");
+        sqlx::query("update inventory set applied_at = now() - interval '10 minutes'").execute(&pool).await.unwrap();
+        assert!(told().await, "by now its replicas are gone");
+    }
 }
