@@ -118,7 +118,7 @@ fn Access(user: User, typed: Typed) -> impl IntoView {
     view! {
         <section class="card"><header><h2>"Forgotten password"</h2></header><div class="in">
             <p class="muted">"Nobody sets another person's password here. This, on the portal's machine, prints a link with which they set a new one:"</p>
-            <pre>{reset}</pre>
+            <p><code>{reset}</code></p>
         </div></section>
         <Confirm name=user.email title="Shut them out" button="Disable" operation=buttons::User::Disable.word() version=user.version typed goes
             note="Their teams and what they made stay. They can be enabled again; what went stays gone."/>
