@@ -25,13 +25,10 @@ shell_scripts() {
   shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
 }
 
-lint_native() {
+lint_workspace() {
   cargo clippy --locked --workspace --all-targets -- --deny warnings
   # A target that is only run by name is only linted by name.
   cargo clippy --locked --workspace --test sandbox -- --deny warnings
-}
-
-lint_wasm() {
   cargo clippy --locked -p app --lib --target wasm32-unknown-unknown --features hydrate -- --deny warnings
 }
 
@@ -42,9 +39,10 @@ lint_sandbox() {
   done
 }
 
+# Flags other than those of go-tools would compile all of Kubernetes once more.
 vet() {
   local module
-  for module in "${modules[@]}"; do (cd "$module" && go vet ./...); done
+  for module in "${modules[@]}"; do (cd "$module" && CGO_ENABLED=0 go vet -trimpath -buildvcs=false ./...); done
 }
 
 # The queries in .sqlx must be the ones in the source, as this Postgres understands them.
@@ -81,9 +79,9 @@ step "Formatting" format
 step "Shell scripts" shell_scripts
 step "Unused dependencies" unused
 timed "Licences, bans, sources, advisories" policy
-step "Lints of the native workspace" lint_native
-step "Lints of the islands (WebAssembly)" lint_wasm
-step "Lints of the sandbox" lint_sandbox
-step "Vetting the Go programs" vet
+queue "Lints of the workspace, native and WebAssembly" lint_workspace
+queue "Lints of the sandbox" lint_sandbox
+queue "Vetting the Go programs" vet
+drain
 step "Prepared queries" queries
 say "All checks hold ($((SECONDS - started)) s)"

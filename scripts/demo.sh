@@ -20,10 +20,11 @@ elif (($#)); then
 fi
 
 began=$SECONDS
-"$root/scripts/install.sh" site sandbox database
-build_sandbox
-"$root/scripts/site.sh"
+"$root/scripts/install.sh" sandbox site database
 build_slipway
+build_site
+build_sandbox
+drain
 
 claim "a demo"
 require_free_sandbox

@@ -6,8 +6,9 @@ source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 cd "$root"
 
-scripts/install.sh site sandbox schema
+scripts/install.sh sandbox site schema
 build_sandbox
+drain
 claim "a development session"
 require_free_sandbox
 require_free "$slipway_port" SLIPWAY_PORT "Slipway"
@@ -24,7 +25,7 @@ changed_since() { [[ -n $(find "${sources[@]}" -type f -newer "$1" -print -quit)
 build() {
   # Each is a subshell: an error in the source must not end the session.
   ("$(tool sqlx)" migrate run --source migrations --database-url "$DATABASE_URL" >/dev/null) &&
-    (scripts/site.sh) && (build_slipway)
+    (build_site && build_slipway && drain)
 }
 
 # The first Slipway that starts gets people, clusters, workspaces and a model. What is half filled by one that is broken

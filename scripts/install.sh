@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for the named purposes, and nothing that is there.
 #
-# usage: scripts/install.sh [site|sandbox|database|schema|check|browser|bench ...]     (all but bench by default)
+# usage: scripts/install.sh [sandbox|site|database|schema|check|browser|bench ...]     (all but bench by default)
 source "$(dirname "$0")/lib.sh"
 
 # debian PACKAGE...: installs those that are not there yet.
@@ -25,7 +25,7 @@ debian_install() {
 # crate TOOL CRATE VERSION [OPTION...]: installs a program from crates.io into the cache.
 # Debug builds: they are made in half the time and are fast enough.
 crate() {
-  [[ -x $tools/$2-$3/bin/$1 ]] || step "Installing $2 $3" crate_install "${@:2}"
+  [[ -x $tools/$2-$3/bin/$1 ]] || queue "Installing $2 $3" crate_install "${@:2}"
 }
 
 crate_install() {
@@ -37,7 +37,7 @@ package() {
   local program=$1 name=$2 version=$3 folder
   folder=$tools/$name-$version
   [[ -x $folder/bin/$program ]] && return 0
-  step "Installing $name $version" npm install --global --no-audit --no-fund --prefix "$folder" "$name@$version"
+  queue "Installing $name $version" npm install --global --no-audit --no-fund --prefix "$folder" "$name@$version"
 }
 
 target() {
@@ -65,18 +65,10 @@ install_sandbox() {
   # A real node is root's; without it the sandbox simulates all of them.
   ((EUID != 0)) || debian containerd runc containernetworking-plugins iptables
   target "$(uname -m)-unknown-linux-musl"
-  step "Building the sandbox's tools: fakecloud $fakecloud_version, Kubernetes, a model server (kept by the hash of their source)" sandbox_tools
-}
-
-# Cargo waits for single crates again and again with one core at rest: the Go programs are built beside it.
-sandbox_tools() {
-  "$root/end2end/sandbox/go-tools" &
-  beside=$!
-  trap 'kill "$beside" 2>/dev/null' EXIT
-  [[ -x $(tool fakecloud) ]] || crate_install fakecloud "$fakecloud_version"
-  "$root/end2end/sandbox/build-model-server"
-  wait "$beside"
-  trap - EXIT
+  # The longest first. Those that are there take no time.
+  [[ -x $(tool fakecloud) ]] || queue "Installing fakecloud $fakecloud_version" crate_install fakecloud "$fakecloud_version"
+  queue "Building the sandbox's Kubernetes and Go programs (kept by the hash of their source)" "$root/end2end/sandbox/go-tools"
+  queue "Building the sandbox's model server (kept by the hash of its source)" "$root/end2end/sandbox/build-model-server"
 }
 
 install_database() {
@@ -101,7 +93,7 @@ install_bench() {
   debian wrk
   local folder=$tools/vegeta-$vegeta_version
   [[ -x $folder/bin/vegeta ]] ||
-    step "Installing vegeta $vegeta_version" env GOBIN="$folder/bin" go install "github.com/tsenart/vegeta/v12@v$vegeta_version"
+    queue "Installing vegeta $vegeta_version" env GOBIN="$folder/bin" go install "github.com/tsenart/vegeta/v12@v$vegeta_version"
 }
 
 install_browser() {
@@ -110,9 +102,10 @@ install_browser() {
 }
 
 rust
-for purpose in "${@:-site sandbox schema check browser}"; do
+for purpose in "${@:-sandbox site schema check browser}"; do
   for one in $purpose; do
     [[ $(type -t "install_$one") == function ]] || die "install.sh knows no purpose $one"
     "install_$one"
   done
 done
+drain

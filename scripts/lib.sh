@@ -34,52 +34,87 @@ die() {
 # It also keeps errexit on inside functions, which `command || ...` would turn off.
 # A script that wants to know of every job sets `began_job` to a command that is given its process.
 begin() {
-  saved_traps=$(trap -p INT TERM)
+  ((${#jobs[@]})) || saved_traps=$(trap -p INT TERM)
   set -m
   "$@" </dev/null &
   job=$!
   set +m
+  jobs[job]=$job
   ${began_job:-:} "$job"
   trap 'abandon 130' INT
   trap 'abandon 143' TERM
 }
+jobs=()
 
 abandon() {
-  kill -TERM -- "-$job" 2>/dev/null || true
+  for job in "${jobs[@]}"; do kill -TERM -- "-$job" 2>/dev/null || true; done
   exit "$1"
 }
 
-# finish: waits for the job that began last, and returns its status.
+# finish [JOB]: waits for that job, or the one that began last, and returns its status.
 finish() {
-  local status=0
-  wait "$job" || status=$?
-  trap - INT TERM
-  eval "$saved_traps"
+  local one=${1:-$job} status=0
+  wait "$one" || status=$?
+  unset "jobs[$one]"
+  if ((!${#jobs[@]})); then
+    trap - INT TERM
+    eval "$saved_traps"
+  fi
   return "$status"
 }
 
-# step LABEL COMMAND...: runs a long command with its output in a log, says how
-# it goes twice a minute, how long it took, and shows the log's end if it fails.
-step() {
-  local label=$1 log started=$SECONDS next=30 status=0
-  shift
+# queue LABEL COMMAND...: keeps a long command for `drain`.
+queue() {
+  queued_labels+=("$1")
+  queued_commands+=("$(printf '%q ' "${@:2}")")
+}
+queued_labels=() queued_commands=()
+
+# drain: runs what is queued, in its order and two at a time, for compilers and linkers leave one of two cores at rest
+# again and again. The output of each goes to a log; says how they go twice a minute and how long each took.
+# The first that fails ends the others and shows its log's end.
+drain() {
+  local labels=("${queued_labels[@]}") commands=("${queued_commands[@]}") next=0 one log status
+  local -A label_of=() began_at=() spoke_at=()
+  queued_labels=() queued_commands=()
   mkdir -p "$logs"
-  log=$logs/$(tr -cs '[:alnum:]' - <<<"${label,,}" | sed 's/^-*//; s/-*$//').log
-  say "$label"
-  begin "$@" >"$log" 2>&1
-  while kill -0 "$job" 2>/dev/null; do
+  while ((next < ${#labels[@]} || ${#label_of[@]})); do
+    while ((next < ${#labels[@]} && ${#label_of[@]} < 2)); do
+      say "${labels[next]}"
+      log=$(log_of "${labels[next]}")
+      eval "begin ${commands[next]}" >"$log" 2>&1
+      label_of[$job]=${labels[next]} began_at[$job]=$SECONDS spoke_at[$job]=$SECONDS
+      next=$((next + 1))
+    done
     sleep 0.2
-    if ((SECONDS - started >= next)); then
-      note "$((SECONDS - started)) s: $(tail -c 400 "$log" | tr '\r' '\n' | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c1-100)"
-      next=$((next + 30))
-    fi
+    for one in "${!label_of[@]}"; do
+      log=$(log_of "${label_of[$one]}")
+      if kill -0 "$one" 2>/dev/null; then
+        ((SECONDS - spoke_at[$one] >= 30)) || continue
+        spoke_at[$one]=$SECONDS
+        note "$((SECONDS - began_at[$one])) s, ${label_of[$one]}: $(tail -c 400 "$log" | tr '\r' '\n' | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c1-100)"
+        continue
+      fi
+      status=0
+      finish "$one" || status=$?
+      if ((status != 0)); then
+        tail -n 40 "$log" >&2
+        for job in "${jobs[@]}"; do kill -TERM -- "-$job" 2>/dev/null || true; done
+        die "${label_of[$one]} failed after $((SECONDS - began_at[$one])) s (status $status); all of it is in $log"
+      fi
+      note "${label_of[$one]}: done in $((SECONDS - began_at[$one])) s"
+      unset "label_of[$one]"
+    done
   done
-  finish || status=$?
-  if ((status != 0)); then
-    tail -n 40 "$log" >&2
-    die "$label failed after $((SECONDS - started)) s (status $status); all of it is in $log"
-  fi
-  note "done in $((SECONDS - started)) s"
+}
+
+log_of() { echo "$logs/$(tr -cs '[:alnum:]' - <<<"${1,,}" | sed 's/^-*//; s/-*$//').log"; }
+
+# step LABEL COMMAND...: runs one long command now, alone, in the same way.
+step() {
+  local queued_labels=() queued_commands=()
+  queue "$@"
+  drain
 }
 
 # timed LABEL COMMAND...: the same, with the output shown as it comes.

@@ -18,6 +18,7 @@ fi
 
 "$root/scripts/install.sh" sandbox
 build_sandbox
+drain
 claim "a sandbox"
 require_free_sandbox
 say "Starting the sandbox"

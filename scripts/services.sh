@@ -21,10 +21,10 @@ sandbox_ports=(0 1 2 3 4 10 11)
 # born PID: when that process started, or nothing when it is gone. A pid alone may have been given to another.
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
-# A test run starts demos of its own, one after the other: it and its job are kept beside them.
+# A test run starts demos of its own, one after the other: it and its jobs are kept beside them.
 pid_file() {
   case $1 in
-    test | test-job) echo "$root/target/$1.pid" ;;
+    test | test-jobs) echo "$root/target/$1.pid" ;;
     *) echo "$demo/$1.pid" ;;
   esac
 }
@@ -106,12 +106,17 @@ tear_down() {
   note "nothing is left; the logs are in target/logs"
 }
 
+# Each is queued: `drain` builds them.
 build_sandbox() {
-  step "Building the sandbox" cargo build --locked --manifest-path "$root/end2end/sandbox/Cargo.toml" --bin sandbox
+  queue "Building the sandbox" cargo build --locked --manifest-path "$root/end2end/sandbox/Cargo.toml" --bin sandbox
 }
 
 build_slipway() {
-  step "Building Slipway" cargo build --locked --manifest-path "$root/Cargo.toml" --profile "${SLIPWAY_PROFILE:-dev}" -p server --bin slipway
+  queue "Building Slipway" cargo build --locked --manifest-path "$root/Cargo.toml" --profile "${SLIPWAY_PROFILE:-dev}" -p server --bin slipway
+}
+
+build_site() {
+  queue "Building what a browser loads" "$root/scripts/site.sh"
 }
 
 helpers() {

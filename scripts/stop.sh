@@ -10,8 +10,10 @@ tested=$(pid_file test)
 [[ -d $demo || -e $tested ]] || { note "nothing of this checkout runs" && exit 0; }
 # The traps of these do the work, the outer one first; what they could not do is done here.
 end test 30
-if job=$(alive test-job); then kill -TERM -- "-$job"; fi
+while read -r job when; do
+  [[ $(born "$job") != "$when" ]] || kill -TERM -- "-$job" 2>/dev/null || true
+done < <(cat "$(pid_file test-jobs)" 2>/dev/null)
 end session 150
 tear_down
 "$root/scripts/postgres.sh" stop test
-rm -f "$tested" "$(pid_file test-job)"
+rm -f "$tested" "$(pid_file test-jobs)"

@@ -11,20 +11,27 @@ began=$SECONDS
 mkdir -p target
 if pid=$(alive test); then die "this checkout is being tested already (process $pid): make stop ends that"; fi
 remember test $$
-began_job="remember test-job"
+remember_job() { echo "$1 $(born "$1")" >>"$(pid_file test-jobs)"; }
+began_job=remember_job
 cleanup() {
   trap '' INT TERM HUP
   scripts/postgres.sh stop test
-  rm -f "$(pid_file test)" "$(pid_file test-job)"
+  rm -f "$(pid_file test)" "$(pid_file test-jobs)"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 scripts/install.sh
-scripts/check.sh
+timed "Checking" scripts/check.sh
 
-step "Building the tests" cargo test --locked --workspace --no-run
+queue "Building the tests" cargo test --locked --workspace --no-run
+queue "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
+build_site
+SLIPWAY_PROFILE=release build_slipway
+queue "Installing what the journeys need" npm ci --no-audit --no-fund --prefix end2end/journeys
+drain
+
 DATABASE_URL=$(scripts/postgres.sh start test)
 export DATABASE_URL
 timed "Testing the portal" cargo test --locked --workspace
@@ -35,24 +42,21 @@ export SANDBOX_KUBE SANDBOX_KWOK SANDBOX_TOOLS SANDBOX_MODEL_SERVER
 SANDBOX_FAKECLOUD=$(tool fakecloud)
 export SANDBOX_FAKECLOUD
 
+# Compiled with the flags of go-tools, as what they depend on is.
 go_tests() {
   local module
-  for module in kwok tools; do (cd "end2end/sandbox/$module" && go test ./...); done
+  for module in kwok tools; do (cd "end2end/sandbox/$module" && CGO_ENABLED=0 go test -trimpath -buildvcs=false ./...); done
 }
 
 timed "Testing the sandbox's Go programs" go_tests
-step "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
 timed "Testing the sandbox" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace
-timed "Testing the model server" cargo test --locked --manifest-path end2end/sandbox/model-server/Cargo.toml
+timed "Testing the model server" end2end/sandbox/build-model-server test
 
 # The whole workspace again, so that nothing but this target is compiled. Its nodes are simulated: the real one is the journeys'.
 step "Building the tests of clusters and workers" cargo test --locked --workspace --test sandbox --no-run
 timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox -- --test-threads=1
 
-if [[ -e end2end/journeys/package.json ]]; then
-  # In a demo of their own, whose addresses and sign-ins they find in the environment; of the build that ships.
-  step "Installing what the journeys need" npm ci --no-audit --no-fund --prefix end2end/journeys
-  SLIPWAY_PROFILE=release timed "Journeys in a browser" scripts/demo.sh --run npm test --prefix "$root/end2end/journeys"
-fi
+# In a demo of their own, whose addresses and sign-ins they find in the environment; of the build that ships.
+SLIPWAY_PROFILE=release timed "Journeys in a browser" scripts/demo.sh --run npm test --prefix "$root/end2end/journeys"
 
 say "Everything holds ($(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s)"
