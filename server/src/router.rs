@@ -65,6 +65,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::releases::get, rest::releases::delete))
         .routes(routes!(rest::workspaces::list, rest::workspaces::create))
         .routes(routes!(rest::workspaces::get, rest::workspaces::update, rest::workspaces::delete))
+        .routes(routes!(rest::workspaces::keep))
         .routes(routes!(rest::deployments::list, rest::deployments::create))
         .routes(routes!(rest::deployments::counts))
         .routes(routes!(rest::deployments::preview))

@@ -12,6 +12,7 @@ use domain::{
     limits,
     operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
+    state::Tone,
     workspace::{Quota, Workspace, WorkspaceState},
 };
 use leptos::prelude::*;
@@ -25,7 +26,7 @@ use crate::{
         field::{Once, Overwrite, Seen},
         look_again::LookAgain,
         meter::Meter,
-        notice::{FailureNotice, FormRejection},
+        notice::{FailureNotice, FormRejection, Notice},
         status::Status,
         steps::OperationSteps,
         table::Table,
@@ -109,7 +110,13 @@ pub async fn show(ctx: &Ctx, id: WorkspaceId, typed: Typed) -> Result<Page> {
     let may_manage = loaded.may_manage && (loaded.workspace.state != WorkspaceState::Deleting || stopped);
     let team = loaded.workspace.team;
     let membership = access::membership(&mut *ctx.read().await?, ctx.actor(), team).await?;
-    let may_deploy = ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed && loaded.workspace.state != WorkspaceState::Deleting;
+    let usable = match loaded.workspace.state {
+        WorkspaceState::Ready | WorkspaceState::Preparing => true,
+        // What was whole once serves as it was before.
+        WorkspaceState::Failed => loaded.workspace.synced_at.is_some(),
+        WorkspaceState::Deleting => false,
+    };
+    let may_deploy = usable && ctx.actor().rights(team, membership).on_team(TeamAction::Deploy) == Decision::Allowed;
     let answer = typed.answer();
     Ok(Page::new(loaded.workspace.name.clone(), Nav::Workspaces, move || {
         let (workspace, goes) = (loaded.workspace.clone(), loaded.goes());
@@ -182,6 +189,8 @@ fn Moving(loaded: Loaded) -> impl IntoView {
         .then(|| workspace.state_message.clone())
         .flatten()
         .map(|message| view! { <section class=format!("notice {}", tone.class())><p>{message}</p></section> });
+    let going = (may_manage && workspace.state == WorkspaceState::Deleting && operation.as_ref().is_some_and(|operation| !operation.state.is_over()))
+        .then(|| view! { <CallOff version=workspace.version name=workspace.name.clone()/> });
     let steps = operation.map(|operation| {
         let (tone, word) = (operation.state.tone(), operation.state.title());
         view! {
@@ -207,6 +216,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                 _ => view! { <FailureNotice failure/> }.into_any(),
             })}
             {message}
+            {going}
             <div class="cols">
                 <div class="stack">
                     <section class="card"><header><h2>"Quota"</h2><span class="small muted">"by what its deployments ask for"</span></header><div class="in">
@@ -242,6 +252,20 @@ fn TakeOver(version: i64) -> impl IntoView {
             <p class="small">"What is in the namespace stays. Slipway adds the quota, its defaults, its network policies and the team's rights, and has new pods keep to the pod security level restricted: all of that holds for what others run there, too."</p>
             <div class="row"><button name="do" value=buttons::Workspace::Adopt.word()>"Take it over"</button></div>
         </form>
+    }
+}
+
+/// A deletion may wait for long, say for a cluster that does not answer.
+#[component]
+fn CallOff(version: i64, name: String) -> impl IntoView {
+    view! {
+        <Notice tone=Tone::Warn title=format!("{name} is being deleted")>
+            <form method="post" action=here() class="stack tight">
+                <Once/><Seen version/>
+                <p class="small">"You can call that off as long as it is not over. What was deleted already is made again, empty."</p>
+                <div class="row"><button name="do" value=buttons::Workspace::Keep.word()>"Keep it"</button></div>
+            </form>
+        </Notice>
     }
 }
 

@@ -44,7 +44,7 @@ const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
 
 /// What follows from accepting a database that is older than its cluster: the operation's verb and the events' action.
 const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
-/// What follows from a deletion that failed, likewise.
+/// What follows from a deletion that failed or was called off, likewise.
 pub const KEEP: (&str, &str) = ("keep", "workspace.keep");
 
 /// Makes a workspace for a team on a cluster.
@@ -149,6 +149,23 @@ pub async fn delete(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     let generation = store::delete_begins(&mut tx, id).await?;
     let which = Which::of(&workspace);
     begin_operation(tx, ctx, &which, which.operation("delete", generation, &REMOVE), which.event("workspace.delete")).await
+}
+
+/// Calls off a deletion that is not over, say because its cluster does not answer. What was deleted already is made again, empty.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `conflict` when it is not being deleted.
+pub async fn keep(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
+    ctx.attempt(KEEP.1, ObjectKind::Workspace, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let Locked { workspace, deleting, .. } = lock(&mut tx, ctx, id).await?;
+    ctx.check_version(workspace.version)?;
+    if !deleting {
+        return Err(Rejected::conflict(format!("{} is not being deleted: there is nothing to call off.", workspace.name)).into());
+    }
+    let generation = store::keep(&mut tx, id).await?;
+    let which = Which::of(&workspace);
+    begin_operation(tx, ctx, &which, which.operation(KEEP.0, generation, &PREPARE), which.event(KEEP.1)).await
 }
 
 /// Locks workspaces, for [`raise`].

@@ -157,6 +157,27 @@ async fn a_deletion_that_fails_leaves_a_workspace_to_deploy_into(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_deletion_can_be_called_off(pool: PgPool) {
+    let world = World::new(pool).await;
+    let place = Place::new(&world).await;
+    let (admin, ada) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "ada", TeamRole::Owner).await);
+    assert!(workspaces::keep(&admin, place.workspace).await.unwrap_err().is(Code::Conflict), "nobody deletes it");
+    let deletion = workspaces::delete(&admin, place.workspace).await.unwrap();
+    let claim = reconcile::claim(&world.control.pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+    let late = subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    assert!(workspaces::keep(&ada, place.workspace).await.unwrap_err().is(Code::Forbidden), "who may not delete may not call it off");
+
+    let kept = workspaces::keep(&admin, place.workspace).await.unwrap();
+    let ended = operations::get(&admin, deletion.operation).await.unwrap().state;
+    assert_eq!(ended, OperationState::Superseded);
+    assert!(matches!(record::gone(&world.control, &claim, &late).await, Err(Halt::Lost)), "the step that was on its way does not end it");
+    let now = subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    assert_eq!((now.desired.intent, now.operation.map(|running| running.id)), (Intent::Keep, Some(kept.operation)), "everything is written again");
+    let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
+    deployments::create(&ada, &new).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn one_that_failed_over_a_namespace_may_take_it_over_later(pool: PgPool) {
     let world = World::new(pool).await;
     Place::new(&world).await;

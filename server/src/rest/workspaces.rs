@@ -42,6 +42,12 @@ pub async fn update(Seen(ctx): Seen, Id(id): Id<WorkspaceId>, Body(change): Body
     Ok(Begun(workspaces::update(&ctx, id, &change).await.or_replay()?))
 }
 
+/// Calls off a workspace's deletion that is not over. What was deleted already is made again, empty.
+#[utoipa::path(post, path = "/workspaces/{id}/keep", operation_id = "keep_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn keep(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Begun> {
+    Ok(Begun(workspaces::keep(&ctx, id).await.or_replay()?))
+}
+
 /// Takes a workspace away that has no deployments.
 #[utoipa::path(delete, path = "/workspaces/{id}", operation_id = "delete_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Begun> {

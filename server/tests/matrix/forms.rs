@@ -89,6 +89,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/workspaces", "create", "name=tulips&team=forecasting&cluster=lab&cpu=1&memory=1&gpus=0&pods=3", Need::PlatformManage),
     ("/workspaces/{workspace}", "update", "cpu=9&memory=20&gpus=0&pods=60", Need::AdminOnTeam),
     ("/workspaces/{workspace}", "adopt", "", Need::AdminOnTeam),
+    ("/workspaces/{workspace}", "keep", "", Need::AdminOnTeam),
     ("/workspaces/{workspace}", "delete", "confirm=forecasting", Need::AdminOnTeam),
     ("/operations/{operation}", "cancel", "", Need::Deploy),
     ("/teams/{team}/tokens", "create_token", "name=x&role=viewer&days=3", Need::ManageTokens),
