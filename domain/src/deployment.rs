@@ -363,6 +363,9 @@ pub struct LogQuery {
     /// How many lines of each replica to start with, 0 to 5000; 200 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<i64>,
+    /// Begins with as many lines of the run before, of each replica whose container was started again. The cluster keeps no earlier ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<bool>,
 }
 
 /// One line that a replica wrote.

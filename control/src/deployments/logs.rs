@@ -22,7 +22,7 @@ use crate::{
     Ctx, Result,
     k8s::{
         self,
-        logs::{Begin, Lines, Then},
+        logs::{Begin, Container, Lines, Then},
     },
     sessions,
 };
@@ -66,7 +66,7 @@ pub async fn logs(ctx: &Ctx, id: DeploymentId, query: &LogQuery) -> Result<impl 
     drop(conn);
     let client = ctx.control().k8s.as_team(ctx.control(), found.cluster, found.team, TeamRole::Viewer, &ctx.actor().kubernetes_name()).await?;
     let then = if query.follow == Some(true) { Then::Follow } else { Then::End };
-    let replica = Replicas { pods: Api::namespaced(client, &found.workspace_name), search, pace: LOOK };
+    let replica = Replicas { pods: Api::namespaced(client, &found.workspace_name), search, previous: query.previous == Some(true), pace: LOOK };
     let reader = Reader { ctx: ctx.clone(), id, only, replica, then };
     let (sender, receiver) = mpsc::channel(BACKLOG);
     // Ends when the receiver is dropped: every send fails from then on.
@@ -102,8 +102,11 @@ impl Reader {
         let all = read.len();
         let ends: Vec<(String, Result<usize, Stop>)> = stream::iter(read)
             .map(|pod| async {
-                let lines_wanted = Lines { begin: Begin::Last(tail), then: Then::End };
-                let end = self.replica.run(&pod, lines_wanted, &mut None, &lines).await;
+                let mut newest = None;
+                let end = match self.replica.before(&pod, tail, &mut newest, &lines).await {
+                    Ok(()) => self.replica.run(&pod, Lines { of: Container::Now, begin: Begin::Last(tail), then: Then::End }, &mut newest, &lines).await,
+                    Err(stop) => Err(stop),
+                };
                 (pod, end)
             })
             .buffer_unordered(AT_ONCE)

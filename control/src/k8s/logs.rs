@@ -20,6 +20,7 @@ pub const MOST: usize = 4 << 20;
 /// Which lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
+    pub of: Container,
     pub begin: Begin,
     pub then: Then,
 }
@@ -52,7 +53,7 @@ pub enum Read {
 /// Streams a container's lines, each begun by the time it was written (RFC 3339). No more than one line is held at a time.
 ///
 /// # Errors
-/// `NotFound` when there is no such pod; `Invalid` when its container has not started.
+/// `NotFound` when there is no such pod; `Invalid` when its container has not started, or did not run before.
 pub async fn stream(pods: &Api<Pod>, pod: &str, container: &str, lines: Lines) -> Result<impl Stream<Item = Result<Read>> + Send + use<>> {
     let (tail_lines, since_time) = match lines.begin {
         Begin::Last(lines) => (Some(lines), None),
@@ -62,6 +63,7 @@ pub async fn stream(pods: &Api<Pod>, pod: &str, container: &str, lines: Lines) -
     let most = (lines.then == Then::End).then_some(MOST);
     let params = LogParams {
         container: Some(container.into()),
+        previous: lines.of == Container::Before,
         follow: lines.then == Then::Follow,
         tail_lines,
         since_time,

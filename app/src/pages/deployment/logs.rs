@@ -116,6 +116,15 @@ fn Body(deployment: Deployment, query: LogQuery, read: Read, rejected: Option<Re
             view! { <option value=pod.name.clone() selected=selected>{pod.name.clone()}</option> }
         })
         .collect_view();
+    let previous = query.previous == Some(true);
+    let runs = (previous || deployment.pods.iter().any(|pod| pod.restarts > 0)).then(|| {
+        view! {
+            <select name="previous" aria-label="Which runs">
+                <option value="" selected=!previous>"this run"</option>
+                <option value="true" selected=previous>"and the run before"</option>
+            </select>
+        }
+    });
     let tail = query.tail.unwrap_or(TAIL);
     let mut tails = vec![50, 200, 1000, 5000];
     if !tails.contains(&tail) {
@@ -125,7 +134,7 @@ fn Body(deployment: Deployment, query: LogQuery, read: Read, rejected: Option<Re
     let tails = tails.into_iter().map(|choice| view! { <option value=choice.to_string() selected=choice == tail>{format!("last {choice} lines of each")}</option> }).collect_view();
     let mut address = url::form_urlencoded::Serializer::new(String::new());
     let search = query.search.unwrap_or_default();
-    for (name, value) in [("pod", chosen), ("search", search.clone()), ("tail", tail.to_string())] {
+    for (name, value) in [("pod", chosen), ("search", search.clone()), ("tail", tail.to_string()), ("previous", if previous { "true".to_owned() } else { String::new() })] {
         if !value.is_empty() {
             address.append_pair(name, &value);
         }
@@ -153,6 +162,7 @@ fn Body(deployment: Deployment, query: LogQuery, read: Read, rejected: Option<Re
                 <input type="search" name="search" value=search placeholder="Only lines with this text" aria-label="Only lines with this text" maxlength="100"/>
                 <select name="pod" aria-label="Replica"><option value="">"Every replica"</option>{replicas}</select>
                 <select name="tail" aria-label="How many lines">{tails}</select>
+                {runs}
                 <button>"Show"</button>
             </form>
             {more}

@@ -13,7 +13,7 @@ use crate::{
     Result, clock,
     k8s::{
         self, Kind, labels,
-        logs::{Begin, Lines, MOST, Read, Then, stream},
+        logs::{Begin, Container, Lines, MOST, Read, Then, stream},
     },
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Replicas {
     pub pods: Api<Pod>,
     /// In lower case.
     pub search: Option<String>,
+    /// Whether what was written before the last restart is wanted, too.
+    pub previous: bool,
     /// How soon a log that came to its end is looked at again; longer while nothing comes.
     pub pace: Duration,
 }
@@ -76,6 +78,23 @@ impl Replicas {
         Ok(count)
     }
 
+    /// Reads what the container wrote before it was started again, if that is wanted and there is any. Moves `newest` along.
+    pub async fn before(&self, pod: &str, tail: i64, newest: &mut Option<Timestamp>, out: &Out) -> Result<(), Stop> {
+        if !self.previous || tail == 0 {
+            return Ok(());
+        }
+        match self.run(pod, Lines { of: Container::Before, begin: Begin::Last(tail), then: Then::End }, newest, out).await {
+            // There was no run before.
+            Ok(0) | Err(Stop::NotYet) => Ok(()),
+            Ok(_) => {
+                // With the time of the last line, after which it belongs.
+                let restarted = LogLine { at: *newest, ..notice(pod, "The container ended here and was started again.".into()) };
+                out.send(Ok(restarted)).await.map_err(|_| Stop::Closed)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
     /// Follows a replica for as long as it is there: when its container ends, what it writes next is read, too.
     pub async fn follow(self, pod: String, tail: i64, out: Out) {
         // Whoever wants no earlier lines still wants those of the next run.
@@ -83,9 +102,15 @@ impl Replicas {
         let begun = (tail == 0).then(clock::now);
         let mut begin = Begin::Last(tail);
         let (mut paces, mut said) = (1, None);
+        match self.before(&pod, tail, &mut newest, &out).await {
+            Ok(()) => {}
+            Err(Stop::Closed) => return,
+            // What the run of now says of it is enough.
+            Err(Stop::Gone | Stop::NotYet | Stop::Outside(_)) => {}
+        }
         loop {
             let before = newest;
-            match self.run(&pod, Lines { begin, then: Then::Follow }, &mut newest, &out).await {
+            match self.run(&pod, Lines { of: Container::Now, begin, then: Then::Follow }, &mut newest, &out).await {
                 Ok(0) => paces = (paces * 2).min(SLOWEST),
                 Ok(_) => (paces, said) = (1, None),
                 Err(Stop::Closed) => return,

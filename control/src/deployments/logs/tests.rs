@@ -97,8 +97,12 @@ fn pods(answers: Vec<(u16, &'static str)>) -> (Api<k8s_openapi::api::core::v1::P
 }
 
 async fn followed(answers: Vec<(u16, &'static str)>, lines: usize) -> (Vec<String>, Vec<String>) {
+    followed_of(false, answers, lines).await
+}
+
+async fn followed_of(previous: bool, answers: Vec<(u16, &'static str)>, lines: usize) -> (Vec<String>, Vec<String>) {
     let (pods, asked) = pods(answers);
-    let replicas = Replicas { pods, search: None, pace: Duration::from_millis(1) };
+    let replicas = Replicas { pods, search: None, previous, pace: Duration::from_millis(1) };
     let (sender, mut receiver) = mpsc::channel(BACKLOG);
     let reader = tokio::spawn(replicas.follow("iris-1".into(), 200, sender));
     let mut said = Vec::new();
@@ -110,6 +114,17 @@ async fn followed(answers: Vec<(u16, &'static str)>, lines: usize) -> (Vec<Strin
     reader.await.unwrap();
     let asked = asked.lock().unwrap().clone();
     (said, asked)
+}
+
+#[tokio::test]
+async fn the_run_before_is_begun_with_where_there_was_one() {
+    let (said, asked) =
+        followed_of(true, vec![(200, "2026-11-24T10:00:00Z one\n2026-11-24T10:00:01Z crashed\n"), (200, "2026-11-24T10:00:05Z again\n"), (404, "pods iris-1 not found")], 5).await;
+    assert_eq!(said, ["one", "crashed", "-- The container ended here and was started again.", "again", "-- This replica is gone."]);
+    assert!(asked[0].contains("previous=true") && !asked[0].contains("follow=true") && !asked[1].contains("previous=true"), "{asked:?}");
+
+    let never = vec![(400, "previous terminated container not found"), (200, "2026-11-24T10:00:05Z first\n"), (404, "pods iris-1 not found")];
+    assert_eq!(followed_of(true, never, 2).await.0, ["first", "-- This replica is gone."]);
 }
 
 #[tokio::test]
