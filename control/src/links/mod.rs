@@ -90,7 +90,8 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     {
         return Err(already_invited(&open).into());
     }
-    store::withdraw_of(&mut tx, email.as_str()).await?;
+    let earlier = store::withdraw_of(&mut tx, email.as_str()).await?;
+    record_withdrawn(&mut tx, ctx, earlier, "a newer invitation takes its place").await?;
     let link =
         NewLink { email: Some(email.as_str()), platform_role: new.platform_role, team: team.as_ref().map(|(team, role)| (team.id, *role)), ..NewLink::of(LinkPurpose::Invitation) };
     let (made, url) = make(&mut tx, ctx, link).await?;
@@ -230,8 +231,9 @@ async fn join(conn: &mut PgConnection, ctx: &Ctx, link: &store::Taken, email: &s
     store::insert_user(conn, id, email, &name, password_hash, link.platform_role)
         .await
         .on_constraint("users_email_unique", || Rejected::new(Code::AlreadyExists, format!("{email} has an account already. Sign in instead.")).at("email"))?;
-    store::withdraw_of(conn, email).await?;
     let ctx = ctx.acting_as(Actor::user(id, name, link.platform_role));
+    let others = store::withdraw_of(conn, email).await?;
+    record_withdrawn(conn, &ctx, others, "who was invited is here").await?;
     let event =
         Event::new("user.create", ObjectKind::User, id.0, email).change("platform_role", None::<&str>, link.platform_role).change("invited_by", None::<&str>, &link.made_by);
     audit::record(conn, &ctx, event).await?;
@@ -241,6 +243,14 @@ async fn join(conn: &mut PgConnection, ctx: &Ctx, link: &store::Taken, email: &s
         audit::record(conn, &ctx, event).await?;
     }
     Ok(id)
+}
+
+/// An invitation that ends for another reason than its use is on the record like one that an admin withdraws.
+async fn record_withdrawn(conn: &mut PgConnection, ctx: &Ctx, invitations: Vec<(LinkId, String)>, reason: &str) -> Result<()> {
+    for (id, email) in invitations {
+        audit::record(conn, ctx, Event::new("invitation.revoke", ObjectKind::Invitation, id.0, &email).because(Some(reason))).await?;
+    }
+    Ok(())
 }
 
 async fn make(conn: &mut PgConnection, ctx: &Ctx, link: NewLink<'_>) -> Result<(store::Made, Url)> {
@@ -266,8 +276,9 @@ fn already_invited(open: &OpenInvitation) -> Rejected {
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn withdraw_made_by(conn: &mut PgConnection, user: UserId) -> Result<()> {
-    store::withdraw_made_by(conn, user).await
+pub async fn withdraw_made_by(conn: &mut PgConnection, ctx: &Ctx, user: UserId) -> Result<()> {
+    let invitations = store::withdraw_made_by(conn, user).await?;
+    record_withdrawn(conn, ctx, invitations, "who invited is no admin any more").await
 }
 
 /// Withdraws the links with which a user's password could be set.

@@ -209,14 +209,21 @@ pub(super) async fn revoke(conn: &mut PgConnection, id: LinkId) -> Result<Option
     .await?)
 }
 
-pub(super) async fn withdraw_of(conn: &mut PgConnection, email: &str) -> Result<()> {
-    sqlx::query!("delete from one_time_links where purpose = 'invitation' and used_at is null and email = $1", email).execute(conn).await?;
-    Ok(())
+/// The open invitations that are withdrawn, each with its address.
+pub(super) async fn withdraw_of(conn: &mut PgConnection, email: &str) -> Result<Vec<(LinkId, String)>> {
+    let rows = sqlx::query!(r#"delete from one_time_links where purpose = 'invitation' and used_at is null and email = $1 returning id as "id: LinkId", email as "email!""#, email)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
 }
 
-pub(super) async fn withdraw_made_by(conn: &mut PgConnection, user: UserId) -> Result<()> {
-    sqlx::query!("delete from one_time_links where purpose = 'invitation' and used_at is null and created_by = $1", user.0).execute(conn).await?;
-    Ok(())
+/// The same, of all that somebody made.
+pub(super) async fn withdraw_made_by(conn: &mut PgConnection, user: UserId) -> Result<Vec<(LinkId, String)>> {
+    let rows =
+        sqlx::query!(r#"delete from one_time_links where purpose = 'invitation' and used_at is null and created_by = $1 returning id as "id: LinkId", email as "email!""#, user.0)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
 }
 
 pub(super) async fn withdraw_resets(conn: &mut PgConnection, user: UserId) -> Result<()> {

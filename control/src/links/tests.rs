@@ -1,6 +1,7 @@
 use domain::{
     Code,
     access::{PlatformRole, TeamRole},
+    audit::AuditQuery,
     page::PageQuery,
     team::NewTeam,
     user::{Earlier, LinkPurpose, NewInvitation, UserChange},
@@ -9,7 +10,7 @@ use sqlx::PgPool;
 
 use super::Filled;
 use crate::{
-    Actor, Ctx, links, sessions,
+    Actor, Ctx, audit, links, sessions,
     sessions::Browser,
     teams,
     testing::{PASSWORD, World, until_somebody_waits},
@@ -121,6 +122,9 @@ async fn expired_withdrawn_and_replaced_links_do_not_work(pool: PgPool) {
     }
     assert!(links::invitations(&admin, &PageQuery::default()).await.unwrap().items.is_empty());
     assert_eq!(links::sweep(&world.control).await.unwrap(), 1);
+    let ended = audit::list(&admin, &AuditQuery { page: PageQuery { search: Some("invitation.revoke".into()), ..PageQuery::default() }, ..AuditQuery::default() }).await.unwrap();
+    let of_replaced = ended.items.iter().find(|event| event.object_id == Some(replaced.id.0)).expect("the one that was replaced is on the record, too");
+    assert_eq!(of_replaced.reason.as_deref(), Some("a newer invitation takes its place"));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -104,7 +104,7 @@ pub async fn update(ctx: &Ctx, id: UserId, change: &UserChange) -> Result<User> 
     }
     store::update(&mut tx, id, &name, role, disabled).await?;
     if stops_being_admin {
-        links::withdraw_made_by(&mut tx, id).await?;
+        links::withdraw_made_by(&mut tx, ctx, id).await?;
     }
     if disabled && !before.disabled {
         sessions::end_all(&mut tx, id, None).await?;
