@@ -240,7 +240,8 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
         .as_ref()
         .and_then(|chosen| trouble(&chosen.workspace))
         .map_or_else(|| "Your team's workspace: a namespace with its own quota.".to_owned(), |trouble| trouble.words());
-    let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace))).collect::<Vec<_>>();
+    let several_teams = offer.workspaces.iter().any(|workspace| workspace.team != offer.workspaces[0].team);
+    let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace, several_teams))).collect::<Vec<_>>();
     view! {
         <div class="head"><div><div class="crumbs"><a href="/deployments">"Deployments"</a>" / New"</div><h1>"Deploy a model"</h1></div></div>
         <FormRejection typed=typed.clone() fields=Some(FIELDS)/>
@@ -272,10 +273,12 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
 const FIELDS: &[&str] = &["release", "workspace", "name", "size", "replicas", "environment", "reason"];
 
 /// `forecasting on lab (us-east-1) · 6 of 8 CPU are free`; what is the matter comes first, since long lines are cut.
-fn place(workspace: &Workspace) -> String {
+/// Whoever deploys for several teams is told whose each is.
+fn place(workspace: &Workspace, several_teams: bool) -> String {
     let [cpu, ..] = workspace.quota.free(&workspace.used);
+    let whose = if several_teams { format!("{}: ", workspace.team_name) } else { String::new() };
     let trouble = trouble(workspace).map_or_else(String::new, |trouble| format!(" · {}", trouble.title));
-    format!("{} on {} ({}){trouble} · {cpu} are free", workspace.name, workspace.cluster_name, workspace.region)
+    format!("{whose}{} on {} ({}){trouble} · {cpu} are free", workspace.name, workspace.cluster_name, workspace.region)
 }
 
 /// A release in one line that tells it from every other.

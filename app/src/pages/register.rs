@@ -1,6 +1,6 @@
 //! `/models/{id}/releases/new`
 
-use control::{Ctx, Error, Result, access, accounts::repositories, deployments, models};
+use control::{Ctx, Error, Result, access, accounts::repositories, deployments, models, releases};
 use domain::{
     Rejected,
     access::TeamAction,
@@ -9,6 +9,7 @@ use domain::{
     error::Checks,
     ids::{DeploymentId, ModelId},
     model::{Model, NewRelease, Release},
+    names::{HttpPath, ImageTag, RepositoryName},
     page::PageQuery,
     serving::Protocol,
     size::Size,
@@ -104,12 +105,18 @@ pub fn searches(typed: &Typed) -> bool {
 /// `invalid_input` naming what cannot be read.
 pub fn request(model: ModelId, typed: &Typed) -> Result<NewRelease, Rejected> {
     let mut checks = Checks::new();
-    let port = typed.filled("port").and_then(|text| checks.take("port", text.parse().map_err(|_| "Enter a port from 1024 to 65535.".into())));
+    let port = typed.filled("port").and_then(|text| checks.take("port", text.parse().map_err(|_| "Enter a port from 1024 to 65535.".into()).and_then(releases::check_port)));
     let size: Option<Size> = typed.filled("size").and_then(|text| checks.take("size", text.parse()));
     let protocol = typed.filled("protocol").and_then(|word| {
         let known = PROTOCOLS.into_iter().find(|protocol| protocol_word(*protocol) == word);
         checks.take("protocol", known.ok_or_else(|| "Choose one of the protocols.".into()))
     });
+    // The operation says these, too, but only of a request that can be read as a whole.
+    checks.take("repository", RepositoryName::parse(typed.text("repository")));
+    checks.take("tag", ImageTag::parse(typed.text("tag")));
+    if let Some(path) = typed.filled("health_path") {
+        checks.take("health_path", HttpPath::parse(path));
+    }
     checks.finish()?;
     let text = |name| typed.filled(name).map(str::to_owned);
     Ok(NewRelease {

@@ -71,8 +71,10 @@ pub async fn remove_prefix(ctx: &Ctx, id: AccountId, prefix: &str) -> Result<Acc
     ctx.actor().check_platform(PlatformAction::Manage, "account")?;
     let mut tx = ctx.begin().await?;
     let account = store::lock(&mut tx, id).await?;
-    let granted = account.prefixes.iter().find(|granted| granted.prefix == prefix).ok_or_else(|| Rejected::not_found("prefix"))?;
-    store::delete_prefix(&mut tx, id, prefix).await?;
+    // Written as it may be given: `grow` is `grow/`. What could never be given is nobody's.
+    let prefix = RepositoryPrefix::parse(prefix).map_err(|_| Rejected::not_found("prefix"))?;
+    let granted = account.prefixes.iter().find(|granted| granted.prefix == prefix.as_str()).ok_or_else(|| Rejected::not_found("prefix"))?;
+    store::delete_prefix(&mut tx, id, prefix.as_str()).await?;
     let event = Event::new("account.remove_prefix", ObjectKind::Account, id.0, &account.name).of_team(granted.team, &granted.team_name).change(
         &format!("prefixes.{prefix}"),
         &granted.team_name,

@@ -149,16 +149,20 @@ async fn quota(conn: &mut PgConnection, workspace: &store::Workspace, without: O
     Ok(good("It fits into the workspace's quota", detail))
 }
 
-/// How cluster and workspace stand, as far as it matters.
+/// How cluster and workspace stand, as far as it matters. What is asked for is kept and begins when they are well,
+/// unless one of them is gone or was never made: then it fails.
 async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Result<Vec<Finding>> {
     let store::Standing { state, state_message: message, read_only } = store::cluster_standing(conn, workspace.cluster).await?;
     let cluster = &workspace.cluster_name;
+    let waits = |why: String| format!("{why} What you ask for is kept, and the rollout begins when this is mended.");
     let mut findings = vec![match state {
-        ClusterState::Connected if read_only => bad("The cluster is read-only", clusters::why_read_only(cluster)),
+        ClusterState::Connected if read_only => warn("The cluster is read-only", waits(clusters::why_read_only(cluster))),
         ClusterState::Connected => good("The cluster is connected", format!("{cluster} answers, and Slipway has what it needs there.")),
         ClusterState::Connecting => warn("The cluster is still being connected", format!("The rollout on {cluster} starts as soon as it answers.")),
-        ClusterState::NeedsAccess | ClusterState::Unreachable | ClusterState::Gone => {
-            bad("The cluster is not connected", message.unwrap_or_else(|| format!("Slipway does not get through to {cluster}. Ask a platform admin.")))
+        ClusterState::Gone => bad("The cluster is gone", message.unwrap_or_else(|| format!("EKS has no cluster {cluster} any more. Choose a workspace on another one."))),
+        ClusterState::NeedsAccess | ClusterState::Unreachable => {
+            let why = message.unwrap_or_else(|| format!("Slipway does not get through to {cluster}. Ask a platform admin."));
+            warn("The cluster is not connected", waits(why))
         }
     }];
     match workspace.state {

@@ -110,6 +110,14 @@ pub async fn create(ctx: &Ctx, new: &NewRelease) -> Result<Release> {
     tx.commit(release).await
 }
 
+/// A port a model can listen on: it runs without the right to bind lower ones.
+///
+/// # Errors
+/// What to choose instead.
+pub fn check_port(port: u16) -> Result<u16, String> {
+    if domain::limits::PORT.contains(&port) { Ok(port) } else { Err("Choose a port from 1024 to 65535: models do not run as root.".into()) }
+}
+
 fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let mut checks = Checks::new();
     let account = checks.take_given("account", new.account.as_deref(), IdOrName::parse);
@@ -118,8 +126,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let path = new.health_path.as_deref().map(str::trim).filter(|path| !path.is_empty()).unwrap_or(new.protocol.health_path());
     let health_path = checks.take("health_path", HttpPath::parse(path));
     let port = new.port.unwrap_or(DEFAULT_PORT);
-    // Models run without the right to bind lower ports.
-    checks.ensure(domain::limits::PORT.contains(&port), "port", "Choose a port from 1024 to 65535: models do not run as root.");
+    checks.take("port", check_port(port));
     checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", domain::limits::at_most_characters(MAX_NOTES));
     checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
     checks.finish()?;

@@ -37,7 +37,7 @@ pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
     } else {
         view! {
             <Table label="Replicas">
-                <thead><tr><th scope="col">"Replica"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Node"</th><th scope="col" class="n extra">"Restarts"</th><th scope="col">"Age"</th></tr></thead>
+                <thead><tr><th scope="col">"Replica"</th><th scope="col">"Status"</th><th scope="col" class="extra">"Node"</th><th scope="col" class="n extra">"Restarts"</th><th scope="col">"Since"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </Table>
         }

@@ -152,8 +152,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             message.map(|message| view! { <section class=class><p>{message}</p>{over}</section> }).into_any()
         }
         (None, DeploymentState::Held) => {
-            let resume = may.deploy.then(|| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::Resume word="Resume"/></div> });
-            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until it is resumed, changed or rolled back."</p>{resume}</section> }.into_any()
+            view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until it is resumed, changed or rolled back."</p></section> }.into_any()
         }
         _ => ().into_any(),
     }
