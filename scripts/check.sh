@@ -39,12 +39,6 @@ lint_sandbox() {
   done
 }
 
-# Flags other than those of go-tools would compile all of Kubernetes once more.
-vet() {
-  local module
-  for module in "${modules[@]}"; do (cd "$module" && CGO_ENABLED=0 go vet -trimpath -buildvcs=false ./...); done
-}
-
 # The queries in .sqlx must be the ones in the source, as this Postgres understands them.
 queries() {
   # It runs in a shell of its own, which ends here however it ends.
@@ -81,7 +75,7 @@ step "Unused dependencies" unused
 timed "Licences, bans, sources, advisories" policy
 queue "Lints of the workspace, native and WebAssembly" lint_workspace
 queue "Lints of the sandbox" lint_sandbox
-queue "Vetting the Go programs" vet
+queue "Vetting the Go programs" "$sandbox/go-tools" vet
 drain
 step "Prepared queries" queries
 say "All checks hold ($((SECONDS - started)) s)"

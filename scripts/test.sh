@@ -42,13 +42,7 @@ export SANDBOX_KUBE SANDBOX_KWOK SANDBOX_TOOLS SANDBOX_MODEL_SERVER
 SANDBOX_FAKECLOUD=$(tool fakecloud)
 export SANDBOX_FAKECLOUD
 
-# Compiled with the flags of go-tools, as what they depend on is.
-go_tests() {
-  local module
-  for module in kwok tools; do (cd "end2end/sandbox/$module" && CGO_ENABLED=0 go test -trimpath -buildvcs=false ./...); done
-}
-
-timed "Testing the sandbox's Go programs" go_tests
+timed "Testing the sandbox's Go programs" end2end/sandbox/go-tools test
 timed "Testing the sandbox" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace
 timed "Testing the model server" end2end/sandbox/build-model-server test
 
