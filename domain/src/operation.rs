@@ -208,7 +208,7 @@ pub struct Failure {
 }
 
 /// What would mend a failure: the same as its next action says, for forms and programs to fill in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct Remedy {
     /// The size to change the deployment to.
@@ -218,6 +218,19 @@ pub struct Remedy {
     /// Whether to change the deployment to what it is, taking over what others set in the cluster.
     #[serde(default)]
     pub take_over: bool,
+    /// What would be taken over: these fields, from these owners, and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<OwnedField>,
+}
+
+/// A field of an object in a cluster, and who owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct OwnedField {
+    /// `.spec.replicas`
+    pub field: String,
+    /// As Kubernetes words it: `"kubectl-edit" using apps/v1`.
+    pub manager: String,
 }
 
 impl Remedy {
@@ -235,8 +248,8 @@ impl Remedy {
 
     /// Take over what others set.
     #[must_use]
-    pub fn take_over() -> Self {
-        Self { take_over: true, ..Self::default() }
+    pub fn take_over(fields: Vec<OwnedField>) -> Self {
+        Self { take_over: true, fields, ..Self::default() }
     }
 }
 

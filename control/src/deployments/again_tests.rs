@@ -5,7 +5,9 @@ use domain::{
     access::TeamRole,
     deployment::{DeploymentChange, DeploymentState, NewDeployment, Rollback, StillServing},
     ids::{DeploymentId, OperationId},
+    operation::{Failure, OwnedField, Remedy},
     size::Size,
+    token::{NewToken, TokenKind},
 };
 use sqlx::PgPool;
 
@@ -15,11 +17,16 @@ use super::{
     subject::{self, Subject},
 };
 use crate::{
-    Ctx, deployments,
-    inventory::{self, Entry, cluster::When},
+    Credential, Ctx, deployments,
+    inventory::{
+        self, Entry,
+        cluster::{Shown, When},
+    },
     operations,
     reconcile::{self, Claim, Times},
+    sessions,
     testing::World,
+    tokens,
     workspaces::fixture::Place,
 };
 
@@ -44,6 +51,11 @@ async fn fails(world: &World) {
         .execute(&world.control.pool)
         .await
         .unwrap();
+}
+
+async fn fails_over(world: &World, failure: &Failure) {
+    fails(world).await;
+    sqlx::query("update operations set failure = $1 where state = 'failed'").bind(serde_json::to_value(failure).unwrap()).execute(&world.control.pool).await.unwrap();
 }
 
 async fn applied(world: &World, id: DeploymentId, generation: i64) {
@@ -80,25 +92,37 @@ fn back_to(revision: i32) -> Rollback {
 async fn taking_over_is_one_revision_at_a_persons_word_and_on_the_record(pool: PgPool) {
     let world = World::new(pool).await;
     let (_, ada, id, _) = deployed(&world, 1).await;
-    let when = async || subject::load(&world.control, id).await.unwrap().unwrap().when;
-    assert_eq!(when().await, When::Always);
+    let subject = async || subject::load(&world.control, id).await.unwrap().unwrap();
+    let take_over = DeploymentChange { take_over: true, ..DeploymentChange::default() };
+    assert_eq!(subject().await.when(), When::Always);
     comes_up(&world).await;
     assert!(deployments::change(&ada, id, &DeploymentChange::default()).await.unwrap_err().is(Code::Conflict), "it runs exactly this");
-    deployments::change(&ada, id, &DeploymentChange { take_over: true, ..DeploymentChange::default() }).await.unwrap();
-    assert_eq!(when().await, When::TakingOver);
+    let nothing = deployments::change(&ada, id, &take_over).await.unwrap_err();
+    assert!(nothing.is(Code::Conflict) && nothing.rejected().unwrap().errors[0].field == "take_over", "nobody holds anything: {nothing:?}");
+    deployments::change(&ada, id, &DeploymentChange { replicas: Some(3), ..DeploymentChange::default() }).await.unwrap();
+    let held = OwnedField { field: ".spec.replicas".into(), manager: "\"kubectl\" using apps/v1".into() };
+    let failure = Failure { code: "changed_by_others".into(), cause: String::new(), next: String::new(), raw: None, remedy: Some(Remedy::take_over(vec![held.clone()])) };
+    fails_over(&world, &failure).await;
+    let token = tokens::create(&ada, &NewToken { name: "ci".into(), kind: TokenKind::Personal, team: None, role: None, days: 1 }).await.unwrap();
+    let ci = sessions::holder(&world.control, &Credential::Token(token.secret)).await.unwrap().expect("it is good");
+    assert!(deployments::change(&world.ctx(ci), id, &take_over).await.unwrap_err().is(Code::Forbidden), "a token decides nothing for a person");
+    deployments::change(&ada, id, &take_over).await.unwrap();
+    assert_eq!(subject().await.when(), When::TakingOver(&[Shown::from(&held)]), "what they were shown");
     let revisions = deployments::revisions(&ada, id).await.unwrap();
-    assert_eq!(revisions.iter().map(|revision| revision.take_over).collect::<Vec<_>>(), [true, false]);
-    let recorded: String =
-        sqlx::query_scalar("select changes::text from audit_events where action = 'deployment.change' and outcome = 'accepted'").fetch_one(&world.control.pool).await.unwrap();
-    assert!(recorded.contains("take_over"), "{recorded}");
+    assert_eq!(revisions.iter().map(|revision| revision.take_over).collect::<Vec<_>>(), [true, false, false]);
+    let recorded: String = sqlx::query_scalar("select changes::text from audit_events where action = 'deployment.change' and outcome = 'accepted' order by id desc limit 1")
+        .fetch_one(&world.control.pool)
+        .await
+        .unwrap();
+    assert!(recorded.contains("take_over") && recorded.contains(".spec.replicas of"), "{recorded}");
 
     comes_up(&world).await;
-    assert_eq!(when().await, When::Always, "nobody stands behind it any more");
+    assert_eq!(subject().await.when(), When::Always, "nobody stands behind it any more");
     deployments::raise(&mut world.control.pool.acquire().await.unwrap(), &ada, id, 9).await.unwrap();
     assert!(subject::load(&world.control, id).await.unwrap().unwrap().operation.is_some());
-    assert_eq!(when().await, When::Always, "what is applied again takes nothing over");
+    assert_eq!(subject().await.when(), When::Always, "what is applied again takes nothing over");
     deployments::change(&ada, id, &DeploymentChange { replicas: Some(2), ..DeploymentChange::default() }).await.unwrap();
-    assert_eq!(when().await, When::Always, "the next change asks anew");
+    assert_eq!(subject().await.when(), When::Always, "the next change asks anew");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

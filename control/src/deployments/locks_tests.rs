@@ -17,7 +17,10 @@ use uuid::Uuid;
 
 use super::{next::Progress, record, subject};
 use crate::{
-    Control, Ctx, Error, Result, deployments, operations,
+    Control, Ctx, Error, Result, deployments,
+    inventory::{Entry, cluster::Put},
+    observed::fixture::Watch,
+    operations,
     reconcile::{self, Claim, Halt, Scope, Times},
     testing::{World, until_somebody_waits},
     workspaces::{
@@ -48,10 +51,13 @@ fn written(outcome: Result<(), Halt>) {
 }
 
 async fn write_down(control: &Control, claim: &Claim) {
+    let put = Put { entry: Entry::new("Service", "forecasting", "iris"), uid: "uid".into(), made: false };
     for round in 0..ROUNDS * 4 {
         let subject = subject::load(control, DeploymentId(claim.object_id)).await.unwrap().expect("nobody may delete it");
         let found = if round % 2 == 0 { DeploymentState::Live } else { DeploymentState::Degraded };
         written(record::resting(control, claim, &subject, found, 1, None).await);
+        written(record::applying(control, claim, &subject, std::slice::from_ref(&put.entry)).await);
+        written(record::applied(control, claim, &subject, std::slice::from_ref(&put)).await);
         written(record::rolling(control, claim, &subject, PROGRESS, None).await);
         written(record::finished(control, claim, &subject, PROGRESS).await);
     }
@@ -91,6 +97,13 @@ async fn watch(control: &Control, ids: &[Uuid], scope: Scope) {
             }
         }
         tx.commit().await.unwrap();
+    }
+}
+
+async fn miss(place: &Place, control: &Control) {
+    let watch = Watch::of(control, place.cluster).await;
+    for round in 0..ROUNDS * 4 {
+        watch.miss_service((round % 2 == 0).then_some("iris")).await;
     }
 }
 
@@ -158,6 +171,7 @@ async fn nobody_waits_for_somebody_who_waits_for_them(_: PgPoolOptions, options:
         refused(&bob, id),
         watch(control, &watched, scope),
         watch(control, &watched, scope),
+        miss(&place, control),
         resize(&admin, &place),
     );
     let summary = deployments::get(&bob, id).await.unwrap().summary;

@@ -104,8 +104,9 @@ impl Reader {
             .map(|pod| async {
                 let mut newest = None;
                 let end = match self.replica.before(&pod, tail, &mut newest, &lines).await {
-                    Ok(()) => self.replica.run(&pod, Lines { of: Container::Now, begin: Begin::Last(tail), then: Then::End }, &mut newest, &lines).await,
-                    Err(stop) => Err(stop),
+                    Err(Stop::Closed) => Err(Stop::Closed),
+                    // The run of now is read in any case.
+                    _ => self.replica.run(&pod, Lines { of: Container::Now, begin: Begin::Last(tail), then: Then::End }, &mut newest, &lines).await,
                 };
                 (pod, end)
             })

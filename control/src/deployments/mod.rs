@@ -47,6 +47,7 @@ use crate::{
     audit::{self, Event},
     clusters,
     error::OnConstraint as _,
+    inventory::cluster::Shown,
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
@@ -107,21 +108,37 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
 /// Changes a deployment, as a new revision.
 ///
 /// # Errors
-/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted, or when it runs exactly this already.
+/// `not_found`, `forbidden`, `invalid_input`, `precondition_failed`, `quota_exceeded`; `conflict` while it is being deleted, when it runs exactly this already,
+/// or there is nothing to take over. To take over is a person's own to do: `forbidden` for a token.
 pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> Result<Started> {
     ctx.attempt("deployment.change", ObjectKind::Deployment, Some(id.0));
     let mut tx = ctx.begin().await?;
     let found = lock(&mut tx, ctx, id, TeamAction::Deploy).await?;
     ctx.check_version(found.version)?;
     refuse_deleting(&found)?;
+    let takes_over = if change.take_over { shown_to(&mut tx, ctx, &found).await? } else { Vec::new() };
     let asked = revising::asked(&mut tx, &found, change).await?;
     // The same once more is a retry, where it did not come up, or takes back what others set.
     if asked.after == asked.before.spec && !change.take_over && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());
     }
-    let because = Because { reason: asked.reason.as_deref(), take_over: change.take_over, ..Because::default() };
+    let because = Because { reason: asked.reason.as_deref(), takes_over: &takes_over, ..Because::default() };
     let release_after = asked.release.title();
     revise(tx, ctx, found, ("deployment.change", "change"), (&asked.before.release.title(), asked.before.spec), (&release_after, asked.after), because).await
+}
+
+/// What of others' fields a person was shown, and may take over: those that its last rollout failed over, and the number of replicas when somebody scaled it.
+async fn shown_to(conn: &mut PgConnection, ctx: &Ctx, found: &Found) -> Result<Vec<Shown>> {
+    ctx.actor().check_person()?;
+    let failed = operations::last_failure(conn, found.id.0).await?;
+    let mut shown: Vec<Shown> = failed.and_then(|failure| failure.remedy).map_or_else(Vec::new, |remedy| remedy.fields.iter().map(Shown::from).collect());
+    if store::detail(conn, found.id).await?.is_some_and(|detail| detail.scaled_to.is_some()) {
+        shown.push(Shown { field: ".spec.replicas".into(), manager: None });
+    }
+    if shown.is_empty() {
+        return Err(Rejected::conflict(format!("{} has no fields that others own and that it failed over: there is nothing to take over.", found.name)).at("take_over").into());
+    }
+    Ok(shown)
 }
 
 /// Rolls a deployment back to an earlier revision, as a new one.

@@ -160,7 +160,7 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
 async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     record::applying(control, claim, subject, &write::entries(subject)).await?;
     points::reached("deployment.intended").await;
-    let put = write::apply(control, subject, subject.when).await?;
+    let put = write::apply(control, subject, subject.when()).await?;
     points::reached("deployment.applied").await;
     record::applied(control, claim, subject, &put).await?;
     points::reached("deployment.recorded").await;
@@ -195,7 +195,7 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
 
 /// A larger size helps only where the workspace's quota has room for it: where it has not, that comes first.
 async fn with_quota(control: &Control, subject: &Subject, failure: Failure) -> Result<Failure> {
-    let Some(size) = failure.remedy.and_then(|remedy| remedy.size) else { return Ok(failure) };
+    let Some(size) = failure.remedy.as_ref().and_then(|remedy| remedy.size) else { return Ok(failure) };
     let lacks = store::lacks(&mut *control.pool.acquire().await?, subject.id, size).await?;
     if lacks.is_empty() {
         return Ok(failure);
@@ -281,10 +281,10 @@ fn outside(subject: &Subject, claim: &Claim, error: k8s::Error) -> Result<Outsid
         Kind::Conflict if error.conflicts().is_empty() => Err((Next::Again(Duration::from_millis(200)), None)),
         Kind::Conflict => Ok(Failure {
             code: "changed_by_others".into(),
+            remedy: Some(Remedy::take_over(error.conflicts().to_vec())),
             cause: sentence,
             next: "Take these fields over, which sets them to what this revision wants, or have whoever changed them in the cluster undo it, and deploy again.".into(),
             raw: Some(raw),
-            remedy: Some(Remedy::take_over()),
         }),
         Kind::Forbidden | Kind::NotFound if patient => again(false),
         Kind::Forbidden => failure(
@@ -307,7 +307,7 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use domain::{access::TeamRole, deployment::NewDeployment, size::Size};
+    use domain::{access::TeamRole, deployment::NewDeployment, operation::OwnedField, size::Size};
     use kube::core::{
         Status,
         response::{StatusCause, StatusDetails},
@@ -330,8 +330,9 @@ mod tests {
         let cause = StatusCause { reason: "FieldManagerConflict".into(), message: r#"conflict with "kubectl" using apps/v1"#.into(), field: ".spec.replicas".into() };
         let details = StatusDetails { causes: vec![cause], name: "iris".into(), group: "apps".into(), kind: "deployments".into(), uid: String::new(), retry_after_seconds: 0 };
         let conflict = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
+        let shown = OwnedField { field: ".spec.replicas".into(), manager: r#""kubectl" using apps/v1"#.into() };
         let failure = outside(&subject, &claim, kube::Error::Api(conflict.boxed()).into()).unwrap().unwrap();
-        assert_eq!((failure.code.as_str(), failure.remedy), ("changed_by_others", Some(Remedy::take_over())));
+        assert_eq!((failure.code.as_str(), failure.remedy), ("changed_by_others", Some(Remedy::take_over(vec![shown]))));
         assert!(failure.next.starts_with("Take these fields over"), "{}", failure.next);
 
         let memory = |size| Failure { code: "out_of_memory".into(), cause: String::new(), next: "Retry with it.".into(), raw: None, remedy: Some(Remedy::size(size)) };

@@ -22,7 +22,7 @@ use crate::{
     Control, Result,
     access::{WORKER, kubernetes_name},
     clusters::why_read_only,
-    inventory::cluster::{Owner, When},
+    inventory::cluster::{Owner, Shown, When},
     k8s::labels,
     operations::{self, Running},
 };
@@ -48,14 +48,19 @@ pub(super) struct Subject {
     pub applied_for: Option<f64>,
     /// Whether its objects were not looked at one by one for a while.
     pub verify: bool,
-    /// How its wanted revision is applied.
-    pub when: When,
+    /// What of others' fields its wanted revision may take over.
+    pub takes_over: Vec<Shown>,
 }
 
 impl Subject {
     /// Whose its objects are.
     pub fn owner(&self) -> Owner {
         Owner { installation: self.blueprint.installation, label: labels::DEPLOYMENT, id: self.id.0, generation: self.desired.generation }
+    }
+
+    /// How its objects are written.
+    pub fn when(&self) -> When<'_> {
+        if self.takes_over.is_empty() { When::Always } else { When::TakingOver(&self.takes_over) }
     }
 
     /// In whose name a step is done: whoever started the operation, or holds what it was about; Slipway's worker for a heal.
@@ -100,7 +105,7 @@ struct Row {
     applied_at: Option<OffsetDateTime>,
     applied_for: Option<f64>,
     verify: bool,
-    take_over: bool,
+    takes_over: serde_json::Value,
 }
 
 /// How many objects a deployment has.
@@ -113,9 +118,9 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         r#"select d.name, d.generation, d.revision, d.held, d.held_by_kind as "held_by_kind: ActorKind", d.held_by_id, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
                   w.name as workspace_name, w.state as "workspace_state: WorkspaceState", w.synced_at is not null as "workspace_made!", t.id as "team: TeamId", t.name as team_name,
                   c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
-                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment, v.take_over,
+                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment, v.takes_over,
                   i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
-                  coalesce(i.seen_at < now() - interval '10 minutes', true) as "verify!"
+                  coalesce(i.seen_at < now() - interval '10 minutes' or i.missed, true) as "verify!"
            from deployments d
            join workspaces w on w.id = d.workspace_id
            join teams t on t.id = w.team_id
@@ -123,7 +128,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
            join revisions v on v.deployment_id = d.id and v.number = d.revision
            join releases r on r.id = v.release_id
            join models m on m.id = r.model_id
-           cross join lateral (select count(*) as entries, coalesce(min(generation), 0) as applied, max(applied_at) as applied_at, min(seen_at) as seen_at from inventory where object_id = d.id) i
+           cross join lateral (select count(*) as entries, coalesce(min(generation), 0) as applied, max(applied_at) as applied_at, min(seen_at) as seen_at, coalesce(bool_or(missed_at > seen_at), false) as missed from inventory where object_id = d.id) i
            where d.id = $1"#,
         id.0
     )
@@ -133,7 +138,10 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
     let template_revision = store::template_revision(&mut conn, id, row.revision).await?;
     let operation = operations::running(&mut conn, id.0).await?.filter(|running| running.generation == row.generation);
     // What an older database wants again is applied by nobody who asked to take anything over.
-    let takes_over = row.take_over && operation.as_ref().is_some_and(|running| running.verb != APPLY_AGAIN.0);
+    let takes_over = match &operation {
+        Some(running) if running.verb != APPLY_AGAIN.0 => serde_json::from_value(row.takes_over.clone())?,
+        _ => Vec::new(),
+    };
     let environment: Vec<Variable> = serde_json::from_value(row.environment.clone())?;
     let place = place(&row);
     let intent = match (row.deleting, row.held) {
@@ -188,7 +196,7 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         begun: row.entries > 0,
         applied_for: row.applied_at.and(row.applied_for),
         verify: row.verify,
-        when: if takes_over { When::TakingOver } else { When::Always },
+        takes_over,
     }))
 }
 

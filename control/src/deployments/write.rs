@@ -27,7 +27,7 @@ pub(super) fn entries(subject: &Subject) -> Vec<Entry> {
 }
 
 /// Applies the objects as the team's deployer: the Deployment last, since its pods need the others, and only if it is still wanted then.
-pub(super) async fn apply(control: &Control, subject: &Subject, when: When) -> Result<Vec<Put>, Halt> {
+pub(super) async fn apply(control: &Control, subject: &Subject, when: When<'_>) -> Result<Vec<Put>, Halt> {
     let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Deployer, &subject.person()).await?;
     let namespace = &subject.blueprint.namespace;
     let (owner, objects) = (subject.owner(), subject.blueprint.objects());

@@ -1,8 +1,9 @@
 //! Looking at, writing and deleting objects of ours, and nobody else's.
 
+use domain::operation::OwnedField;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Resource, ResourceExt as _};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::Entry;
@@ -50,12 +51,32 @@ impl From<k8s::Error> for Refused {
     }
 }
 
+/// A field that may be taken over, and from whom, as it was shown to a person who then said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub field: String,
+    /// None: from whoever owns it.
+    pub manager: Option<String>,
+}
+
+impl Shown {
+    fn is(&self, owned: &OwnedField) -> bool {
+        self.field == owned.field && self.manager.as_ref().is_none_or(|manager| *manager == owned.manager)
+    }
+}
+
+impl From<&OwnedField> for Shown {
+    fn from(owned: &OwnedField) -> Self {
+        Self { field: owned.field.clone(), manager: Some(owned.manager.clone()) }
+    }
+}
+
 /// When to write an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum When<'a> {
     Always,
-    /// Always, and with the fields that others set: at a person's word, never to heal.
-    TakingOver,
+    /// Always, and with these fields that others set, as long as they are all that others set: at a person's word, never to heal.
+    TakingOver(&'a [Shown]),
     /// Only if there is none.
     Missing,
 }
@@ -99,7 +120,7 @@ impl Owner {
     ///
     /// # Errors
     /// Why it was not written.
-    pub async fn put<K>(&self, api: &Api<K>, mut object: K, when: When) -> Result<Put, Refused>
+    pub async fn put<K>(&self, api: &Api<K>, mut object: K, when: When<'_>) -> Result<Put, Refused>
     where
         K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     {
@@ -116,7 +137,11 @@ impl Owner {
             }
         };
         let written = match when {
-            When::TakingOver => apply::take_over(api, &object).await?,
+            When::TakingOver(shown) => match apply::apply(api, &object).await {
+                // At the version that was read, so that nothing that others set meanwhile goes with it.
+                Err(refused) if may_take_over(shown, refused.conflicts()) => apply::take_over(api, &object).await?,
+                written => written?,
+            },
             When::Always | When::Missing => apply::apply(api, &object).await?,
         };
         Ok(Put { entry, uid: written.uid().unwrap_or_default(), made })
@@ -137,6 +162,11 @@ impl Owner {
             Found::Ours(seen) => Ok(apply::delete_seen(write, &seen).await?),
         }
     }
+}
+
+/// Whether all that others own was shown to whoever takes it over.
+fn may_take_over(shown: &[Shown], owned: &[OwnedField]) -> bool {
+    !owned.is_empty() && owned.iter().all(|owned| shown.iter().any(|shown| shown.is(owned)))
 }
 
 /// The entry of an object.
@@ -187,27 +217,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_who_takes_over_writes_by_force() {
-        let written = async |when: When| {
+    async fn force_is_for_what_was_shown_to_whoever_takes_over() {
+        let conflict = serde_json::json!({"kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict", "message": "Apply failed", "details": {"causes": [
+            {"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\" using v1", "field": ".spec.ports"},
+            {"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\" using v1", "field": ".spec.selector"},
+        ]}});
+        let conflict = conflict.to_string();
+        let written = async |when: When<'_>| {
             let queries = Arc::new(Mutex::new(Vec::new()));
-            let seen = queries.clone();
+            let (seen, conflict) = (queries.clone(), conflict.clone());
             let there = tower::service_fn(move |request: http::Request<Body>| {
+                let mut answer = (200, serde_json::to_vec(&apply::typed(&service(1, 2, "3")).unwrap()).unwrap());
                 if request.method() == http::Method::PATCH {
-                    seen.lock().unwrap().push(request.uri().query().unwrap_or_default().contains("force=true"));
+                    let forced = request.uri().query().unwrap_or_default().contains("force=true");
+                    seen.lock().unwrap().push(forced);
+                    if !forced {
+                        answer = (409, conflict.clone().into_bytes());
+                    }
                 }
-                let object = serde_json::to_vec(&apply::typed(&service(1, 2, "3")).unwrap()).unwrap();
-                async move { Ok::<_, k8s::Error>(http::Response::new(Body::from(object))) }
+                async move { Ok::<_, k8s::Error>(http::Response::builder().status(answer.0).body(Body::from(answer.1)).unwrap()) }
             });
             let api: Api<Service> = Api::namespaced(kube::Client::new(there, "default"), "default");
             let mut object = service(1, 2, "3");
             object.metadata.name = Some("iris".into());
-            owner().put(&api, object, when).await.unwrap();
-            let queries = queries.lock().unwrap();
-            queries.clone()
+            let put = owner().put(&api, object, when).await;
+            let queries = queries.lock().unwrap().clone();
+            (put.is_ok(), queries)
         };
-        assert_eq!(written(When::TakingOver).await, [true]);
-        assert_eq!(written(When::Always).await, [false]);
-        assert!(written(When::Missing).await.is_empty(), "what is there is not healed");
+        let kubectl = Some(r#""kubectl" using v1"#.to_owned());
+        let [ports, selector, others] = [(".spec.ports", kubectl.clone()), (".spec.selector", None), (".spec.selector", Some("\"helm\"".to_owned()))]
+            .map(|(field, manager)| Shown { field: field.into(), manager });
+        assert_eq!(written(When::TakingOver(&[ports.clone(), selector])).await, (true, vec![false, true]), "all of it was shown");
+        assert_eq!(written(When::TakingOver(&[ports.clone()])).await, (false, vec![false]), "more than was shown");
+        assert_eq!(written(When::TakingOver(&[ports, others])).await, (false, vec![false]), "somebody else has it by now");
+        assert_eq!(written(When::TakingOver(&[])).await, (false, vec![false]));
+        assert_eq!(written(When::Always).await, (false, vec![false]));
+        assert_eq!(written(When::Missing).await, (true, vec![]), "what is there is not healed");
     }
 
     #[test]

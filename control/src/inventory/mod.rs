@@ -52,7 +52,7 @@ pub async fn applied(conn: &mut PgConnection, object: Uuid, generation: i64, ent
     let (kinds, namespaces, names) = columns(entries.iter().map(|(entry, _)| entry));
     let uids: Vec<String> = entries.iter().map(|(_, uid)| uid.clone()).collect();
     sqlx::query!(
-        "update inventory i set uid = e.uid, generation = $2, applied_at = now(), seen_at = now()
+        "update inventory i set uid = e.uid, generation = $2, applied_at = now(), seen_at = coalesce((select claimed_at from reconcile where object_id = $1), now())
          from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (kind, namespace, name, uid)
          where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name)",
         object,
@@ -67,12 +67,12 @@ pub async fn applied(conn: &mut PgConnection, object: Uuid, generation: i64, ent
     Ok(())
 }
 
-/// Writes down that everything of a thing was found in the cluster.
+/// Writes down that everything of a thing was found in the cluster, as of when the step began that looked: what was missed since then is looked for again.
 ///
 /// # Errors
 /// A fault when the database fails.
 pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
-    sqlx::query!("update inventory set seen_at = now() where object_id = $1", object).execute(conn).await?;
+    sqlx::query!("update inventory set seen_at = coalesce((select claimed_at from reconcile where object_id = $1), now()) where object_id = $1", object).execute(conn).await?;
     Ok(())
 }
 

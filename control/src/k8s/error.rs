@@ -1,6 +1,6 @@
 //! What a cluster says when it does not do it.
 
-use domain::{Code, Rejected};
+use domain::{Code, Rejected, operation::OwnedField};
 use kube::core::Status;
 
 use super::text::clean;
@@ -13,7 +13,7 @@ const MAX_RAW: usize = 4096;
 pub struct Error {
     pub kind: Kind,
     raw: String,
-    conflicts: Vec<Conflict>,
+    conflicts: Vec<OwnedField>,
     reached: Reached,
 }
 
@@ -24,6 +24,8 @@ enum Reached {
     AsItSays,
     /// The API server, which answered that it cannot just now.
     ApiServer,
+    /// The API server, which answered that something behind it failed.
+    Behind,
     /// The API server, which did not get through to the pod's node.
     NotTheNode,
 }
@@ -51,15 +53,6 @@ pub enum Kind {
     Other,
 }
 
-/// A field that somebody else owns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The manager of the field, as Kubernetes words it: `"kubectl-edit" using apps/v1`.
-    pub manager: String,
-    /// `.spec.replicas`
-    pub field: String,
-}
-
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -68,10 +61,10 @@ impl Error {
         Self { kind, raw: clean(raw, MAX_RAW), conflicts: Vec::new(), reached: Reached::AsItSays }
     }
 
-    /// The same, of a call that the API server only passes on to a pod's node: that the server answers with an error of its own means that the node did not answer it.
+    /// The same, of a call that the API server only passes on to a pod's node: that the server says something behind it failed means that the node did not answer it. One that is busy or going away says nothing about the node.
     #[must_use]
     pub fn of_a_node(self) -> Self {
-        if self.reached == Reached::ApiServer { Self { reached: Reached::NotTheNode, ..self } } else { self }
+        if self.reached == Reached::Behind { Self { reached: Reached::NotTheNode, ..self } } else { self }
     }
 
     /// Whether it was the pod's node that did not answer, and not the cluster.
@@ -95,7 +88,7 @@ impl Error {
 
     /// The fields that an apply was refused for, with who owns them.
     #[must_use]
-    pub fn conflicts(&self) -> &[Conflict] {
+    pub fn conflicts(&self) -> &[OwnedField] {
         &self.conflicts
     }
 
@@ -121,7 +114,7 @@ impl Error {
         match &self.kind {
             Kind::Unreachable => match self.reached {
                 Reached::AsItSays => "The cluster's API server could not be reached.".into(),
-                Reached::ApiServer => "The cluster's API server answers, but with an error.".into(),
+                Reached::ApiServer | Reached::Behind => "The cluster's API server answers, but with an error.".into(),
                 Reached::NotTheNode => "The node of this replica does not answer the cluster's API server.".into(),
             },
             Kind::Unauthorized => "The cluster does not know Slipway: its IAM role is not mapped to a Kubernetes identity.".into(),
@@ -194,9 +187,14 @@ fn status_error(status: &Status) -> Error {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let conflicts = causes
         .filter(|cause| cause.reason == "FieldManagerConflict")
-        .map(|cause| Conflict { manager: clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW), field: clean(&cause.field, MAX_RAW) })
+        .map(|cause| OwnedField { manager: clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW), field: clean(&cause.field, MAX_RAW) })
         .collect();
-    let reached = if matches!(kind, Kind::Unreachable) { Reached::ApiServer } else { Reached::AsItSays };
+    let reached = match (&kind, status.code) {
+        // Its own database is behind it, too.
+        (Kind::Unreachable, 500 | 502 | 504) if !status.message.starts_with("etcdserver") => Reached::Behind,
+        (Kind::Unreachable, _) => Reached::ApiServer,
+        _ => Reached::AsItSays,
+    };
     Error { conflicts, reached, ..Error::new(kind, raw) }
 }
 
@@ -263,6 +261,11 @@ mod tests {
         assert_eq!(node.sentence(), "The node of this replica does not answer the cluster's API server.");
         assert!(node.is_passing() && !node.doubts_the_cluster() && answered(500).doubts_the_cluster());
         assert!(crate::Error::from(node).is(Code::ModelUnavailable));
+        for busy in [429, 503] {
+            assert!(answered(busy).of_a_node().doubts_the_cluster(), "one that is busy or going away says nothing about the node");
+        }
+        let etcd = Status::failure("etcdserver: request timed out", "InternalError").with_code(500);
+        assert!(Error::from(kube::Error::Api(etcd.boxed())).of_a_node().doubts_the_cluster());
         assert!(!answered(404).of_a_node().spares_the_cluster(), "a pod that is gone is no node that is silent");
     }
 

@@ -2,6 +2,8 @@
 
 mod batch;
 mod cluster;
+#[cfg(test)]
+pub mod fixture;
 mod rows;
 mod store;
 #[cfg(test)]

@@ -276,7 +276,7 @@ async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPoo
         sqlx::query("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
     };
     let missed = async || {
-        sqlx::query_scalar::<_, Uuid>("select object_id from inventory join reconcile using (object_id) where seen_at = 'epoch' and not_before <= now()")
+        sqlx::query_scalar::<_, Uuid>("select object_id from inventory join reconcile using (object_id) where missed_at > seen_at and not_before <= now()")
             .fetch_all(&pool)
             .await
             .unwrap()

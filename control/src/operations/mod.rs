@@ -136,6 +136,14 @@ pub async fn get(ctx: &Ctx, id: OperationId) -> Result<Operation> {
     store::find(&mut conn, teams.as_deref(), id).await?.ok_or_else(|| Rejected::not_found("operation").into())
 }
 
+/// Why the newest operation on a thing failed; none when it did not.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn last_failure(conn: &mut PgConnection, object: Uuid) -> Result<Option<Failure>> {
+    store::last_failure(conn, object).await
+}
+
 /// What the record calls a cancel.
 const CANCEL: &str = "deployment.cancel";
 

@@ -262,6 +262,12 @@ pub(super) async fn list(conn: &mut PgConnection, teams: Option<&[Uuid]>, query:
     rows.into_iter().map(Operation::try_from).collect()
 }
 
+/// Why the newest operation on a thing failed, if it did.
+pub(super) async fn last_failure(conn: &mut PgConnection, object: Uuid) -> Result<Option<Failure>> {
+    let newest = sqlx::query_scalar!("select failure from operations where object_id = $1 order by id desc limit 1", object).fetch_optional(conn).await?;
+    Ok(newest.flatten().map(serde_json::from_value).transpose()?)
+}
+
 pub(super) async fn find(conn: &mut PgConnection, teams: Option<&[Uuid]>, id: OperationId) -> Result<Option<Operation>> {
     sqlx::query_as!(
         Row,

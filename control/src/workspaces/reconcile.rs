@@ -119,7 +119,7 @@ async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
     )))
 }
 
-async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Client, when: When) -> Result<Next, Halt> {
+async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Client, when: When<'_>) -> Result<Next, Halt> {
     if when == When::Always {
         record::looked(control, claim, subject, &write::entries(&subject.blueprint)).await?;
     }

@@ -62,7 +62,7 @@ pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject)
 }
 
 /// Everything is there.
-pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When) -> Result<Next, Halt> {
+pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When<'_>) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace;
     let mut tx = begin(control, claim, subject).await?;
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
@@ -141,14 +141,15 @@ pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, 
         return Ok(Next::Settled { again: REST });
     };
     let mut tx = begin(control, claim, subject).await?;
-    sqlx::query!("update workspaces set state = 'failed', state_message = $2, state_raw = $3 where id = $1", subject.blueprint.workspace.0, failure.cause, failure.raw)
-        .execute(&mut *tx)
-        .await?;
     if operations::finish(&mut tx, running.id, Err(failure)).await? {
         record(&mut tx, subject, event(action(&running.verb), subject).failed().because(Some(&failure.cause))).await?;
     }
     if subject.desired.intent == Intent::Delete {
         keep(&mut tx, control, subject).await?;
+    } else {
+        sqlx::query!("update workspaces set state = 'failed', state_message = $2, state_raw = $3 where id = $1", subject.blueprint.workspace.0, failure.cause, failure.raw)
+            .execute(&mut *tx)
+            .await?;
     }
     live::changed(&mut tx, subject.blueprint.workspace.0).await?;
     tx.commit().await?;

@@ -57,7 +57,7 @@ pub(super) async fn adopt(client: &Client, blueprint: &Blueprint) -> k8s::Result
 }
 
 /// The namespace with what bounds it.
-pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When) -> Result<Vec<Put>, Refused> {
+pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When<'_>) -> Result<Vec<Put>, Refused> {
     let owner = owner(blueprint);
     let mut put = vec![owner.put(&Api::all(client.clone()), blueprint.namespace(), when).await?];
     put.push(owner.put(&here(client, blueprint), blueprint.quota(), when).await?);
@@ -69,7 +69,7 @@ pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When) -
 }
 
 /// The team's accounts and what they may do here.
-pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When) -> Result<Vec<Put>, Refused> {
+pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_>) -> Result<Vec<Put>, Refused> {
     let (owner, team) = (owner(blueprint), team_owner(blueprint));
     let mut put = Vec::new();
     for account in blueprint.accounts() {

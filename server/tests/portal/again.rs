@@ -37,7 +37,7 @@ async fn what_others_hold_is_taken_over_by_one_click(pool: PgPool) {
     comes_up(&pool, id).await;
     deployments::change(&place.deployer.ctx, id, &DeploymentChange { replicas: Some(2), ..DeploymentChange::default() }).await.unwrap();
     let failure = serde_json::json!({"code": "changed_by_others", "cause": "Others manage some of these fields.", "next": "Take these fields over.", "raw": null,
-        "remedy": {"size": null, "port": null, "take_over": true}});
+        "remedy": {"size": null, "port": null, "take_over": true, "fields": [{"field": ".spec.replicas", "manager": "\"kubectl\" using apps/v1"}]}});
     let sql = format!(
         "update operations set state = 'failed', finished_at = now(), failure = '{failure}' where object_id = '{id}' and state = 'running';
          update deployments set state = 'failed', state_message = 'others changed it in the cluster' where id = '{id}';

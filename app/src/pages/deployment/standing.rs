@@ -113,7 +113,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
     match (failure, state) {
         // It came up after all: why it had not by then is part of its history.
         (Some(failure), state) if state != DeploymentState::Live => {
-            let remedy = failure.remedy.unwrap_or_default();
+            let remedy = failure.remedy.clone().unwrap_or_default();
             let over = (may.deploy && remedy.take_over)
                 .then(|| view! { <Again version=deployment.version button=buttons::Deployment::TakeOver word="Take these fields over and try again"/> });
             let first = over.is_none();

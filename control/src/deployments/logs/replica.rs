@@ -79,6 +79,7 @@ impl Replicas {
     }
 
     /// Reads what the container wrote before it was started again, if that is wanted and there is any. Moves `newest` along.
+    /// That it cannot be read is a line of its own.
     pub async fn before(&self, pod: &str, tail: i64, newest: &mut Option<Timestamp>, out: &Out) -> Result<(), Stop> {
         if !self.previous || tail == 0 {
             return Ok(());
@@ -90,6 +91,10 @@ impl Replicas {
                 // With the time of the last line, after which it belongs.
                 let restarted = LogLine { at: *newest, ..notice(pod, "The container ended here and was started again.".into()) };
                 out.send(Ok(restarted)).await.map_err(|_| Stop::Closed)
+            }
+            Err(Stop::Outside(error)) => {
+                let says = notice(pod, format!("What it wrote before it was started again could not be read: {}", error.sentence()));
+                out.send(Ok(says)).await.map_err(|_| Stop::Closed)
             }
             Err(stop) => Err(stop),
         }
@@ -105,7 +110,7 @@ impl Replicas {
         match self.before(&pod, tail, &mut newest, &out).await {
             Ok(()) => {}
             Err(Stop::Closed) => return,
-            // What the run of now says of it is enough.
+            // The run of now says so, too.
             Err(Stop::Gone | Stop::NotYet | Stop::Outside(_)) => {}
         }
         loop {

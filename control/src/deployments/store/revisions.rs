@@ -12,7 +12,7 @@ use domain::{
 use sqlx::PgConnection;
 
 use super::super::spec::Spec;
-use crate::{Actor, Result};
+use crate::{Actor, Result, inventory::cluster::Shown};
 
 /// A release as deployments need it.
 #[derive(Clone)]
@@ -59,15 +59,16 @@ pub async fn release(conn: &mut PgConnection, id: ReleaseId) -> Result<Option<Re
 pub struct Because<'a> {
     pub reason: Option<&'a str>,
     pub rolled_back_to: Option<i32>,
-    pub take_over: bool,
+    /// The fields of others that it may take over.
+    pub takes_over: &'a [Shown],
     /// Whether it ends a hold.
     pub resumes: bool,
 }
 
 pub async fn insert_revision(conn: &mut PgConnection, id: DeploymentId, number: i32, spec: &Spec, because: Because<'_>, actor: &Actor) -> Result<()> {
     sqlx::query!(
-        "insert into revisions (deployment_id, number, release_id, size, replicas, environment, rolled_back_to, take_over, resumes, reason, actor_kind, actor_id, created_by_name)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "insert into revisions (deployment_id, number, release_id, size, replicas, environment, rolled_back_to, take_over, takes_over, resumes, reason, actor_kind, actor_id, created_by_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         id.0,
         number,
         spec.release.0,
@@ -75,7 +76,8 @@ pub async fn insert_revision(conn: &mut PgConnection, id: DeploymentId, number: 
         spec.replicas,
         serde_json::to_value(&spec.environment)?,
         because.rolled_back_to,
-        because.take_over,
+        !because.takes_over.is_empty(),
+        serde_json::to_value(because.takes_over)?,
         because.resumes,
         because.reason,
         actor.kind() as ActorKind,
