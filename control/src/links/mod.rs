@@ -6,7 +6,7 @@ mod tests;
 
 use domain::{
     Code, Rejected,
-    access::{PlatformAction, TeamRole},
+    access::{PlatformAction, PlatformRole, TeamRole},
     audit::ActorKind,
     error::Checks,
     ids::{LinkId, UserId},
@@ -74,6 +74,11 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     let email = email.expect("a clean check has an address");
 
     let mut tx = ctx.begin().await?;
+    if let Some(user) = ctx.actor().user_id()
+        && users::hold_active(&mut tx, user).await? != Some(PlatformRole::Admin)
+    {
+        return Err(Rejected::forbidden("Only a platform admin invites people.").into());
+    }
     store::lock_email(&mut tx, email.as_str()).await?;
     if users::by_email(&mut tx, email.as_str()).await?.is_some() {
         return Err(Rejected::new(Code::AlreadyExists, format!("{email} is here already. Change their roles instead.")).at("email").into());

@@ -23,7 +23,7 @@ use crate::{
     paging::Paging,
     secrets,
     sessions::Used,
-    teams,
+    teams, users,
 };
 
 pub use secret::{PREFIX, sealed};
@@ -50,6 +50,7 @@ pub async fn create(ctx: &Ctx, new: &NewToken) -> Result<CreatedToken> {
     let name = name.expect("a clean check has a name");
 
     let mut tx = ctx.begin().await?;
+    users::hold_active(&mut tx, user).await?;
     let limit = match (team, new.role) {
         (Some(named), Some(role)) => {
             let unseen = || Rejected::field("team", teams::unseen(&named));

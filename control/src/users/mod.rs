@@ -5,7 +5,7 @@ mod store;
 mod tests;
 
 use domain::{
-    Rejected,
+    Code, Rejected,
     access::{PlatformAction, PlatformRole},
     ids::UserId,
     names::DisplayName,
@@ -38,6 +38,14 @@ pub struct Known {
 /// A fault when the database fails.
 pub async fn by_email(conn: &mut PgConnection, email: &str) -> Result<Option<Known>> {
     store::by_email(conn, email).await
+}
+
+/// Holds off whoever wants to disable a person or take their role away until what that person makes is there to be taken back; gives the role they have now.
+///
+/// # Errors
+/// `unauthenticated` when they were disabled meanwhile.
+pub async fn hold_active(conn: &mut PgConnection, id: UserId) -> Result<Option<PlatformRole>> {
+    Ok(store::hold_active(conn, id).await?.ok_or_else(|| Rejected::new(Code::Unauthenticated, "Sign in, or send a valid token."))?)
 }
 
 /// Everybody.

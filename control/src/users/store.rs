@@ -126,6 +126,13 @@ pub(super) async fn teams(conn: &mut PgConnection, actor: &Actor) -> Result<Vec<
     Ok(actor.rights(team, None).team.map(|role| UserTeam { id: team, name, role, sole_owner: false }).into_iter().collect())
 }
 
+/// The platform role of a user who is not disabled. Whoever wants to change either waits until what the user makes is there to be taken back.
+pub(super) async fn hold_active(conn: &mut PgConnection, id: UserId) -> Result<Option<Option<PlatformRole>>> {
+    Ok(sqlx::query_scalar!(r#"select platform_role as "platform_role: PlatformRole" from users where id = $1 and disabled_at is null for share"#, id.0)
+        .fetch_optional(conn)
+        .await?)
+}
+
 /// Locks the user together with every active admin, in one order, and counts the active admins besides them.
 pub(super) async fn lock_with_admins(conn: &mut PgConnection, id: UserId) -> Result<usize> {
     let rows = sqlx::query!(
