@@ -1,10 +1,8 @@
 //! Every route on one page.
 
-use std::time::Duration;
-
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, State},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -23,9 +21,6 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{forms, rest, rest::error::RestError, session, state::AppState, telemetry};
-
-/// The longest that an answer may take to begin.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// REST, with the paths its document has.
 pub fn api() -> OpenApiRouter<AppState> {
@@ -143,10 +138,14 @@ pub fn around(pages: Router<AppState>, state: AppState) -> Router {
                 .method_not_allowed_fallback(wrong_method),
         )
         .route("/api/{*path}", any(no_such_address))
-        .layer(from_fn(timely))
+        .layer(from_fn_with_state(state.clone(), timely))
         .layer(from_fn(no_store));
     // What is caught inside is said on a page.
-    let pages = pages.fallback(no_such_page).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(timely)).layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    let pages = pages
+        .fallback(no_such_page)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), timely))
+        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
     Router::new()
         .merge(api)
         .merge(pages)
@@ -168,6 +167,7 @@ pub fn around(pages: Router<AppState>, state: AppState) -> Router {
                 .option_layer(state.is_https().then(|| set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")))
                 .layer(set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
                 .layer(CatchPanicLayer::custom(panicked))
+                .layer(from_fn_with_state(state.clone(), timely_in_any_case))
                 .layer(CompressionLayer::new().br(false).quality(tower_http::CompressionLevel::Fastest))
                 .layer(DefaultBodyLimit::max(rest::extract::MAX_BODY)),
         )
@@ -202,8 +202,13 @@ async fn own_request_id(mut request: axum::extract::Request, next: axum::middlew
     next.run(request).await
 }
 
-async fn timely(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    rest::error::timely(PATIENCE, request, next).await
+async fn timely(State(state): State<AppState>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    rest::error::timely(state.web.patience, request, next).await
+}
+
+/// For what comes before and beside pages and API: the session's lookup, a body that is read for its idempotency key. Later than theirs, which know how to say it.
+async fn timely_in_any_case(State(state): State<AppState>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    rest::error::timely(state.web.patience.mul_f32(1.1), request, next).await
 }
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

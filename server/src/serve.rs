@@ -1,6 +1,6 @@
 //! Serving: the listener, and what pages are dressed with.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use control::Control;
@@ -17,12 +17,15 @@ use crate::{
     state::{AppState, Web},
 };
 
+/// The longest that an answer may take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What handlers share.
 #[must_use]
 pub fn state(control: Control, site: &Path, proxies: TrustedProxies) -> AppState {
     let style_sheet = format!("/pkg/slipway.css?v={}", version(&site.join("pkg/slipway.css")));
     let options = LeptosOptions::builder().output_name("slipway").site_root(site.display().to_string()).build();
-    AppState { control, web: Arc::new(Web { options, style_sheet: style_sheet.into(), proxies, streams: OpenStreams::default() }) }
+    AppState { control, web: Arc::new(Web { options, style_sheet: style_sheet.into(), proxies, streams: OpenStreams::default(), patience: PATIENCE }) }
 }
 
 /// Serves pages and REST until stopped; requests under way are finished, event streams are not waited for.
@@ -42,7 +45,7 @@ pub async fn run(settings: &Settings, control: Control, stop: CancellationToken)
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
     let patience = async {
         stop.cancelled().await;
-        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
     };
     tokio::select! {
         served = serving => served.context("serving failed"),

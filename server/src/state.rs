@@ -1,6 +1,6 @@
 //! What handlers share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use control::Control;
@@ -21,6 +21,8 @@ pub struct Web {
     pub style_sheet: Arc<str>,
     pub proxies: TrustedProxies,
     pub streams: OpenStreams,
+    /// The longest that an answer may take to begin.
+    pub patience: Duration,
 }
 
 impl AppState {

@@ -1,6 +1,6 @@
 //! A portal to send requests to, with people, teams and tokens in it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -73,6 +73,14 @@ impl World {
     pub fn around(inner: testing::World, pages: Router<AppState>) -> Self {
         let router = router::around(pages, serve::state(inner.control.clone(), Path::new("/nonexistent"), TrustedProxies(0)));
         Self { inner, router }
+    }
+
+    /// With a portal that gives up after this long.
+    pub async fn hasty(pool: PgPool, patience: Duration) -> Self {
+        let inner = testing::World::new(pool).await;
+        let mut state = serve::state(inner.control.clone(), Path::new("/nonexistent"), TrustedProxies(0));
+        Arc::get_mut(&mut state.web).expect("nobody has it yet").patience = patience;
+        Self { inner, router: router::router(state) }
     }
 
     /// `<name>@example.com`, signed in.
