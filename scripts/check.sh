@@ -2,14 +2,22 @@
 # Every check that needs no running service but a database: formatting, lints
 # for each shape that ships, prepared queries, licences, unused dependencies.
 source "$(dirname "$0")/lib.sh"
+source "$root/scripts/services.sh"
 cd "$root"
+
+mkdir -p target
+if pid=$(alive check); then die "this checkout is being checked already (process $pid): make stop ends that"; fi
+remember check $$
+trap 'rm -f "$(pid_file check)"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 sandbox=end2end/sandbox
 # Each is a Cargo workspace with a lock file of its own.
 workspaces=(. "$sandbox" "$sandbox/model-server")
 modules=("$sandbox/kube" "$sandbox/kwok" "$sandbox/tools")
 
-scripts/install.sh site check schema
+attended scripts/install.sh site check schema
 
 format() {
   local workspace unformatted

@@ -20,16 +20,15 @@ elif (($#)); then
 fi
 
 began=$SECONDS
-"$root/scripts/install.sh" sandbox site database
-build_slipway
-build_site
-build_sandbox
-drain
-
 claim "a demo"
 require_free_sandbox
 require_free "$slipway_port" SLIPWAY_PORT "Slipway"
 require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
+attended "$root/scripts/install.sh" sandbox site database
+build_slipway
+build_site
+build_sandbox
+drain
 
 say "Starting the sandbox, a database and Slipway"
 start_sandbox --seed demo

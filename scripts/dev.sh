@@ -6,13 +6,13 @@ source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 cd "$root"
 
-scripts/install.sh sandbox site schema
-build_sandbox
-drain
 claim "a development session"
 require_free_sandbox
 require_free "$slipway_port" SLIPWAY_PORT "Slipway"
 require_free "$metrics_port" SLIPWAY_METRICS_PORT "Slipway's metrics"
+attended scripts/install.sh sandbox site schema
+build_sandbox
+drain
 start_sandbox --seed demo
 DATABASE_URL=$(scripts/postgres.sh start demo)
 export DATABASE_URL

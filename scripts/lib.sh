@@ -51,6 +51,20 @@ abandon() {
   exit "$1"
 }
 
+# attended COMMAND...: runs a long command that may ask for a password: it keeps the terminal, and is ended with the script, too.
+attended() {
+  local traps status=0
+  traps=$(trap -p INT TERM)
+  "$@" <&0 &
+  attended=$!
+  trap 'kill -TERM "$attended" 2>/dev/null; exit 130' INT
+  trap 'kill -TERM "$attended" 2>/dev/null; exit 143' TERM
+  wait "$attended" || status=$?
+  trap - INT TERM
+  eval "$traps"
+  return "$status"
+}
+
 # finish [JOB]: waits for that job, or the one that began last, and returns its status.
 finish() {
   local one=${1:-$job} status=0

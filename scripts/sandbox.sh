@@ -16,11 +16,11 @@ if [[ ${1:-} == --run ]]; then
   set --
 fi
 
-"$root/scripts/install.sh" sandbox
-build_sandbox
-drain
 claim "a sandbox"
 require_free_sandbox
+attended "$root/scripts/install.sh" sandbox
+build_sandbox
+drain
 say "Starting the sandbox"
 start_sandbox "$@"
 await sandbox 180 "the sandbox" sandbox_ready

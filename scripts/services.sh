@@ -21,10 +21,10 @@ sandbox_ports=(0 1 2 3 4 10 11)
 # born PID: when that process started, or nothing when it is gone. A pid alone may have been given to another.
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
-# A test run starts demos of its own, one after the other: it and its jobs are kept beside them.
+# A test run starts a check and demos of its own, one after the other: it and its jobs are kept beside them.
 pid_file() {
   case $1 in
-    test | test-jobs) echo "$root/target/$1.pid" ;;
+    check | test | test-jobs) echo "$root/target/$1.pid" ;;
     *) echo "$demo/$1.pid" ;;
   esac
 }

@@ -22,7 +22,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-scripts/install.sh
+attended scripts/install.sh
 timed "Checking" scripts/check.sh
 
 queue "Building the tests" cargo test --locked --workspace --no-run
