@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ClusterId, DeploymentId, ModelId, OperationId, ReleaseId, TeamId, WorkspaceId},
+    operation::OwnedField,
     page::PageQuery,
     serving::{ModelMetadata, Protocol},
     size::Size,
@@ -151,12 +152,16 @@ pub struct Deployment {
     /// What the model says about itself, kept when it turned ready.
     pub metadata: Option<ModelMetadata>,
     pub pods: Vec<Pod>,
+    /// Whether its cluster enforces the network policies of workspaces; null until that is known.
+    pub network_policies_enforced: Option<bool>,
     /// Why nothing is changed on its cluster at present; absent while it may be.
     pub read_only: Option<String>,
     /// When the cluster was last heard of.
     pub synced_at: Option<Timestamp>,
     /// How many replicas somebody set in the cluster by hand, where that is not what is wanted.
     pub scaled_to: Option<i32>,
+    /// What else others set in the cluster of what was made for it.
+    pub others: Vec<OwnedField>,
     /// The newest operation.
     pub operation: Option<OperationId>,
     pub created_at: Timestamp,

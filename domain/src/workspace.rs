@@ -45,6 +45,8 @@ pub struct Workspace {
     /// When its cluster's replicas were last seen.
     pub cluster_seen_at: Option<Timestamp>,
     pub region: String,
+    /// Whether the cluster enforces the network policies of its workspaces; null until that is known.
+    pub network_policies_enforced: Option<bool>,
     pub state: WorkspaceState,
     pub state_message: Option<String>,
     /// Whether the namespace was there before Slipway.
@@ -57,6 +59,16 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// Rises with every change; the `ETag`.
     pub version: i64,
+}
+
+/// Who reaches what listens in a workspace, besides Slipway: its network policies are worth what the cluster makes of them.
+#[must_use]
+pub fn reached_by(network_policies_enforced: Option<bool>, team: &str) -> String {
+    match network_policies_enforced {
+        Some(true) => format!("pods of {team}"),
+        Some(false) => "every pod of the cluster, which does not enforce network policies".into(),
+        None => format!("pods of {team}, if the cluster enforces network policies"),
+    }
 }
 
 /// A cluster that answers says so about once a minute; what was seen longer ago may be over.
@@ -264,6 +276,7 @@ mod tests {
             cluster_read_only_since,
             cluster_seen_at,
             region: "us-east-1".into(),
+            network_policies_enforced: None,
             state: WorkspaceState::Ready,
             state_message: None,
             adopted: false,

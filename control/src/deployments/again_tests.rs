@@ -191,13 +191,18 @@ async fn what_somebody_scaled_in_the_cluster_is_said(pool: PgPool) {
     let (place, ada, id, _) = deployed(&world, 1).await;
     comes_up(&world).await;
     let (claim, subject) = loaded(&world, id).await;
-    let says = async |ready, asked| {
-        assert!(record::resting(&world.control, &claim, &subject, DeploymentState::Degraded, ready, asked).await.is_ok());
+    let image = OwnedField { field: ".spec.template.spec.containers[name=\"model\"].image".into(), manager: "\"kubectl-set\" using apps/v1".into() };
+    let others = vec![image.clone()];
+    let says = async |ready, asked, others: &[OwnedField]| {
+        let drift = record::Drift { asked, others: others.to_vec() };
+        assert!(record::resting(&world.control, &claim, &subject, DeploymentState::Degraded, ready, &drift).await.is_ok());
         deployments::get(&ada, id).await.unwrap().summary.state_message.unwrap()
     };
-    assert_eq!(says(2, Some(2)).await, "Somebody set 2 replicas in the cluster; revision 1 wants 1.");
-    assert_eq!(says(2, Some(1)).await, "2 replicas answer; 1 wanted");
-    assert_eq!(says(0, None).await, "0 of 1 replicas answer");
+    assert_eq!(says(2, Some(2), &[]).await, "Somebody set 2 replicas in the cluster; revision 1 wants 1.");
+    assert_eq!(says(2, Some(1), &[]).await, "2 replicas answer; 1 wanted");
+    assert_eq!(says(0, None, &[]).await, "No replica answers; 1 wanted");
+    assert_eq!(says(0, Some(0), &[]).await, "No replica answers. Somebody set 0 replicas in the cluster; revision 1 wants 1.");
+    assert_eq!(says(1, Some(1), &others).await, format!("Somebody changed in the cluster what revision 1 wants: {} ({}).", image.field, image.manager));
 
     let scaled = async |asked: i32, generation: i64| {
         sqlx::query(

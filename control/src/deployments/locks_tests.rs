@@ -51,11 +51,11 @@ fn written(outcome: Result<(), Halt>) {
 }
 
 async fn write_down(control: &Control, claim: &Claim) {
-    let put = Put { entry: Entry::new("Service", "forecasting", "iris"), uid: "uid".into(), made: false };
+    let put = Put { entry: Entry::new("Service", "forecasting", "iris"), uid: "uid".into(), made: false, others: Vec::new() };
     for round in 0..ROUNDS * 4 {
         let subject = subject::load(control, DeploymentId(claim.object_id)).await.unwrap().expect("nobody may delete it");
         let found = if round % 2 == 0 { DeploymentState::Live } else { DeploymentState::Degraded };
-        written(record::resting(control, claim, &subject, found, 1, None).await);
+        written(record::resting(control, claim, &subject, found, 1, &record::Drift::default()).await);
         written(record::applying(control, claim, &subject, std::slice::from_ref(&put.entry)).await);
         written(record::applied(control, claim, &subject, std::slice::from_ref(&put)).await);
         written(record::rolling(control, claim, &subject, PROGRESS, None).await);

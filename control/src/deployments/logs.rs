@@ -106,7 +106,10 @@ impl Reader {
                 let end = match self.replica.before(&pod, tail, &mut newest, &lines).await {
                     Err(Stop::Closed) => Err(Stop::Closed),
                     // The run of now is read in any case.
-                    _ => self.replica.run(&pod, Lines { of: Container::Now, begin: Begin::Last(tail), then: Then::End }, &mut newest, &lines).await,
+                    before => {
+                        let now = Lines { of: Container::Now, begin: Begin::Last(tail), then: Then::End };
+                        self.replica.run(&pod, now, &mut newest, before.unwrap_or_default(), &lines).await
+                    }
                 };
                 (pod, end)
             })

@@ -35,7 +35,7 @@ use domain::{
     error::Checks,
     ids::{DeploymentId, ReleaseId, WorkspaceId},
     names::{DeploymentName, IdOrName},
-    operation::{ObjectKind, Started},
+    operation::{ObjectKind, OwnedField, Started},
     page::{Direction, Page},
     workspace::Quota,
 };
@@ -127,16 +127,18 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     revise(tx, ctx, found, ("deployment.change", "change"), (&asked.before.release.title(), asked.before.spec), (&release_after, asked.after), because).await
 }
 
-/// What of others' fields a person was shown, and may take over: those that its last rollout failed over, and the number of replicas when somebody scaled it.
+/// What of others' fields a person was shown, and may take over: those that its last rollout failed over, and those that its page tells of.
 async fn shown_to(conn: &mut PgConnection, ctx: &Ctx, found: &Found) -> Result<Vec<Shown>> {
     ctx.actor().check_person()?;
     let failed = operations::last_failure(conn, found.id.0).await?;
     let mut shown: Vec<Shown> = failed.and_then(|failure| failure.remedy).map_or_else(Vec::new, |remedy| remedy.fields.iter().map(Shown::from).collect());
-    if store::detail(conn, found.id).await?.is_some_and(|detail| detail.scaled_to.is_some()) {
-        shown.push(Shown { field: ".spec.replicas".into(), manager: None });
+    if let Some(detail) = store::detail(conn, found.id).await? {
+        let others: Vec<OwnedField> = serde_json::from_value(detail.others)?;
+        shown.extend(others.iter().map(Shown::from).filter(|other| !shown.contains(other)).collect::<Vec<_>>());
+        shown.extend(detail.scaled_to.map(|_| Shown { field: ".spec.replicas".into(), manager: None }));
     }
     if shown.is_empty() {
-        return Err(Rejected::conflict(format!("{} has no fields that others own and that it failed over: there is nothing to take over.", found.name)).at("take_over").into());
+        return Err(Rejected::conflict(format!("{} has no fields that others set, as far as was seen: there is nothing to take over.", found.name)).at("take_over").into());
     }
     Ok(shown)
 }
@@ -232,9 +234,11 @@ pub async fn get(ctx: &Ctx, id: DeploymentId) -> Result<Deployment> {
         url: format!("http://{}.{}", summary.name, summary.workspace_name),
         metadata: detail.metadata.map(serde_json::from_value).transpose()?,
         pods,
+        network_policies_enforced: detail.network_policies_enforced,
         read_only: detail.read_only_cluster.as_deref().map(clusters::why_read_only),
         synced_at: detail.synced_at.map(Timestamp),
         scaled_to: detail.scaled_to,
+        others: serde_json::from_value(detail.others)?,
         operation: detail.operation,
         created_at: Timestamp(detail.created_at),
         version: detail.version,

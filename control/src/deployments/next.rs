@@ -1,6 +1,6 @@
 //! The next step of a deployment, as a function of what is wanted and what is seen. It does nothing by itself.
 
-use domain::deployment::DeploymentState;
+use domain::{deployment::DeploymentState, operation::OwnedField};
 
 use crate::inventory::cluster::is_ahead;
 
@@ -74,6 +74,15 @@ pub enum Dead {
 pub struct Observed {
     pub deployment: Option<Seen>,
     pub pods: Vec<SeenPod>,
+    /// What others set of its other objects, as far as that was seen.
+    pub others: Vec<OwnedField>,
+}
+
+impl Observed {
+    /// Everything that others set.
+    pub fn set_by_others(&self) -> impl Iterator<Item = &OwnedField> {
+        self.deployment.iter().flat_map(|seen| &seen.others).chain(&self.others)
+    }
 }
 
 /// The Kubernetes Deployment.
@@ -95,6 +104,8 @@ pub struct Seen {
     pub stalled: Option<String>,
     /// Whether Kubernetes was told to go no further.
     pub paused: bool,
+    /// What others set of it, besides the number of replicas.
+    pub others: Vec<OwnedField>,
 }
 
 /// A pod of it.
@@ -205,6 +216,8 @@ fn run(desired: &Desired, observed: &Observed) -> Step {
 fn settled(desired: &Desired, observed: &Observed) -> Step {
     let progress = progress(desired, observed);
     let whole = observed.deployment.as_ref().is_some_and(|seen| desired.applied >= desired.generation && is_whole(desired, seen, progress));
+    // Every replica may answer, and answer something else than was made.
+    let whole = whole && observed.set_by_others().next().is_none();
     let state = match (whole, desired.came_up) {
         (true, _) => DeploymentState::Live,
         (false, true) => DeploymentState::Degraded,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Control, Result,
     inventory::cluster::generation,
-    k8s::{self, apply, labels},
+    k8s::{self, apply, fields, labels},
 };
 
 /// Bookmarks come about once a minute; rows older than this are not taken for the truth, in seconds.
@@ -30,8 +30,9 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
     if !fresh {
         return Ok(None);
     }
-    let row = sqlx::query!(
-        "select installation, slipway_generation, observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused
+    let row = sqlx::query_as!(
+        Row,
+        "select installation, slipway_generation, observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others
          from observed_deployments where cluster_id = $1 and deployment_id = $2 and name = $3",
         subject.cluster.0,
         subject.id.0,
@@ -53,19 +54,36 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
     if behind && subject.applied_for.is_some_and(|seconds| seconds < FRESH) {
         return Ok(None);
     }
-    let deployment = row.map(|row| Seen {
-        generation: row.slipway_generation,
-        ours: row.installation == control.installation.to_string(),
-        observed_by_controller: row.observed_by_controller,
-        asked: row.asked_replicas,
-        replicas: row.replicas,
-        updated: row.updated_replicas,
-        ready: row.ready_replicas,
-        available: row.available_replicas,
-        stalled: row.stalled,
-        paused: row.paused,
-    });
-    Ok(Some(Observed { deployment, pods }))
+    let seen = |row: Row| -> Result<Seen> {
+        Ok(Seen {
+            generation: row.slipway_generation,
+            ours: row.installation == control.installation.to_string(),
+            observed_by_controller: row.observed_by_controller,
+            asked: row.asked_replicas,
+            replicas: row.replicas,
+            updated: row.updated_replicas,
+            ready: row.ready_replicas,
+            available: row.available_replicas,
+            stalled: row.stalled,
+            paused: row.paused,
+            others: serde_json::from_value(row.others)?,
+        })
+    };
+    Ok(Some(Observed { deployment: row.map(seen).transpose()?, pods, others: subject.others.clone() }))
+}
+
+struct Row {
+    installation: String,
+    slipway_generation: i64,
+    observed_by_controller: bool,
+    asked_replicas: Option<i32>,
+    replicas: i32,
+    updated_replicas: i32,
+    ready_replicas: i32,
+    available_replicas: i32,
+    stalled: Option<String>,
+    paused: bool,
+    others: serde_json::Value,
 }
 
 /// What the cluster says, in two calls.
@@ -74,7 +92,7 @@ pub(super) async fn cluster(control: &Control, subject: &Subject) -> k8s::Result
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), &subject.blueprint.namespace);
     let pods: Api<Pod> = Api::namespaced(client, &subject.blueprint.namespace);
     let (deployment, pods) = tokio::try_join!(apply::find(&deployments, &subject.blueprint.name), list_pods(&pods, subject))?;
-    Ok(Observed { deployment: deployment.map(|deployment| seen(control, subject, &deployment)), pods: pods.iter().map(seen_pod).collect() })
+    Ok(Observed { deployment: deployment.map(|deployment| seen(control, subject, &deployment)), pods: pods.iter().map(seen_pod).collect(), others: subject.others.clone() })
 }
 
 /// The deployment's pods.
@@ -98,6 +116,7 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         available: status.available_replicas.unwrap_or(0),
         stalled: None,
         paused: is_paused(deployment),
+        others: fields::foreign(meta).into_iter().map(|one| one.owned).collect(),
     }
 }
 

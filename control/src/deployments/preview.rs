@@ -180,7 +180,7 @@ async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Resu
 /// Whether replicas of this size find nodes.
 pub(super) fn capacity(rooms: &[store::Room], size: Size, replicas: i64) -> Finding {
     if rooms.is_empty() {
-        return warn("No node was seen yet", "Whether it fits shows when it is scheduled.");
+        return warn("No node takes pods just now", "None was seen yet, or those that were are not ready or closed to new pods. Replicas wait until there is one.");
     }
     let fit = |room: &Capacity| {
         let by = |have: i64, need: i64| if need == 0 { i64::MAX } else { have.max(0) / need };

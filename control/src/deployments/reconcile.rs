@@ -14,7 +14,9 @@ use super::{
     diagnosis::{self, Verdict},
     examine, metadata,
     next::{Dead, Intent, Observed, Progress, Step, next},
-    observe, record, store,
+    observe,
+    record::{self, Drift},
+    store,
     subject::{self, Subject},
     write,
 };
@@ -63,7 +65,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::Older { there } => Err(Halt::Ahead(there)),
         Step::Pause { ready } => {
             write::pause(control, subject).await?;
-            record::resting(control, claim, subject, DeploymentState::Held, ready, None).await?;
+            record::resting(control, claim, subject, DeploymentState::Held, ready, &Drift::default()).await?;
             Ok(Next::Again(PACE))
         }
         Step::Apply => apply(control, claim, subject).await,
@@ -151,8 +153,8 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     if heals {
         heal(control, claim, subject).await?;
     }
-    let asked = sight.observed.deployment.as_ref().and_then(|seen| seen.asked);
-    record::resting(control, claim, subject, state, ready, asked).await?;
+    let drift = Drift { asked: sight.observed.deployment.as_ref().and_then(|seen| seen.asked), others: sight.observed.set_by_others().cloned().collect() };
+    record::resting(control, claim, subject, state, ready, &drift).await?;
     let next = Next::Settled { again: REST };
     Ok(if heals { next } else { sight.heard(next) })
 }
@@ -247,6 +249,10 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
         Halt::Outside(error) => {
             if error.doubts_the_cluster() {
                 poke(&mut *control.pool.acquire().await?, subject.cluster.0).await?;
+            }
+            // Its namespace or the team's rights may be gone: looking at the workspace makes them again.
+            if matches!(error.kind, Kind::Forbidden | Kind::NotFound) {
+                poke(&mut *control.pool.acquire().await?, subject.workspace.0).await?;
             }
             match outside(subject, claim, error)? {
                 Ok(failure) => failure,

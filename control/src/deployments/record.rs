@@ -4,7 +4,7 @@ mod healing;
 
 use domain::{
     deployment::DeploymentState,
-    operation::{Failure, ObjectKind, StepState},
+    operation::{Failure, ObjectKind, OwnedField, StepState},
     serving::ModelMetadata,
 };
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -91,6 +91,7 @@ pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject,
     let mut tx = begin(control, claim, subject).await?;
     let entries: Vec<(Entry, String)> = put.iter().map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &entries).await?;
+    inventory::found(&mut tx, subject.id.0, put).await?;
     let made = put.iter().filter(|put| put.made).count();
     let detail = format!("{made} made, {} changed", put.len() - made);
     note(&mut tx, subject, steps::APPLY, StepState::Done, Some(&detail)).await?;
@@ -169,14 +170,14 @@ pub(super) async fn finished(control: &Control, claim: &Claim, subject: &Subject
     Ok(tx.commit().await?)
 }
 
-/// How it stands with nothing under way, and for how many replicas its object in the cluster asks. What failed keeps saying why until it comes up.
-pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32, asked: Option<i32>) -> Done {
+/// How it stands with nothing under way, and what others set in the cluster. What failed keeps saying why until it comes up.
+pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject, found: DeploymentState, ready: i32, drift: &Drift) -> Done {
     let mut tx = begin(control, claim, subject).await?;
     if found == DeploymentState::Live {
         store::came_up(&mut tx, subject.id, subject.desired.revision).await?;
     }
     let message = match found {
-        DeploymentState::Degraded => Some(degraded(&subject.desired, ready, asked)),
+        DeploymentState::Degraded => Some(degraded(&subject.desired, ready, drift)),
         DeploymentState::Failed => store::why_failed(&mut tx, subject.id).await?,
         _ => None,
     };
@@ -184,15 +185,46 @@ pub(super) async fn resting(control: &Control, claim: &Claim, subject: &Subject,
     Ok(tx.commit().await?)
 }
 
+/// What others set in the cluster, against what is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Drift {
+    /// For how many replicas its object asks.
+    pub asked: Option<i32>,
+    /// The other fields.
+    pub others: Vec<OwnedField>,
+}
+
 /// In what it falls short. What others set comes first: no replica that comes or goes mends that.
-fn degraded(desired: &Desired, ready: i32, asked: Option<i32>) -> String {
+fn degraded(desired: &Desired, ready: i32, drift: &Drift) -> String {
     let (wanted, revision) = (desired.replicas, desired.revision);
     let replicas = |count: i32| if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") };
-    match asked {
-        Some(asked) if asked != wanted => format!("Somebody set {} in the cluster; revision {revision} wants {wanted}.", replicas(asked)),
-        _ if ready > wanted => format!("{ready} replicas answer; {wanted} wanted"),
-        _ => format!("{ready} of {wanted} replicas answer"),
+    let mut said = Vec::new();
+    if ready == 0 && (!drift.others.is_empty() || drift.asked.is_some_and(|asked| asked != wanted)) {
+        said.push("No replica answers.".to_owned());
     }
+    if let Some(asked) = drift.asked.filter(|asked| *asked != wanted) {
+        said.push(format!("Somebody set {} in the cluster; revision {revision} wants {wanted}.", replicas(asked)));
+    }
+    said.extend(changed(&drift.others, revision));
+    if !said.is_empty() {
+        return said.join(" ");
+    }
+    match ready {
+        0 => format!("No replica answers; {wanted} wanted"),
+        ready if ready > wanted => format!("{ready} replicas answer; {wanted} wanted"),
+        ready => format!("{ready} of {wanted} replicas answer"),
+    }
+}
+
+/// What others changed, in a sentence.
+fn changed(others: &[OwnedField], revision: i32) -> Option<String> {
+    const TOLD: usize = 3;
+    let told: Vec<String> = others.iter().take(TOLD).map(|owned| format!("{} ({})", owned.field, owned.manager)).collect();
+    let more = match others.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!told.is_empty()).then(|| format!("Somebody changed in the cluster what revision {revision} wants: {}{more}.", told.join(", ")))
 }
 
 /// The cluster does not do it just now.

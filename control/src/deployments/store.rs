@@ -117,8 +117,10 @@ pub(super) struct Detail {
     pub environment: Value,
     pub metadata: Option<Value>,
     pub read_only_cluster: Option<String>,
+    pub network_policies_enforced: Option<bool>,
     pub synced_at: Option<OffsetDateTime>,
     pub scaled_to: Option<i32>,
+    pub others: Value,
     pub operation: Option<OperationId>,
     pub created_at: OffsetDateTime,
     pub version: i64,
@@ -130,9 +132,13 @@ pub(super) async fn detail(conn: &mut PgConnection, id: DeploymentId) -> Result<
         r#"select r.protocol as "protocol: Protocol", r.repository_uri, r.digest,
                   v.environment, d.metadata, d.created_at, d.version,
                   (select c.name from clusters c where c.id = w.cluster_id and c.read_only_since is not null) as read_only_cluster,
+                  (select c.enforces_network_policies from clusters c where c.id = w.cluster_id) as network_policies_enforced,
                   (select min(s.synced_at) from observed_sync s where s.cluster_id = w.cluster_id and s.kind in ('pods', 'deployments')) as synced_at,
                   (select o.asked_replicas from observed_deployments o
                    where o.cluster_id = w.cluster_id and o.namespace = w.name and o.name = d.name and o.deployment_id = d.id and o.slipway_generation = d.generation and o.asked_replicas <> v.replicas) as scaled_to,
+                  coalesce((select o.others from observed_deployments o
+                            where o.cluster_id = w.cluster_id and o.namespace = w.name and o.name = d.name and o.deployment_id = d.id and o.slipway_generation = d.generation), '[]')
+                  || coalesce((select jsonb_agg(f) from inventory i, jsonb_array_elements(i.others) f where i.object_id = d.id and i.kind <> 'Deployment'), '[]') as "others!",
                   (select o.id from operations o where o.object_id = d.id order by o.id desc limit 1) as "operation: OperationId"
            from deployments d
            join workspaces w on w.id = d.workspace_id

@@ -4,7 +4,8 @@ use domain::{
     audit::ActorKind,
     cluster::ClusterState,
     deployment::Variable,
-    ids::{ClusterId, DeploymentId, TeamId},
+    ids::{ClusterId, DeploymentId, TeamId, WorkspaceId},
+    operation::OwnedField,
     serving::Protocol,
     size::Size,
     workspace::WorkspaceState,
@@ -32,6 +33,7 @@ pub(super) struct Subject {
     pub id: DeploymentId,
     pub team: TeamId,
     pub team_name: String,
+    pub workspace: WorkspaceId,
     pub cluster: ClusterId,
     pub cluster_name: String,
     pub model_name: String,
@@ -48,6 +50,8 @@ pub(super) struct Subject {
     pub applied_for: Option<f64>,
     /// Whether its objects were not looked at one by one for a while.
     pub verify: bool,
+    /// What others set of its objects, the Deployment aside, when they were looked at last.
+    pub others: Vec<OwnedField>,
     /// What of others' fields its wanted revision may take over.
     pub takes_over: Vec<Shown>,
 }
@@ -106,6 +110,8 @@ struct Row {
     applied_for: Option<f64>,
     verify: bool,
     takes_over: serde_json::Value,
+    others: serde_json::Value,
+    workspace: WorkspaceId,
 }
 
 /// How many objects a deployment has.
@@ -118,7 +124,8 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         r#"select d.name, d.generation, d.revision, d.held, d.held_by_kind as "held_by_kind: ActorKind", d.held_by_id, d.deleting_at is not null as "deleting!", d.live_revision, d.metadata_revision,
                   w.name as workspace_name, w.state as "workspace_state: WorkspaceState", w.synced_at is not null as "workspace_made!", t.id as "team: TeamId", t.name as team_name,
                   c.id as "cluster: ClusterId", c.name as cluster_name, c.state as "cluster_state: ClusterState", c.state_message as cluster_message, c.read_only_since is not null as "read_only!", m.name as model_name, r.repository,
-                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment, v.takes_over,
+                  r.repository_uri, r.digest, r.port, r.health_path, r.protocol as "protocol: Protocol", v.size as "size: Size", v.replicas, v.environment, v.takes_over, w.id as "workspace: WorkspaceId",
+                  coalesce((select jsonb_agg(f) from inventory o, jsonb_array_elements(o.others) f where o.object_id = d.id and o.kind <> 'Deployment'), '[]') as "others!",
                   i.entries as "entries!", i.applied as "applied!", i.applied_at, extract(epoch from now() - i.applied_at)::float8 as applied_for,
                   coalesce(i.seen_at < now() - interval '10 minutes' or i.missed, true) as "verify!"
            from deployments d
@@ -196,6 +203,8 @@ pub(super) async fn load(control: &Control, id: DeploymentId) -> Result<Option<S
         begun: row.entries > 0,
         applied_for: row.applied_at.and(row.applied_for),
         verify: row.verify,
+        others: serde_json::from_value(row.others)?,
+        workspace: row.workspace,
         takes_over,
     }))
 }

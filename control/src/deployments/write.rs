@@ -1,6 +1,9 @@
 //! Writes a deployment's objects into its cluster, or takes them away, as the team.
 
-use domain::access::TeamRole;
+use domain::{
+    access::TeamRole,
+    operation::{Failure, OwnedField, Remedy},
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Pod, Service, ServiceAccount},
@@ -15,7 +18,7 @@ use crate::{
         Entry,
         cluster::{Found, Put, Refused, When},
     },
-    k8s::apply,
+    k8s::{apply, fields},
     reconcile::Halt,
     work::points,
 };
@@ -62,13 +65,29 @@ enum Rollout {
     Paused,
 }
 
-/// The pause is a field manager's of its own, so that it is taken away by setting nothing. One that somebody else made stays theirs.
+/// The pause is a field manager's of its own, so that it is taken away by setting nothing. One that somebody else made stays theirs, and is a failure to go on.
 async fn set_paused(deployments: &Api<Deployment>, subject: &Subject, rollout: Rollout) -> Result<(), Halt> {
     let pauses = rollout == Rollout::Paused;
     match subject.owner().look(deployments, &subject.blueprint.name).await? {
-        Found::Ours(there) if observe::is_paused(&there) != pauses => Ok(apply::apply_pause(deployments, &there, pauses).await?),
+        Found::Ours(there) if observe::is_paused(&there) != pauses => {
+            let there = apply::apply_pause(deployments, &there, pauses).await?;
+            // Nothing that is applied comes up as long as it is paused.
+            if observe::is_paused(&there) && !pauses { Err(Halt::Failed(paused_by_others(&there))) } else { Ok(()) }
+        }
         Found::Ahead(there) => Err(Halt::Ahead(there)),
         Found::Ours(_) | Found::Nothing | Found::Going | Found::Foreign => Ok(()),
+    }
+}
+
+fn paused_by_others(there: &Deployment) -> Failure {
+    let pause: Vec<OwnedField> = fields::foreign(&there.metadata).into_iter().map(|one| one.owned).filter(|owned| owned.field == ".spec.paused").collect();
+    let who = pause.first().map_or_else(|| "somebody".to_owned(), |owned| owned.manager.clone());
+    Failure {
+        code: "changed_by_others".into(),
+        cause: format!("Its rollout is paused in the cluster by {who}: what was applied does not come up."),
+        next: "Take this over, which lets the rollout go on, or have whoever paused it resume it (kubectl rollout resume), and deploy again.".into(),
+        raw: None,
+        remedy: Some(Remedy::take_over(pause)),
     }
 }
 

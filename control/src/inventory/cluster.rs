@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::Entry;
-use crate::k8s::{self, apply, labels};
+use crate::k8s::{self, apply, fields, labels};
 
 /// Whose objects these are.
 #[derive(Clone, Debug)]
@@ -88,6 +88,8 @@ pub struct Put {
     pub uid: String,
     /// Whether there was none before.
     pub made: bool,
+    /// What others set of it.
+    pub others: Vec<OwnedField>,
 }
 
 impl Owner {
@@ -130,8 +132,12 @@ impl Owner {
             Found::Foreign => return Err(Refused::Foreign(entry)),
             Found::Ahead(there) => return Err(Refused::Ahead(there)),
             Found::Going => return Err(Refused::Going(entry)),
-            Found::Ours(there) if when == When::Missing => return Ok(Put { entry, uid: there.uid().unwrap_or_default(), made: false }),
+            Found::Ours(there) if when == When::Missing => return Ok(put_as(entry, &there, false)),
             Found::Ours(there) => {
+                let there = match when {
+                    When::TakingOver(shown) => take_away(api, there, &apply::typed(&object)?, shown).await?,
+                    When::Always | When::Missing => there,
+                };
                 object.meta_mut().resource_version = there.resource_version();
                 false
             }
@@ -144,7 +150,7 @@ impl Owner {
             },
             When::Always | When::Missing => apply::apply(api, &object).await?,
         };
-        Ok(Put { entry, uid: written.uid().unwrap_or_default(), made })
+        Ok(put_as(entry, &written, made))
     }
 
     /// Deletes the object of this name if it is ours. Gives whether anything of ours is (still) there.
@@ -162,6 +168,24 @@ impl Owner {
             Found::Ours(seen) => Ok(apply::delete_seen(write, &seen).await?),
         }
     }
+}
+
+fn put_as<K: Resource>(entry: Entry, there: &K, made: bool) -> Put {
+    let others = fields::foreign(there.meta()).into_iter().map(|one| one.owned).collect();
+    Put { entry, uid: there.uid().unwrap_or_default(), made, others }
+}
+
+/// Takes away what others added, of what was shown. What Slipway sets itself is overwritten, not taken away.
+async fn take_away<K>(api: &Api<K>, mut there: K, wanted: &serde_json::Value, shown: &[Shown]) -> k8s::Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    for field in fields::foreign(there.meta()) {
+        if shown.iter().any(|shown| shown.is(&field.owned)) && !field.is_set_by(wanted) {
+            there = apply::take_away(api, &there, &field).await?;
+        }
+    }
+    Ok(there)
 }
 
 /// Whether all that others own was shown to whoever takes it over.

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::Result;
+use cluster::Put;
 
 /// One Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +75,28 @@ pub async fn applied(conn: &mut PgConnection, object: Uuid, generation: i64, ent
 pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
     sqlx::query!("update inventory set seen_at = coalesce((select claimed_at from reconcile where object_id = $1), now()) where object_id = $1", object).execute(conn).await?;
     Ok(())
+}
+
+/// Writes down what others set of these, as it was just seen. Gives whether that is news.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result<bool> {
+    let (kinds, namespaces, names) = columns(put.iter().map(|put| &put.entry));
+    let others = put.iter().map(|put| serde_json::to_value(&put.others)).collect::<Result<Vec<_>, _>>()?;
+    let news = sqlx::query!(
+        "update inventory i set others = e.others
+         from unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) as e (kind, namespace, name, others)
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.others is distinct from e.others",
+        object,
+        &kinds,
+        &namespaces,
+        &names,
+        &others
+    )
+    .execute(conn)
+    .await?;
+    Ok(news.rows_affected() > 0)
 }
 
 /// Everything written down for a thing.

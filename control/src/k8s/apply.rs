@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     error::{Error, Kind, Result},
+    fields::Foreign,
     labels::MANAGED_BY_SLIPWAY,
 };
 
@@ -45,19 +46,32 @@ where
 }
 
 /// Who owns the field by which a rollout is paused.
-const PAUSE_MANAGER: &str = "slipway-hold";
+pub const PAUSE_MANAGER: &str = "slipway-hold";
 
-/// Pauses the rollout of exactly the Deployment that was seen, or takes Slipway's pause away.
+/// Pauses the rollout of exactly the Deployment that was seen, or takes Slipway's pause away. Gives the Deployment as it is then: somebody else's pause stays.
 ///
 /// # Errors
 /// Whatever the cluster says; `Conflict` when it is not the one that was seen any more.
-pub async fn apply_pause(api: &Api<Deployment>, seen: &Deployment, paused: bool) -> Result<()> {
+pub async fn apply_pause(api: &Api<Deployment>, seen: &Deployment, paused: bool) -> Result<Deployment> {
     let mut intent = typed(&Deployment { metadata: ObjectMeta { name: seen.metadata.name.clone(), uid: seen.uid(), ..ObjectMeta::default() }, ..Deployment::default() })?;
     if paused {
         intent["spec"] = serde_json::json!({"paused": true});
     }
-    api.patch(&seen.name_any(), &PatchParams::apply(PAUSE_MANAGER), &Patch::Apply(intent)).await?;
-    Ok(())
+    Ok(api.patch(&seen.name_any(), &PatchParams::apply(PAUSE_MANAGER), &Patch::Apply(intent)).await?)
+}
+
+/// Takes a field away from exactly the object that was seen, whoever set it. Gives the object as it is then.
+///
+/// # Errors
+/// Whatever the cluster says; `Conflict` when it is not the one that was seen any more.
+pub async fn take_away<K>(api: &Api<K>, seen: &K, field: &Foreign) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let mut patch = field.removal();
+    patch["metadata"] = serde_json::json!({"resourceVersion": seen.resource_version(), "uid": seen.uid()});
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    Ok(api.patch(&seen.name_any(), &params, &Patch::Strategic(patch)).await?)
 }
 
 /// What is there, if anything.

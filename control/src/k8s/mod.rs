@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod client;
 pub mod error;
+pub mod fields;
 pub mod forward;
 pub mod impersonate;
 pub mod labels;

@@ -80,8 +80,12 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
         return Err(Rejected::forbidden("Only a platform admin invites people.").into());
     }
     store::lock_email(&mut tx, email.as_str()).await?;
-    if users::by_email(&mut tx, email.as_str()).await?.is_some() {
-        return Err(Rejected::new(Code::AlreadyExists, format!("{email} is here already. Change their roles instead.")).at("email").into());
+    if let Some(known) = users::by_email(&mut tx, email.as_str()).await? {
+        let message = match known.disabled {
+            true => format!("{email} is here already, and disabled. Enable them on their page instead."),
+            false => format!("{email} is here already. Change their roles instead."),
+        };
+        return Err(Rejected::new(Code::AlreadyExists, message).at("email").into());
     }
     let team = match team {
         Some(named) => {

@@ -1,6 +1,6 @@
 //! What is kept of the objects a watch shows: pure functions from Kubernetes' objects to rows.
 
-use domain::Timestamp;
+use domain::{Timestamp, operation::OwnedField};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::k8s::{
-    labels,
+    fields, labels,
     logs::{self, Container},
     text,
 };
@@ -63,6 +63,7 @@ pub(super) struct DeploymentRow {
     pub available_replicas: i32,
     pub stalled: Option<String>,
     pub paused: bool,
+    pub others: Vec<OwnedField>,
 }
 
 /// A row of `observed_pods`.
@@ -87,11 +88,12 @@ pub(super) struct PodRow {
     pub created_at: Timestamp,
 }
 
-/// A Service that is there. It has no table: what counts is that one is missing.
+/// A Service that is there. It has no table: what counts is that one is missing, or not as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct ServiceRow {
     pub namespace: String,
     pub name: String,
+    pub others: Vec<OwnedField>,
 }
 
 /// How the model's container ended.
@@ -104,7 +106,12 @@ pub(super) struct LastExit {
 }
 
 pub(super) fn service(service: &Service) -> Option<ServiceRow> {
-    service.metadata.deletion_timestamp.is_none().then(|| ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any() })
+    let there = || ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any(), others: others(&service.metadata) };
+    service.metadata.deletion_timestamp.is_none().then(there)
+}
+
+fn others(meta: &ObjectMeta) -> Vec<OwnedField> {
+    fields::foreign(meta).into_iter().map(|one| one.owned).collect()
 }
 
 pub(super) fn node(node: &Node) -> NodeRow {
@@ -166,6 +173,7 @@ pub(super) fn deployment(object: &Deployment) -> Option<DeploymentRow> {
         available_replicas: status.available_replicas.unwrap_or(0),
         stalled: stalled.map(clean),
         paused: object.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false),
+        others: others(&object.metadata),
     })
 }
 

@@ -205,6 +205,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
             available_replicas: 1,
             paused: false,
             stalled: None,
+            others: Vec::new(),
         };
         batch(Seen::All(ids.iter().rev().map(row).collect()))
     };

@@ -43,7 +43,7 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
 
     let mut tx = ctx.begin().await?;
     let owner = match (owner, ctx.actor().user_id()) {
-        (Some(email), _) => enabled(&mut tx, &email).await?.ok_or_else(|| Rejected::field("owner", format!("Nobody here has the address {email}. Invite them first.")))?,
+        (Some(email), _) => enabled(&mut tx, "owner", &email, "Invite them first.").await?,
         (None, Some(user)) => store::user(&mut tx, user).await?,
         (None, None) => return Err(Rejected::field("owner", "Name the first owner's e-mail address.").into()),
     };
@@ -232,8 +232,7 @@ pub async fn set_member(ctx: &Ctx, id: TeamId, change: &MemberChange) -> Result<
     let before = store::role(&mut tx, id, user.id).await?;
     if user.disabled {
         // They keep what they have, or get less.
-        let before = before.ok_or_else(nobody)?;
-        if change.role > before {
+        if before.is_none_or(|before| change.role > before) {
             return Err(Rejected::field("email", format!("{email} is disabled, and gets no other role until a platform admin enables them.")).into());
         }
     }
@@ -269,9 +268,12 @@ pub async fn remove_member(ctx: &Ctx, id: TeamId, user: UserId) -> Result<Vec<Me
 }
 
 /// Whoever has this address and can sign in.
-async fn enabled(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option<store::Person>> {
-    let known = users::by_email(conn, email.as_str()).await?.filter(|user| !user.disabled);
-    Ok(known.map(|user| store::Person { id: user.id, email: user.email }))
+async fn enabled(conn: &mut PgConnection, field: &str, email: &EmailAddress, otherwise: &str) -> Result<store::Person> {
+    match users::by_email(conn, email.as_str()).await? {
+        Some(user) if user.disabled => Err(Rejected::field(field, format!("{email} is disabled. A platform admin can enable them.")).into()),
+        Some(user) => Ok(store::Person { id: user.id, email: user.email }),
+        None => Err(Rejected::field(field, format!("Nobody here has the address {email}. {otherwise}")).into()),
+    }
 }
 
 fn check_description(checks: &mut domain::error::Checks, description: &str) {

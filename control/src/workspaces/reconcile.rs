@@ -24,7 +24,7 @@ use crate::{
     work::points,
 };
 
-pub(super) const REST: Duration = Duration::from_secs(600);
+pub(super) const REST: Duration = Duration::from_secs(120);
 pub(super) const PACE: Duration = Duration::from_secs(1);
 /// How many of others' things a sentence names.
 const NAMED: usize = 3;

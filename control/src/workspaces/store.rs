@@ -38,6 +38,7 @@ struct Row {
     cluster_read_only_since: Option<OffsetDateTime>,
     cluster_seen_at: Option<OffsetDateTime>,
     region: String,
+    enforces_network_policies: Option<bool>,
     state: WorkspaceState,
     state_message: Option<String>,
     adopted: bool,
@@ -68,6 +69,7 @@ impl From<Row> for Workspace {
             cluster_read_only_since: row.cluster_read_only_since.map(Timestamp),
             cluster_seen_at: row.cluster_seen_at.map(Timestamp),
             region: row.region,
+            network_policies_enforced: row.enforces_network_policies,
             state: row.state,
             state_message: row.state_message,
             adopted: row.adopted,
@@ -105,7 +107,7 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
     let sizes = Sizes::all();
     let row = sqlx::query_as!(
         Row,
-        r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+        r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
                   w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
@@ -140,7 +142,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
     let sizes = Sizes::all();
     let rows = sqlx::query_as!(
         Row,
-        r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region,
+        r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
                   w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,

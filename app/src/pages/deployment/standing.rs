@@ -146,9 +146,12 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
             let wanted = replicas(deployment.summary.replicas);
-            let over = deployment.scaled_to.filter(|_| may.deploy).map(
-                |_| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word=format!("Take it over: set {wanted} again")/></div> },
-            );
+            let word = match (deployment.others.is_empty(), deployment.scaled_to) {
+                (false, _) => Some(format!("Take it over: have it as revision {} wants", deployment.summary.revision)),
+                (true, Some(_)) => Some(format!("Take it over: set {wanted} again")),
+                (true, None) => None,
+            };
+            let over = word.filter(|_| may.deploy).map(|word| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word/></div> });
             message.map(|message| view! { <section class=class><p>{message}</p>{over}</section> }).into_any()
         }
         (None, DeploymentState::Held) => {

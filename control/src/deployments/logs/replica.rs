@@ -47,8 +47,8 @@ pub(super) enum Stop {
 const SLOWEST: u32 = 8;
 
 impl Replicas {
-    /// Reads what one run of the container wrote, or from where it was left. Moves `newest` along; gives how many lines there were.
-    pub async fn run(&self, pod: &str, lines: Lines, newest: &mut Option<Timestamp>, out: &Out) -> Result<usize, Stop> {
+    /// Reads what one run of the container wrote, or from where it was left, with `first` before its first line. Moves `newest` along; gives how many lines there were.
+    pub async fn run(&self, pod: &str, lines: Lines, newest: &mut Option<Timestamp>, mut first: Option<LogLine>, out: &Out) -> Result<usize, Stop> {
         let read = stream(&self.pods, pod, labels::MODEL_CONTAINER, lines).await.map_err(|error| match error.kind {
             Kind::NotFound => Stop::Gone,
             Kind::Invalid => Stop::NotYet,
@@ -69,6 +69,9 @@ impl Replicas {
             if line.at.zip(from).is_some_and(|(at, from)| at <= from) {
                 continue;
             }
+            if let Some(first) = first.take() {
+                out.send(Ok(first)).await.map_err(|_| Stop::Closed)?;
+            }
             count += 1;
             *newest = line.at.max(*newest);
             if wanted(&line, self.search.as_deref()) && out.send(Ok(line)).await.is_err() {
@@ -79,22 +82,20 @@ impl Replicas {
     }
 
     /// Reads what the container wrote before it was started again, if that is wanted and there is any. Moves `newest` along.
-    /// That it cannot be read is a line of its own.
-    pub async fn before(&self, pod: &str, tail: i64, newest: &mut Option<Timestamp>, out: &Out) -> Result<(), Stop> {
+    /// That it cannot be read is a line of its own. Gives what to say before the first line of the run of now: while that has written nothing, its log is the same.
+    pub async fn before(&self, pod: &str, tail: i64, newest: &mut Option<Timestamp>, out: &Out) -> Result<Option<LogLine>, Stop> {
         if !self.previous || tail == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        match self.run(pod, Lines { of: Container::Before, begin: Begin::Last(tail), then: Then::End }, newest, out).await {
+        match self.run(pod, Lines { of: Container::Before, begin: Begin::Last(tail), then: Then::End }, newest, None, out).await {
             // There was no run before.
-            Ok(0) | Err(Stop::NotYet) => Ok(()),
-            Ok(_) => {
-                // With the time of the last line, after which it belongs.
-                let restarted = LogLine { at: *newest, ..notice(pod, "The container ended here and was started again.".into()) };
-                out.send(Ok(restarted)).await.map_err(|_| Stop::Closed)
-            }
+            Ok(0) | Err(Stop::NotYet) => Ok(None),
+            // With the time of the last line, after which it belongs.
+            Ok(_) => Ok(Some(LogLine { at: *newest, ..notice(pod, "The container ended here and was started again.".into()) })),
             Err(Stop::Outside(error)) => {
                 let says = notice(pod, format!("What it wrote before it was started again could not be read: {}", error.sentence()));
-                out.send(Ok(says)).await.map_err(|_| Stop::Closed)
+                out.send(Ok(says)).await.map_err(|_| Stop::Closed)?;
+                Ok(None)
             }
             Err(stop) => Err(stop),
         }
@@ -107,15 +108,20 @@ impl Replicas {
         let begun = (tail == 0).then(clock::now);
         let mut begin = Begin::Last(tail);
         let (mut paces, mut said) = (1, None);
-        match self.before(&pod, tail, &mut newest, &out).await {
-            Ok(()) => {}
+        let mut first = match self.before(&pod, tail, &mut newest, &out).await {
+            Ok(first) => first,
             Err(Stop::Closed) => return,
             // The run of now says so, too.
-            Err(Stop::Gone | Stop::NotYet | Stop::Outside(_)) => {}
-        }
+            Err(Stop::Gone | Stop::NotYet | Stop::Outside(_)) => None,
+        };
         loop {
             let before = newest;
-            match self.run(&pod, Lines { of: Container::Now, begin, then: Then::Follow }, &mut newest, &out).await {
+            let now = first.clone();
+            let run = self.run(&pod, Lines { of: Container::Now, begin, then: Then::Follow }, &mut newest, now, &out).await;
+            if newest != before {
+                first = None;
+            }
+            match run {
                 Ok(0) => paces = (paces * 2).min(SLOWEST),
                 Ok(_) => (paces, said) = (1, None),
                 Err(Stop::Closed) => return,

@@ -123,6 +123,9 @@ async fn the_run_before_is_begun_with_where_there_was_one() {
     assert_eq!(said, ["one", "crashed", "-- The container ended here and was started again.", "again", "-- This replica is gone."]);
     assert!(asked[0].contains("previous=true") && !asked[0].contains("follow=true") && !asked[1].contains("previous=true"), "{asked:?}");
 
+    let waits = vec![(200, "2026-11-24T10:00:00Z one\n"), (200, "2026-11-24T10:00:00Z one\n"), (404, "pods iris-1 not found")];
+    assert_eq!(followed_of(true, waits, 2).await.0, ["one", "-- This replica is gone."], "it was not started again yet");
+
     let never = vec![(400, "previous terminated container not found"), (200, "2026-11-24T10:00:05Z first\n"), (404, "pods iris-1 not found")];
     assert_eq!(followed_of(true, never, 2).await.0, ["first", "-- This replica is gone."]);
 }

@@ -18,7 +18,19 @@ fn desired() -> Desired {
 }
 
 fn seen(replicas: i32, updated: i32, ready: i32) -> Option<Seen> {
-    Some(Seen { generation: 3, ours: true, observed_by_controller: true, asked: Some(2), replicas, updated, ready, available: ready, stalled: None, paused: false })
+    Some(Seen {
+        generation: 3,
+        ours: true,
+        observed_by_controller: true,
+        asked: Some(2),
+        replicas,
+        updated,
+        ready,
+        available: ready,
+        stalled: None,
+        paused: false,
+        others: Vec::new(),
+    })
 }
 
 fn pods(of: &[(i32, bool)]) -> Vec<SeenPod> {
@@ -26,7 +38,7 @@ fn pods(of: &[(i32, bool)]) -> Vec<SeenPod> {
 }
 
 fn whole() -> Observed {
-    Observed { deployment: seen(2, 2, 2), pods: pods(&[(3, true), (3, true)]) }
+    Observed { deployment: seen(2, 2, 2), pods: pods(&[(3, true), (3, true)]), others: Vec::new() }
 }
 
 const DONE: Progress = Progress { wanted: 2, ready: 2, earlier: 0, serving: 2 };
@@ -36,15 +48,15 @@ fn what_is_not_applied_is_applied_only_by_its_operation() {
     let fresh = Desired { applied: 2, ..desired() };
     assert_eq!(next(&fresh, &Observed::default()), Step::Apply);
     assert_eq!(next(&Desired { operation: Carried::No, ..fresh.clone() }, &whole()), Step::Rest { state: DeploymentState::Failed, ready: 2 });
-    let crashed_before_the_record = Observed { deployment: seen(2, 1, 0), pods: vec![] };
+    let crashed_before_the_record = Observed { deployment: seen(2, 1, 0), pods: vec![], others: Vec::new() };
     assert_eq!(next(&fresh, &crashed_before_the_record), Step::Apply, "applying twice is the same as once");
 }
 
 #[test]
 fn a_rollout_is_looked_at_until_it_is_whole() {
-    let observed = Observed { deployment: seen(3, 1, 2), pods: pods(&[(2, true), (2, true), (3, false)]) };
+    let observed = Observed { deployment: seen(3, 1, 2), pods: pods(&[(2, true), (2, true), (3, false)]), others: Vec::new() };
     assert_eq!(next(&desired(), &observed), Step::Look(Progress { wanted: 2, ready: 0, earlier: 2, serving: 2 }));
-    let retiring = Observed { deployment: seen(3, 2, 3), pods: pods(&[(2, true), (3, true), (3, true)]) };
+    let retiring = Observed { deployment: seen(3, 2, 3), pods: pods(&[(2, true), (3, true), (3, true)]), others: Vec::new() };
     assert_eq!(next(&desired(), &retiring), Step::Look(Progress { wanted: 2, ready: 2, earlier: 1, serving: 3 }));
     assert_eq!(next(&desired(), &whole()), Step::Finish(DONE));
     assert_eq!(next(&Desired { metadata: Metadata::Wanted, ..desired() }, &whole()), Step::Ask(DONE));
@@ -79,7 +91,7 @@ fn what_is_missing_is_healed_once_it_was_there() {
 fn how_it_stands_when_nothing_is_under_way() {
     let over = Desired { operation: Carried::No, came_up: true, ..desired() };
     assert_eq!(next(&over, &whole()), Step::Rest { state: DeploymentState::Live, ready: 2 });
-    let short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]) };
+    let short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]), others: Vec::new() };
     assert_eq!(next(&over, &short), Step::Rest { state: DeploymentState::Degraded, ready: 1 });
     let failed = Desired { came_up: false, ..over };
     assert_eq!(next(&failed, &short), Step::Rest { state: DeploymentState::Failed, ready: 1 });
@@ -89,7 +101,7 @@ fn how_it_stands_when_nothing_is_under_way() {
 #[test]
 fn what_is_held_is_paused_and_counted() {
     let held = Desired { intent: Intent::Hold, ..desired() };
-    let mut short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]) };
+    let mut short = Observed { deployment: seen(2, 2, 1), pods: pods(&[(3, true), (3, false)]), others: Vec::new() };
     assert_eq!(next(&held, &short), Step::Pause { ready: 1 });
     let away = Desired { place: Place::NotYet("The cluster does not answer.".into()), ..held.clone() };
     assert_eq!(next(&away, &short), Step::Rest { state: DeploymentState::Held, ready: 1 });
@@ -165,9 +177,9 @@ prop_compose! {
             metadata: if wanted { Metadata::Wanted } else { Metadata::Settled },
             place,
         };
-        let deployment = there.map(|(generation, ours, observed_by_controller, paused, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, asked: None, replicas, updated, ready, available: ready, stalled: None, paused });
+        let deployment = there.map(|(generation, ours, observed_by_controller, paused, replicas, updated, ready)| Seen { generation, ours, observed_by_controller, asked: None, replicas, updated, ready, available: ready, stalled: None, paused, others: Vec::new() });
         let pods = pods.into_iter().map(|(revision, ready, terminating)| SeenPod { revision, ready, terminating }).collect();
-        (desired, Observed { deployment, pods })
+        (desired, Observed { deployment, pods, others: Vec::new() })
     }
 }
 
@@ -208,7 +220,7 @@ proptest! {
             match next(&desired, &observed) {
                 Step::Apply | Step::Heal => {
                     desired.applied = desired.generation;
-                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, asked: None, replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None, paused: false });
+                    observed.deployment = Some(Seen { generation: desired.generation, ours: true, observed_by_controller: true, asked: None, replicas: desired.replicas, updated: desired.replicas, ready: 0, available: 0, stalled: None, paused: false, others: Vec::new() });
                 }
                 Step::Look(_) => {
                     let seen = observed.deployment.as_mut().unwrap();
@@ -224,5 +236,19 @@ proptest! {
             }
         }
         prop_assert!(false, "it did not end");
+    }
+}
+
+#[test]
+fn what_others_set_is_no_live_deployment_whoever_answers() {
+    let owned = OwnedField { field: ".spec.selector.canary".into(), manager: "kubectl".into() };
+    let live = Desired { operation: Carried::No, came_up: true, ..desired() };
+    assert_eq!(next(&live, &whole()), Step::Rest { state: DeploymentState::Live, ready: 2 });
+    let of_another = Observed { others: vec![owned.clone()], ..whole() };
+    let mut of_its_own = whole();
+    of_its_own.deployment.as_mut().unwrap().others = vec![owned];
+    for observed in [of_another, of_its_own] {
+        assert_eq!(next(&live, &observed), Step::Rest { state: DeploymentState::Degraded, ready: 2 });
+        assert_eq!(next(&Desired { metadata: Metadata::Settled, ..desired() }, &observed), Step::Finish(DONE), "a rollout came to what was asked");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Control, audit,
     inventory::{self, Entry, cluster::Put},
     live,
-    reconcile::Claim,
+    reconcile::{self, Claim},
 };
 
 /// What was missing was written again; says so only when there was any.
@@ -18,6 +18,10 @@ pub(in super::super) async fn healed(control: &Control, claim: &Claim, subject: 
     let mut tx = begin(control, claim, subject).await?;
     let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::seen(&mut tx, subject.id.0).await?;
+    if inventory::found(&mut tx, subject.id.0, put).await? {
+        // How it stands is another then.
+        reconcile::poke(&mut tx, subject.id.0).await?;
+    }
     if !made.is_empty() {
         inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &made).await?;
         let names: Vec<String> = made.iter().map(|(entry, _)| format!("{} {}", entry.kind, entry.name)).collect();
@@ -46,7 +50,7 @@ mod tests {
     use sqlx::PgPool;
 
     use super::{
-        super::{failed, resting},
+        super::{Drift, failed, resting},
         *,
     };
     use crate::{
@@ -82,7 +86,7 @@ mod tests {
         assert!(failed(control, &claim, &live, &failure).await.is_ok());
         assert_eq!(stands().await, (DeploymentState::Degraded, Some("There is a Service iris already.".into())));
         assert!(healed(control, &claim, &live, &[]).await.is_ok());
-        assert!(resting(control, &claim, &live, DeploymentState::Live, 1, Some(1)).await.is_ok());
+        assert!(resting(control, &claim, &live, DeploymentState::Live, 1, &Drift::default()).await.is_ok());
         assert_eq!(stands().await, (DeploymentState::Live, None));
     }
 }

@@ -19,7 +19,7 @@ impl Kept for DeploymentRow {
         Ok(sqlx::query_scalar!(
             r#"with said as (
                    select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
-                       revision integer, observed_by_controller boolean, asked_replicas integer, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean)
+                       revision integer, observed_by_controller boolean, asked_replicas integer, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean, others jsonb)
                ), fresh as (
                    select said.* from said join deployments d on d.id = said.deployment_id and d.name = said.name
                    join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
@@ -31,14 +31,14 @@ impl Kept for DeploymentRow {
                    returning deployment_id
                ), put as (
                    insert into observed_deployments as o (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
-                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused)
+                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others)
                    select $1, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
-                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused from fresh
+                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others from fresh
                    on conflict (cluster_id, namespace, name) do update
                    set deployment_id = excluded.deployment_id, uid = excluded.uid, resource_version = excluded.resource_version, installation = excluded.installation,
                        slipway_generation = excluded.slipway_generation, revision = excluded.revision, observed_by_controller = excluded.observed_by_controller,
                        asked_replicas = excluded.asked_replicas, replicas = excluded.replicas, updated_replicas = excluded.updated_replicas, ready_replicas = excluded.ready_replicas,
-                       available_replicas = excluded.available_replicas, stalled = excluded.stalled, paused = excluded.paused
+                       available_replicas = excluded.available_replicas, stalled = excluded.stalled, paused = excluded.paused, others = excluded.others
                    where o is distinct from excluded
                    returning deployment_id
                )
