@@ -47,19 +47,22 @@ pub fn too_large() -> Rejected {
     Rejected::new(Code::TooLarge, format!("The body is larger than {} KiB.", MAX_BODY / 1024)).at("")
 }
 
-/// Serde decides; when it says no, the published schema says why, of everything that is wrong at once. What operations would not take
+/// Serde and the published schema decide; the schema says why, of everything that is wrong at once. What operations would not take
 /// of the fields that can be read is said with it, since no operation gets to say so.
 fn read<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Rejected> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let refused = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Ok(value) => return json.end().map(|()| value).map_err(|error| not_json(&error)),
-        Err(refused) => refused,
-    };
+    let read = serde_path_to_error::deserialize::<_, T>(&mut json);
     let value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
     let mut found = shape::wrong(&T::name(), &value);
+    let refused = match read {
+        // What is of the right shape operations turn down in their own words.
+        Ok(read) if !found.listed => return Ok(read),
+        read => read.err(),
+    };
     if found.misshapen {
         Rejected::of_fields(Code::InvalidInput, std::mem::take(&mut found.errors), said)?;
     }
+    let Some(refused) = refused else { return Err(Rejected::field("", "This has to be an object, not a list.")) };
     // What no schema says: a field that is there twice.
     let at = refused.inner();
     let mut rejected =

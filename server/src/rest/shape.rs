@@ -17,6 +17,8 @@ pub struct Found {
     pub errors: Vec<FieldError>,
     /// Whether anything has the wrong shape, and not only a value that an operation would turn down.
     pub misshapen: bool,
+    /// Whether a list stands where an object has to: serde takes its items for the fields, in whatever order these have.
+    pub listed: bool,
 }
 
 impl Found {
@@ -69,6 +71,7 @@ fn look(schema: &'static Value, value: &Value, at: &str, found: &mut Found) {
 fn look_at(of: &str, schema: &'static Value, value: &Value, at: &str, found: &mut Found) {
     let kinds = kinds(schema);
     if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind, value)) {
+        found.listed |= value.is_array() && kinds.contains(&"object");
         return found.say(at, format!("This has to be {}, not {}.", wanted(schema, &kinds), given(value)));
     }
     if let Some(values) = schema["enum"].as_array()

@@ -73,6 +73,11 @@ async fn everything_wrong_with_a_body_is_said_at_its_field(pool: PgPool) {
         ],
     );
     says(&send(json!([])).await.expect(422), &[("", "an object, not a list")]);
+    // Values in the order of the fields are no object, whatever serde makes of them.
+    let listed = world.json(&admin, Method::POST, "/api/v1/teams", &[], &json!(["listed", "", null])).await.expect(422);
+    says(&listed, &[("", "an object, not a list")]);
+    let listed = send(json!({ "name": "listed", "team": "x", "cluster": "y", "quota": [1000, 1024, 0, 5] })).await.expect(422);
+    says(&listed, &[("/quota", "an object, not a list")]);
     // What validation knows comes in its own words, at pointers all the same.
     let quota = json!({ "cpu_millis": 0, "memory_mib": 1024, "pods": 0 });
     let wrong = send(json!({ "name": "Kube System", "team": "x", "cluster": "y", "quota": quota })).await.expect(422);
