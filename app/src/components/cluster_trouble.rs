@@ -99,6 +99,7 @@ mod tests {
             cluster_read_only_since: None,
             cluster_seen_at: Some(Timestamp(clock::now().0 - seen)),
             region: "us-east-1".into(),
+            network_policies_enforced: None,
             state: WorkspaceState::Ready,
             state_message: None,
             adopted: false,

@@ -16,7 +16,7 @@ use domain::{
     names::DeploymentName,
     page::{MAX_PAGE_SIZE, PageQuery},
     size::Size,
-    workspace::{Workspace, WorkspaceQuery, WorkspaceState},
+    workspace::{Workspace, WorkspaceQuery, WorkspaceState, reached_by},
 };
 use leptos::prelude::*;
 
@@ -240,6 +240,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
         .as_ref()
         .and_then(|chosen| trouble(&chosen.workspace))
         .map_or_else(|| "Your team's workspace: a namespace with its own quota.".to_owned(), |trouble| trouble.words());
+    let reached = chosen.as_ref().map_or_else(String::new, |chosen| reached_by(chosen.workspace.network_policies_enforced, &chosen.workspace.team_name));
     let several_teams = offer.workspaces.iter().any(|workspace| workspace.team != offer.workspaces[0].team);
     let workspaces = offer.workspaces.iter().map(|workspace| (workspace.id.to_string(), place(workspace, several_teams))).collect::<Vec<_>>();
     view! {
@@ -262,7 +263,7 @@ fn Form(typed: Typed, offer: Offer, chosen: Option<Chosen>, name: String, sugges
                 </div></section>
             </div>
             <aside class="stack" aria-label="Preview">
-                <Preview preview/>
+                <Preview preview reached_by=reached/>
             </aside>
         </form>
         <Recheck form="deploy".to_owned() parts=["preview", "naming", "sizes", "release-hint", "workspace-hint"].map(str::to_owned).to_vec()/>
@@ -304,7 +305,7 @@ pub(super) fn told_apart(release: &Release) -> String {
 
 /// What will happen, before the button that makes it happen.
 #[component]
-fn Preview(preview: Option<DeploymentPreview>) -> impl IntoView {
+fn Preview(preview: Option<DeploymentPreview>, reached_by: String) -> impl IntoView {
     let count = |tone: FindingTone| preview.iter().flat_map(|preview| &preview.findings).filter(|finding| finding.tone == tone).count();
     let (tone, word) = match (preview.is_some(), count(FindingTone::Bad), count(FindingTone::Warn)) {
         (false, ..) => (FindingTone::Bad, "Choose first".to_owned()),
@@ -316,7 +317,7 @@ fn Preview(preview: Option<DeploymentPreview>) -> impl IntoView {
         Some(preview) => {
             let makes = (!preview.objects.is_empty()).then(|| {
                 let objects = preview.objects.iter().map(|object| view! { <span>{object.clone()}</span><br/> }).collect_view();
-                view! { <Facts><Fact term="Makes">{objects}</Fact><Fact term="Reachable">"inside the cluster, by your team"</Fact></Facts> }
+                view! { <Facts><Fact term="Makes">{objects}</Fact><Fact term="Reachable">"inside the cluster, by "{reached_by.clone()}</Fact></Facts> }
             });
             let waits = preview.objects.is_empty().then(|| view! { <p class="small muted">"As soon as that is mended, what will be made is shown here."</p> });
             let manifests = (!preview.manifests.is_empty())

@@ -16,7 +16,7 @@ use domain::{
     ids::DeploymentId,
     model::Release,
     operation::Operation,
-    workspace::Workspace,
+    workspace::{Workspace, reached_by},
 };
 use leptos::prelude::*;
 use url::Url;
@@ -230,7 +230,7 @@ fn ReachIt(deployment: Deployment, instead: Option<Instead>) -> impl IntoView {
                 <Facts>
                     {serves}
                     <Fact term="Inside"><code>{deployment.url.clone()}</code></Fact>
-                    <Fact term="By">"pods of "{deployment.summary.team_name.clone()}"; everybody else through Slipway"</Fact>
+                    <Fact term="By">{reached_by(deployment.network_policies_enforced, &deployment.summary.team_name)}"; everybody else through Slipway"</Fact>
                     <Fact term="Protocol">{protocol.title()}</Fact>
                     <Fact term="Image"><code>{image}</code></Fact>
                     <Fact term="Digest"><code title=digest.clone()>{short(&digest)}</code></Fact>

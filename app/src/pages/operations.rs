@@ -172,6 +172,11 @@ pub(super) fn can_be_held(operation: &Operation) -> bool {
     !operation.state.is_over() && operation.object_kind == ObjectKind::Deployment && operation.verb != "delete"
 }
 
+/// Whether it is a deletion that can be called off where the thing is.
+fn can_be_called_off(operation: &Operation) -> bool {
+    !operation.state.is_over() && operation.object_kind == ObjectKind::Workspace && operation.verb == "delete"
+}
+
 #[component]
 fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
     let (heading, state) = (title(&operation), operation.state);
@@ -198,6 +203,7 @@ fn Body(operation: Operation, may_cancel: bool) -> impl IntoView {
                     <h1>{heading}" "<OperationStatus operation=operation.clone()/></h1>
                     <p class="muted">"Started by "{operation.started_by.clone()}", "<Ago at=operation.created_at/></p>
                 </div>
+                {can_be_called_off(&operation).then(|| view! { <p class="small">"A platform admin can call this off on "<a href=format!("/workspaces/{}", operation.object_id)>"the workspace's page"</a>"."</p> })}
                 {may_cancel.then(|| view! { <form method="post" action=here() class="row"><Once/><button name="do" value=buttons::Operation::Cancel.word()>"Cancel and hold"</button></form> })}
             </div>
             {failure}

@@ -13,7 +13,7 @@ use domain::{
     operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
     state::Tone,
-    workspace::{Quota, Workspace, WorkspaceState},
+    workspace::{Quota, Workspace, WorkspaceState, reached_by},
 };
 use leptos::prelude::*;
 
@@ -200,6 +200,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
             </section>
         }
     });
+    let reached = reached_by(workspace.network_policies_enforced, &workspace.team_name);
     let (quota, used) = (workspace.quota, workspace.used);
     let [cpu, memory, gpus, replicas] = quota.free(&used);
     view! {
@@ -234,7 +235,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
                     <Fact term="Namespace"><code>{workspace.name.clone()}</code>{workspace.adopted.then_some(", there before Slipway")}</Fact>
                     <Fact term="In the cluster">{match workspace.synced_at { Some(at) => view! { "seen whole "<Ago at/> }.into_any(), None => "not seen whole yet".into_any() }}</Fact>
                     <Fact term="Pods run">"as non-root, under pod security level restricted"</Fact>
-                    <Fact term="Reachable">"by the team's own pods; nothing else by default"</Fact>
+                    <Fact term="Reachable">"by "{reached}</Fact>
                     <Fact term="Made"><Ago at=workspace.created_at/></Fact>
                     <Fact term="Record"><a href=format!("/audit?object_id={}", workspace.id)>"What happened to it"</a></Fact>
                 </Facts></div></section>
