@@ -272,7 +272,7 @@ mod tests {
         let [ports, selector, others] = [(".spec.ports", kubectl.clone()), (".spec.selector", None), (".spec.selector", Some("\"helm\"".to_owned()))]
             .map(|(field, manager)| Shown { field: field.into(), manager });
         assert_eq!(written(When::TakingOver(&[ports.clone(), selector])).await, (true, vec![false, true]), "all of it was shown");
-        assert_eq!(written(When::TakingOver(&[ports.clone()])).await, (false, vec![false]), "more than was shown");
+        assert_eq!(written(When::TakingOver(std::slice::from_ref(&ports))).await, (false, vec![false]), "more than was shown");
         assert_eq!(written(When::TakingOver(&[ports, others])).await, (false, vec![false]), "somebody else has it by now");
         assert_eq!(written(When::TakingOver(&[])).await, (false, vec![false]));
         assert_eq!(written(When::Always).await, (false, vec![false]));
