@@ -147,7 +147,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
             let wanted = replicas(deployment.summary.replicas);
             let word = match (deployment.others.is_empty(), deployment.scaled_to) {
-                (false, _) => Some(format!("Take it over: have it as revision {} wants", deployment.summary.revision)),
+                (false, _) => Some(format!("Set it as revision {} wants", deployment.summary.revision)),
                 (true, Some(_)) => Some(format!("Take it over: set {wanted} again")),
                 (true, None) => None,
             };
