@@ -116,7 +116,7 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         available: status.available_replicas.unwrap_or(0),
         stalled: None,
         paused: is_paused(deployment),
-        others: fields::foreign(meta).into_iter().map(|one| one.owned).collect(),
+        others: fields::set_by_others(meta),
     }
 }
 

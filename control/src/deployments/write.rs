@@ -80,7 +80,7 @@ async fn set_paused(deployments: &Api<Deployment>, subject: &Subject, rollout: R
 }
 
 fn paused_by_others(there: &Deployment) -> Failure {
-    let pause: Vec<OwnedField> = fields::foreign(&there.metadata).into_iter().map(|one| one.owned).filter(|owned| owned.field == ".spec.paused").collect();
+    let pause: Vec<OwnedField> = fields::set_by_others(&there.metadata).into_iter().filter(|owned| owned.field == ".spec.paused").collect();
     let who = pause.first().map_or_else(|| "somebody".to_owned(), |owned| owned.manager.clone());
     Failure {
         code: "changed_by_others".into(),

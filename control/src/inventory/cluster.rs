@@ -171,8 +171,7 @@ impl Owner {
 }
 
 fn put_as<K: Resource>(entry: Entry, there: &K, made: bool) -> Put {
-    let others = fields::foreign(there.meta()).into_iter().map(|one| one.owned).collect();
-    Put { entry, uid: there.uid().unwrap_or_default(), made, others }
+    Put { entry, uid: there.uid().unwrap_or_default(), made, others: fields::set_by_others(there.meta()) }
 }
 
 /// Takes away what others added, of what was shown. What Slipway sets itself is overwritten, not taken away.

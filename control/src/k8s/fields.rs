@@ -52,6 +52,12 @@ pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
     all
 }
 
+/// The same, as it is told.
+#[must_use]
+pub fn set_by_others(meta: &ObjectMeta) -> Vec<OwnedField> {
+    foreign(meta).into_iter().map(|one| one.owned).collect()
+}
+
 impl Foreign {
     /// Whether an object, as JSON, sets this field.
     #[must_use]

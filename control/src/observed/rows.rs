@@ -106,12 +106,8 @@ pub(super) struct LastExit {
 }
 
 pub(super) fn service(service: &Service) -> Option<ServiceRow> {
-    let there = || ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any(), others: others(&service.metadata) };
+    let there = || ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any(), others: fields::set_by_others(&service.metadata) };
     service.metadata.deletion_timestamp.is_none().then(there)
-}
-
-fn others(meta: &ObjectMeta) -> Vec<OwnedField> {
-    fields::foreign(meta).into_iter().map(|one| one.owned).collect()
 }
 
 pub(super) fn node(node: &Node) -> NodeRow {
@@ -173,7 +169,7 @@ pub(super) fn deployment(object: &Deployment) -> Option<DeploymentRow> {
         available_replicas: status.available_replicas.unwrap_or(0),
         stalled: stalled.map(clean),
         paused: object.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false),
-        others: others(&object.metadata),
+        others: fields::set_by_others(&object.metadata),
     })
 }
 
