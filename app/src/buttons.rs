@@ -69,7 +69,7 @@ buttons! {
     FindClusters at "/clusters/new" { Attach "attach" }
     Cluster at "/clusters/{id}" { Check "check", SetUpAccess "set_up_access", AcceptDatabase "accept_database", SetConnection "set_connection", Detach "detach" }
     Workspaces at "/workspaces" { Create "create" }
-    Workspace at "/workspaces/{id}" { Update "update", Adopt "adopt", Keep "keep", Delete "delete" }
+    Workspace at "/workspaces/{id}" { Update "update", Adopt "adopt", Keep "keep", Repair "repair", Delete "delete" }
     Models at "/models" { Create "create" }
     Model at "/models/{id}" { Update "update", Delete "delete" }
     NewRelease at "/models/{id}/releases/new" { Enter "enter", Look "look", Choose "choose", Register "register" }

@@ -159,4 +159,10 @@ pub struct AuditQuery {
     /// Only events about the thing with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<Uuid>,
+    /// Only events of this day (`2026-12-01`, in UTC) or moment (RFC 3339) and later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Only events until the end of this day, in UTC, or before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }

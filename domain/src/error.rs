@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{limits::at_most_characters, names::is_misleading};
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:literal, $title:literal;)+) => {
         /// The stable code of a rejection. Codes are never renamed: automation matches on them.
@@ -251,6 +253,13 @@ impl Checks {
         if !holds {
             self.wrong(field, message);
         }
+    }
+
+    /// Notes what is wrong with a text of several lines that people read.
+    pub fn prose(&mut self, field: &str, text: &str, most: usize) {
+        self.ensure(text.chars().count() <= most, field, at_most_characters(most));
+        let misleads = |character: char| !matches!(character, '\n' | '\r' | '\t') && is_misleading(character);
+        self.ensure(!text.chars().any(misleads), field, "Leave out control characters, invisible characters and those that turn the reading direction around.");
     }
 
     /// Whether nothing is wrong so far.

@@ -12,6 +12,8 @@ pub const NOTES: usize = 2000;
 pub const REASON: usize = 500;
 /// Characters of a search text.
 pub const SEARCH: usize = 100;
+/// Characters of a day or a moment.
+pub const MOMENT: usize = 40;
 /// Characters of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY: usize = 200;
 /// Regions of an account.

@@ -246,6 +246,14 @@ pub fn is_deceptive(character: char) -> bool {
         || matches!(character, '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
+/// Whether a character has no place in a text either: all that is [deceptive](is_deceptive), but for what joins letters and emoji or says in which direction
+/// one word is read.
+#[must_use]
+pub fn is_misleading(character: char) -> bool {
+    is_deceptive(character)
+        && !matches!(character, '\u{00AD}' | '\u{061C}' | '\u{180B}'..='\u{180F}' | '\u{200C}'..='\u{200F}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0020}'..='\u{E007F}')
+}
+
 /// The rule of ECR: <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html>.
 fn repository(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -337,6 +345,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error::Checks;
 
     #[test]
     fn a_label_says_how_to_fix_it() {
@@ -382,6 +391,20 @@ mod tests {
         assert!(RoleArn::parse("arn:aws:sts::123456789012:assumed-role/slipway/x").is_err());
         assert!(Region::parse("eu-central-1").is_ok() && Region::parse("us-gov-west-1").is_ok());
         assert!(Region::parse("us-east").is_err() && Region::parse("us-east-1.evil.com").is_err());
+    }
+
+    #[test]
+    fn a_text_may_hold_emoji_and_any_script_but_nothing_that_misleads() {
+        for fine in ["two\nlines\tof words", "❤\u{FE0F} 👩\u{200D}💻", "שלום\u{200F}!", "به\u{200C}روز"] {
+            let mut checks = Checks::new();
+            checks.prose("notes", fine, 40);
+            assert!(checks.is_clean(), "{fine:?}");
+        }
+        for wrong in ["a\0b", "safe\u{202E}exe", "\u{2066}a", "a\u{200B}b", "\u{1b}[31m", "\u{FEFF}a"] {
+            let mut checks = Checks::new();
+            checks.prose("notes", wrong, 40);
+            assert!(checks.finish().unwrap_err().message_for("notes").is_some(), "{wrong:?}");
+        }
     }
 
     proptest! {

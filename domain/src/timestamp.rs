@@ -3,7 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    Date, OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
+
+use crate::limits::{MOMENT, at_most_characters};
 
 /// A moment in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +54,46 @@ impl Timestamp {
     }
 }
 
+/// A day of UTC, or a moment: a bound of what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum DayOrMoment {
+    Day(Date),
+    Moment(Timestamp),
+}
+
+impl DayOrMoment {
+    /// # Errors
+    /// A sentence that says what to change.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+        let text = text.trim();
+        if text.len() > MOMENT {
+            return Err(at_most_characters(MOMENT));
+        }
+        let day = Date::parse(text, DAY).ok().filter(|day| day.year() > 0).map(Self::Day);
+        day.or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| Self::Moment(Timestamp(moment))))
+            .ok_or_else(|| "Enter a day like 2026-12-01, or a moment like 2026-12-01T09:30:00Z.".into())
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub fn begins(self) -> Timestamp {
+        match self {
+            Self::Day(day) => Timestamp(day.midnight().assume_utc()),
+            Self::Moment(moment) => moment,
+        }
+    }
+
+    /// When it is over: the first moment after a day.
+    #[must_use]
+    pub fn is_over(self) -> Timestamp {
+        match self {
+            Self::Day(day) => Timestamp(day.next_day().unwrap_or(day).midnight().assume_utc()),
+            Self::Moment(moment) => moment,
+        }
+    }
+}
+
 impl From<OffsetDateTime> for Timestamp {
     fn from(moment: OffsetDateTime) -> Self {
         Self(moment)
@@ -70,12 +116,24 @@ impl fmt::Debug for Timestamp {
 mod tests {
     use time::{Duration, macros::datetime};
 
-    use super::Timestamp;
+    use super::{DayOrMoment, Timestamp};
 
     #[test]
     fn a_moment_to_the_minute_is_in_utc() {
         assert_eq!(Timestamp(datetime!(2026-11-04 09:01:59.123456 UTC)).to_the_minute(), "4 Nov 2026 09:01 UTC");
         assert_eq!(Timestamp(datetime!(2026-11-04 00:30 +2)).to_the_minute(), "3 Nov 2026 22:30 UTC");
+    }
+
+    #[test]
+    fn a_day_is_asked_for_whole() {
+        let day = DayOrMoment::parse(" 2026-12-01 ").unwrap();
+        assert_eq!((day.begins(), day.is_over()), (Timestamp(datetime!(2026-12-01 00:00 UTC)), Timestamp(datetime!(2026-12-02 00:00 UTC))));
+        let moment = DayOrMoment::parse("2026-12-01T09:30:00+02:00").unwrap();
+        assert_eq!((moment.begins(), moment.is_over()), (Timestamp(datetime!(2026-12-01 07:30 UTC)), Timestamp(datetime!(2026-12-01 07:30 UTC))));
+        for wrong in ["", "yesterday", "2026-13-01", "2026-12-01 09:30", "0000-00-00", "-0001-01-01", "2026-12-01T25:00:00Z", "99999-01-01"] {
+            assert!(DayOrMoment::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(DayOrMoment::parse("9999-12-31").is_ok_and(|last| last.is_over() >= last.begins()));
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(rest::workspaces::list, rest::workspaces::create))
         .routes(routes!(rest::workspaces::get, rest::workspaces::update, rest::workspaces::delete))
         .routes(routes!(rest::workspaces::keep))
+        .routes(routes!(rest::workspaces::repair))
         .routes(routes!(rest::deployments::list, rest::deployments::create))
         .routes(routes!(rest::deployments::counts))
         .routes(routes!(rest::deployments::preview))

@@ -102,6 +102,7 @@ mod tests {
             network_policies_enforced: None,
             state: WorkspaceState::Ready,
             state_message: None,
+            others: Vec::new(),
             adopted: false,
             quota: Quota::default(),
             used: Quota::default(),

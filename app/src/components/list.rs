@@ -45,8 +45,8 @@ impl Asked {
     }
 
     /// What the form above the list does not ask itself and has to send along.
-    fn kept<'a>(&'a self, filters: &[Filter]) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let asks: Vec<&str> = filters.iter().map(|filter| filter.name).chain(["search", "page_token"]).collect();
+    fn kept<'a>(&'a self, filters: &[Filter], days: &[Day]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let asks: Vec<&str> = filters.iter().map(|filter| filter.name).chain(days.iter().map(|day| day.name)).chain(["search", "page_token"]).collect();
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(move |(name, value)| !value.is_empty() && !asks.contains(name))
     }
 
@@ -86,10 +86,18 @@ pub struct Filter {
     pub options: Vec<(String, String)>,
 }
 
+/// A day that bounds a list.
+pub struct Day {
+    /// The query's field.
+    pub name: &'static str,
+    /// `From`
+    pub label: &'static str,
+}
+
 /// The form above a list.
 #[component]
-pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters: Vec<Filter>) -> impl IntoView {
-    let kept: Vec<(String, String)> = asked.kept(&filters).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters: Vec<Filter>, #[prop(optional)] days: Vec<Day>) -> impl IntoView {
+    let kept: Vec<(String, String)> = asked.kept(&filters, &days).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     // What a link asked for and no choice here shows has to be seen.
     let chips = kept
         .iter()
@@ -112,6 +120,15 @@ pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters
             view! { <select name=filter.name aria-label=filter.label><option value="">{filter.any}</option>{options}</select> }
         })
         .collect_view();
+    let days = days
+        .into_iter()
+        .map(|Day { name, label }| {
+            let value = asked.value(name).unwrap_or_default().to_owned();
+            // A moment that a link asked for is more than a day can say.
+            let kind = if value.contains('T') { "text" } else { "date" };
+            view! { <label class="small muted day">{label}" "<input type=kind name=name value=value/></label> }
+        })
+        .collect_view();
     let search = asked.value("search").unwrap_or_default().to_owned();
     let narrowed = asked.is_narrowed();
     view! {
@@ -119,6 +136,7 @@ pub fn Search(asked: Asked, placeholder: &'static str, #[prop(optional)] filters
             {kept}
             <input type="search" name="search" value=search placeholder=placeholder aria-label=placeholder maxlength="100"/>
             {filters}
+            {days}
             {chips}
             <button>"Search"</button>
             {narrowed.then(|| view! { <a class="small" href=asked.path.into_owned()>"Show all"</a> })}

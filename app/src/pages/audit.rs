@@ -13,7 +13,7 @@ use crate::{
     components::{
         empty::EmptyState,
         facts::{Fact, Facts},
-        list::{Asked, Filter, NoMatch, Pager, Search, SortBy},
+        list::{Asked, Day, Filter, NoMatch, Pager, Search, SortBy},
         status::Status,
         table::Table,
         thing::{Thing, capitalized},
@@ -58,7 +58,7 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
             {head}
             {about}
             <section class="card">
-                <Search asked=asked.clone() placeholder="Search by action, person, thing or team" filters/>
+                <Search asked=asked.clone() placeholder="Search by action, person, thing or team" filters days=vec![Day { name: "since", label: "From" }, Day { name: "until", label: "To" }]/>
                 <Table label="Audit events">
                     <thead><tr>
                         {when}

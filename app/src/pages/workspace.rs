@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use control::{Ctx, Result, access, deployments, operations, workspaces};
+use control::{Ctx, Result, access, clock, deployments, operations, workspaces};
 use domain::{
     Rejected,
     access::{Decision, PlatformAction, TeamAction},
@@ -13,7 +13,7 @@ use domain::{
     operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
     state::Tone,
-    workspace::{Quota, Workspace, WorkspaceState, reached_by},
+    workspace::{ChangedObject, Quota, Workspace, WorkspaceState, reached_by},
 };
 use leptos::prelude::*;
 
@@ -185,10 +185,15 @@ fn Moving(loaded: Loaded) -> impl IntoView {
     let failure = loaded.failure().cloned();
     let Loaded { workspace, operation, kept, platform, may_manage } = loaded;
     let (tone, word) = status(&workspace);
-    let message = (failure.is_none() && workspace.state != WorkspaceState::Ready)
-        .then(|| workspace.state_message.clone())
-        .flatten()
-        .map(|message| view! { <section class=format!("notice {}", tone.class())><p>{message}</p></section> });
+    // Of a cluster in trouble it is known why nothing could be looked at.
+    let told = failure.is_some() || (workspace.state == WorkspaceState::Ready && workspace.trouble(clock::now()).is_some());
+    let message = workspace.state_message.clone().filter(|_| !told).map(|message| {
+        let again = (may_manage && workspace.state == WorkspaceState::Ready).then(|| view! { <Repair version=workspace.version/> });
+        view! { <section class=format!("notice {}", tone.class())><p>{message}</p>{again}</section> }
+    });
+    let changed = (!workspace.others.is_empty() && workspace.state != WorkspaceState::Deleting).then(
+        || view! { <Changed objects=workspace.others.clone() version=(may_manage && failure.is_none() && workspace.state == WorkspaceState::Ready).then_some(workspace.version)/> },
+    );
     let going = (may_manage && workspace.state == WorkspaceState::Deleting && operation.as_ref().is_some_and(|operation| !operation.state.is_over()))
         .then(|| view! { <CallOff version=workspace.version name=workspace.name.clone()/> });
     let steps = operation.map(|operation| {
@@ -214,9 +219,11 @@ fn Moving(loaded: Loaded) -> impl IntoView {
             {kept.map(|failure| view! { <FailureNotice failure/> })}
             {failure.map(|failure| match failure.code.as_str() {
                 "namespace_exists" if may_manage => view! { <FailureNotice failure><TakeOver version=workspace.version/></FailureNotice> }.into_any(),
+                _ if may_manage && workspace.state == WorkspaceState::Failed => view! { <FailureNotice failure><Repair version=workspace.version/></FailureNotice> }.into_any(),
                 _ => view! { <FailureNotice failure/> }.into_any(),
             })}
             {message}
+            {changed}
             {going}
             <div class="cols">
                 <div class="stack">
@@ -252,6 +259,39 @@ fn TakeOver(version: i64) -> impl IntoView {
             <Once/><Seen version/>
             <p class="small">"What is in the namespace stays. Slipway adds the quota, its defaults, its network policies and the team's rights, and has new pods keep to the pod security level restricted: all of that holds for what others run there, too."</p>
             <div class="row"><button name="do" value=buttons::Workspace::Adopt.word()>"Take it over"</button></div>
+        </form>
+    }
+}
+
+/// What others set, object by object, and the way to set it back.
+#[component]
+fn Changed(
+    objects: Vec<ChangedObject>,
+    /// The version that is seen, of whoever may set it back.
+    version: Option<i64>,
+) -> impl IntoView {
+    let rows = objects
+        .into_iter()
+        .map(|ChangedObject { kind, name, fields }| {
+            let fields = fields.into_iter().map(|owned| view! { <li><code>{owned.field}</code>", set by "{owned.manager}</li> }).collect_view();
+            view! { <p>{kind}" "<code>{name}</code></p><ul>{fields}</ul> }
+        })
+        .collect_view();
+    view! {
+        <Notice tone=Tone::Warn title="Others changed what Slipway made here">
+            {rows}
+            {version.map(|version| view! { <Repair version/> })}
+        </Notice>
+    }
+}
+
+#[component]
+fn Repair(version: i64) -> impl IntoView {
+    view! {
+        <form method="post" action=here() class="stack tight">
+            <Once/><Seen version/>
+            <p class="small">"Slipway writes all of it again as it wants it, and sets back what others are shown to have set. What runs here goes on."</p>
+            <div class="row"><button name="do" value=buttons::Workspace::Repair.word()>"Repair"</button></div>
         </form>
     }
 }

@@ -92,6 +92,7 @@ fn Row(workspace: Workspace) -> impl IntoView {
 pub fn status(workspace: &Workspace) -> (Tone, &'static str) {
     match workspace.state {
         WorkspaceState::Preparing => (Tone::Busy, "Preparing"),
+        WorkspaceState::Ready if !workspace.others.is_empty() || workspace.state_message.is_some() => (Tone::Warn, "Degraded"),
         WorkspaceState::Ready => (Tone::Good, "Ready"),
         WorkspaceState::Failed => (Tone::Bad, "Failed"),
         WorkspaceState::Deleting => (Tone::Busy, "Deleting"),

@@ -3,9 +3,11 @@
 use domain::{
     Timestamp,
     audit::{ActorKind, AuditEvent, AuditQuery, Outcome, Source},
+    error::Checks,
     ids::{EventId, TeamId},
     operation::ObjectKind,
     page::{Direction, Page},
+    timestamp::DayOrMoment,
 };
 use time::OffsetDateTime;
 
@@ -17,7 +19,14 @@ use crate::{Ctx, Result, access, paging::Paging};
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "audit", &query.page, &(query.outcome, query.object_kind, query.object_id), &[("at", Direction::Descending)])?;
+    let mut checks = Checks::new();
+    let since = checks.take_given("since", query.since.as_deref(), DayOrMoment::parse);
+    let until = checks.take_given("until", query.until.as_deref(), DayOrMoment::parse);
+    if let (Some(since), Some(until)) = (since, until) {
+        checks.ensure(since.begins() < until.is_over(), "until", "Enter a day that is not before the first one.");
+    }
+    checks.finish()?;
+    let paging = Paging::read(ctx.control(), "audit", &query.page, &(query.outcome, query.object_kind, query.object_id, since, until), &[("at", Direction::Descending)])?;
     let mut conn = ctx.read().await?;
     let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = sqlx::query!(
@@ -29,6 +38,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)
              and ($5::text is null or action ilike $5 or actor_name ilike $5 or object_name ilike $5 or team_name ilike $5)
+             and ($9::timestamptz is null or at >= $9) and ($10::timestamptz is null or at < $10)
              and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
            order by case when $7 then id end desc, case when not $7 then id end asc
            limit $8"#,
@@ -39,7 +49,9 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         paging.search,
         paging.after_id,
         paging.descending,
-        paging.limit
+        paging.limit,
+        since.map(|since| since.begins().0),
+        until.map(|until| until.is_over().0)
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -1,8 +1,8 @@
-use domain::operation::ObjectKind;
+use domain::{access::PlatformRole, audit::AuditQuery, operation::ObjectKind};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Event, record, seal};
+use super::{Event, list, record, seal};
 use crate::testing::World;
 
 async fn happened(world: &World, n: u128) {
@@ -29,6 +29,33 @@ async fn a_changed_event_breaks_the_chain_at_its_place(pool: PgPool) {
     assert_eq!(seal::verify(&pool).await.unwrap(), Some(3));
     sqlx::query("delete from audit_events where sequence = 3").execute(&pool).await.unwrap();
     assert_eq!(seal::verify(&pool).await.unwrap(), Some(3), "a hole is noticed, too");
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn the_record_is_asked_for_by_day_or_moment(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    for n in 1..=3 {
+        happened(&world, n).await;
+        sqlx::query("update audit_events set at = make_timestamptz(2026, 12, $1, 23, 59, 59.5, 'utc') where object_id = $2")
+            .bind(i32::try_from(n).unwrap())
+            .bind(Uuid::from_u128(n))
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    let auditor = world.user("aud", Some(PlatformRole::Auditor)).await;
+    let asked = async |since: &str, until: &str| {
+        let query = AuditQuery { object_kind: Some(ObjectKind::Team), since: Some(since.into()), until: Some(until.into()), ..AuditQuery::default() };
+        list(&auditor, &query).await.map(|page| page.items.iter().map(|event| event.object_id.unwrap().as_u128()).collect::<Vec<_>>())
+    };
+    assert_eq!(asked("", "").await.unwrap(), [3, 2, 1]);
+    assert_eq!(asked("2026-12-02", "2026-12-02").await.unwrap(), [2], "a day is asked for whole");
+    assert_eq!(asked("2026-12-02T23:59:59.5Z", "").await.unwrap(), [3, 2]);
+    assert_eq!(asked("", "2026-12-02T23:59:59.5Z").await.unwrap(), [1]);
+    let wrong = asked("soon", "2026-12-32").await.unwrap_err();
+    let fields: Vec<&str> = wrong.rejected().unwrap().errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["since", "until"]);
+    assert!(asked("2026-12-02", "2026-12-01").await.unwrap_err().rejected().unwrap().message_for("until").is_some());
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Ctx, Result, Tx,
     audit::{self, OLDER_ACCEPTED},
-    inventory::cluster::Shown,
+    inventory::cluster::told,
     live, operations,
     reconcile::{Scope, mark},
 };
@@ -84,15 +84,9 @@ pub(super) async fn revise(
         .change("size", before.size, after.size)
         .change("replicas", before.replicas, after.replicas)
         .change("environment", &before.environment, &after.environment)
-        .change("take_over", None::<()>, taken_over(because.takes_over));
+        .change("take_over", None::<()>, told(because.takes_over));
     store::insert_revision(&mut tx, found.id, revision, &after, because, ctx.actor()).await?;
     begin_operation(tx, ctx, &found, verb, generation, &ROLL_OUT, event).await
-}
-
-/// For the record: each field with its owner.
-fn taken_over(shown: &[Shown]) -> Option<Vec<String>> {
-    let says = |shown: &Shown| format!("{} of {}", shown.field, shown.manager.as_deref().unwrap_or("whoever set it"));
-    (!shown.is_empty()).then(|| shown.iter().map(says).collect())
 }
 
 /// Locks deployments and their workspaces, for [`raise`].

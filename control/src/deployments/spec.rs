@@ -2,14 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{
-    deployment::Variable,
-    error::Checks,
-    ids::ReleaseId,
-    names::{VariableName, is_deceptive},
-    size::Size,
-    workspace::Quota,
-};
+use domain::{deployment::Variable, error::Checks, ids::ReleaseId, names::VariableName, size::Size, workspace::Quota};
 
 /// The most replicas a deployment can have; the database holds the same rule.
 pub const MAX_REPLICAS: i32 = *domain::limits::REPLICAS.end();
@@ -65,8 +58,7 @@ pub fn check_environment(checks: &mut Checks, environment: &[Variable]) -> Vec<V
 /// Takes the reason, or notes what is wrong with it. Nothing but blanks is no reason.
 pub fn check_reason(checks: &mut Checks, reason: Option<&str>) -> Option<String> {
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty())?;
-    checks.ensure(reason.chars().count() <= MAX_REASON, "reason", domain::limits::at_most_characters(MAX_REASON));
-    checks.ensure(!reason.chars().any(|c| is_deceptive(c) && c != '\n' && c != '\r'), "reason", "Leave out control characters and invisible characters.");
+    checks.prose("reason", reason, MAX_REASON);
     Some(reason.to_owned())
 }
 

@@ -65,6 +65,13 @@ impl Shown {
     }
 }
 
+/// For the record: each field with its owner; none of none.
+#[must_use]
+pub fn told(shown: &[Shown]) -> Option<Vec<String>> {
+    let says = |shown: &Shown| format!("{} of {}", shown.field, shown.manager.as_deref().unwrap_or("whoever set it"));
+    (!shown.is_empty()).then(|| shown.iter().map(says).collect())
+}
+
 impl From<&OwnedField> for Shown {
     fn from(owned: &OwnedField) -> Self {
         Self { field: owned.field.clone(), manager: Some(owned.manager.clone()) }

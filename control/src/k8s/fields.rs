@@ -13,10 +13,12 @@ use super::{
 
 /// More than so many are not told one by one.
 const MOST: usize = 20;
+/// The level that a namespace holds its pods to.
+const POD_SECURITY: &str = ".metadata.labels.pod-security.kubernetes.io/enforce";
 /// The most of a name that is kept, in bytes.
 const MAX_NAME: usize = 512;
 
-/// A field of an object's spec that somebody else set.
+/// A field of an object that somebody else set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     path: Vec<Step>,
@@ -30,8 +32,8 @@ enum Step {
     Item(Map<String, Value>),
 }
 
-/// What others set in an object's spec, and Slipway does not hold any more or never set. Left out are the number of replicas, which whoever scales
-/// sets, and the template's annotations, where a restart by hand writes its time.
+/// What others set of what an object does, and Slipway does not hold any more or never set: its spec, a binding's subjects, a namespace's pod-security
+/// level. Left out are the number of replicas, which whoever scales sets, and the template's annotations, where a restart by hand writes its time.
 #[must_use]
 pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
     let entries = || meta.managed_fields.iter().flatten().filter(|entry| entry.subresource.as_deref() != Some("status"));
@@ -122,8 +124,14 @@ fn owner(entry: &ManagedFieldsEntry) -> String {
 }
 
 fn counts(path: &[Step]) -> bool {
+    let Some(Step::Field(first)) = path.first() else { return false };
     let text = written(path);
-    path.first() == Some(&Step::Field("spec".into())) && text != ".spec.replicas" && !text.starts_with(".spec.template.metadata.annotations")
+    match first.as_str() {
+        "spec" => !matches!(text.as_str(), ".spec.replicas" | ".spec.finalizers") && !text.starts_with(".spec.template.metadata.annotations"),
+        "subjects" => true,
+        "metadata" => text == POD_SECURITY,
+        _ => false,
+    }
 }
 
 /// As Kubernetes writes paths in conflicts: `.spec.template.spec.containers[name="model"].image`.
@@ -221,6 +229,18 @@ mod tests {
         let found = foreign(&meta(json!([service])));
         assert_eq!(told(&found).iter().map(|(field, _)| *field).collect::<Vec<_>>(), [".spec.ports[port=9,protocol=\"TCP\"]", ".spec.selector.canary"]);
         assert_eq!(found[0].removal(), json!({"spec": {"ports": [{"port": 9, "protocol": "TCP", "$patch": "delete"}]}}));
+    }
+
+    #[test]
+    fn what_bounds_a_workspace_counts_and_nothing_beside_it() {
+        let of = |fields: Value| {
+            let entry = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": fields});
+            foreign(&meta(json!([entry]))).into_iter().map(|one| one.owned.field).collect::<Vec<_>>()
+        };
+        let labels = json!({"f:metadata": {"f:labels": {".": {}, "f:mine": {}, "f:pod-security.kubernetes.io/enforce": {}, "f:pod-security.kubernetes.io/warn": {}}}, "f:spec": {"f:finalizers": {}}});
+        assert_eq!(of(labels), [".metadata.labels.pod-security.kubernetes.io/enforce"]);
+        assert_eq!(of(json!({"f:subjects": {}, "f:roleRef": {}})), [".subjects"]);
+        assert_eq!(of(json!({"f:spec": {"f:hard": {"f:pods": {}, "f:requests.cpu": {}}}})), [".spec.hard.pods", ".spec.hard.requests.cpu"]);
     }
 
     #[test]

@@ -153,6 +153,5 @@ pub async fn delete(ctx: &Ctx, id: ModelId) -> Result<()> {
 }
 
 fn check_description(checks: &mut Checks, description: &str) {
-    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", domain::limits::at_most_characters(MAX_DESCRIPTION));
-    checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
+    checks.prose("description", description, MAX_DESCRIPTION);
 }

@@ -3,10 +3,13 @@
 use std::{fmt::Debug, future::pending, sync::Arc, time::Duration};
 
 use domain::{access::TeamRole, ids::ClusterId};
-use futures::future::try_join4;
+use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Node, Pod, Service},
+    core::v1::{LimitRange, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+    rbac::v1::RoleBinding,
 };
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -15,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     batch::Batch,
-    rows::{self, DeploymentRow, NodeRow, PodRow, ServiceRow},
+    rows::{self, DeploymentRow, NodeRow, Piece, PieceRow, PodRow},
     store::{self, Ended, Kept, Lease},
 };
 use crate::{
@@ -46,12 +49,28 @@ const MAX_WORDS: usize = 4096;
 /// Faults of the database; what the cluster says is waited out.
 pub(super) async fn watch(control: &Control, lease: Lease) -> Result<()> {
     let words = Words { control: control.clone(), lease, limit: Arc::new(Semaphore::new(WORDS_AT_ONCE)), tasks: TaskTracker::new() };
-    let nodes = follow::<Node, NodeRow>(control, lease, None, |node| Some(rows::node(node)), |_| {});
-    let deployments = follow::<Deployment, DeploymentRow>(control, lease, Some(SELECTOR), rows::deployment, |_| {});
-    let pods = follow::<Pod, PodRow>(control, lease, Some(SELECTOR), rows::pod, |batch| words.fetch(batch));
-    let services = follow::<Service, ServiceRow>(control, lease, Some(SELECTOR), rows::service, |_| {});
-    try_join4(nodes, deployments, pods, services).await?;
+    try_join_all([
+        follow::<Node, NodeRow>(control, lease, None, |node| Some(rows::node(node)), |_| {}).boxed(),
+        follow::<Deployment, DeploymentRow>(control, lease, Some(SELECTOR), rows::deployment, |_| {}).boxed(),
+        follow::<Pod, PodRow>(control, lease, Some(SELECTOR), rows::pod, |batch| words.fetch(batch)).boxed(),
+        pieces::<Service>(control, lease),
+        pieces::<ServiceAccount>(control, lease),
+        pieces::<PodDisruptionBudget>(control, lease),
+        pieces::<Namespace>(control, lease),
+        pieces::<ResourceQuota>(control, lease),
+        pieces::<LimitRange>(control, lease),
+        pieces::<NetworkPolicy>(control, lease),
+        pieces::<RoleBinding>(control, lease),
+    ])
+    .await?;
     Ok(())
+}
+
+fn pieces<K>(control: &Control, lease: Lease) -> BoxFuture<'_, Result<()>>
+where
+    K: Piece + Clone + DeserializeOwned + Debug,
+{
+    follow::<K, PieceRow<K>>(control, lease, Some(SELECTOR), rows::piece, |_| {}).boxed()
 }
 
 /// Watches one kind.

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Service;
 
 use super::{
     batch::Batch,
-    rows::{self, ServiceRow},
+    rows::{self, PieceRow},
     store::{self, Kept as _, Lease},
 };
 use crate::{Control, k8s::watch::Seen};
@@ -30,11 +30,11 @@ impl Watch {
         let seen = match deleted {
             Some(name) => {
                 let service: Service = serde_json::from_value(serde_json::json!({"metadata": {"name": name, "namespace": "forecasting"}})).unwrap();
-                Seen::Deleted(rows::service(&service).expect("it has a name"))
+                Seen::Deleted(rows::piece(&service).expect("it has a name"))
             }
             None => Seen::All(Vec::new()),
         };
-        let batch = Batch::new(seen, ServiceRow::key, |row: &ServiceRow| Some(row.clone()));
+        let batch = Batch::new(seen, PieceRow::key, |row: &PieceRow<Service>| Some(row.clone()));
         assert!(store::write(&self.control.pool, self.lease, &batch).await.unwrap(), "the lease is held");
     }
 }

@@ -1,17 +1,22 @@
 //! What is kept of the objects a watch shows: pure functions from Kubernetes' objects to rows.
 
+use std::marker::PhantomData;
+
 use domain::{Timestamp, operation::OwnedField};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
-        core::v1::{ContainerStateTerminated, ContainerStatus, Node, NodeCondition, Pod, Service},
+        core::v1::{ContainerStateTerminated, ContainerStatus, LimitRange, Namespace, Node, NodeCondition, Pod, ResourceQuota, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::RoleBinding,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
         apis::meta::v1::{ObjectMeta, Time},
     },
 };
-use kube::ResourceExt as _;
+use kube::{Resource, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -88,12 +93,40 @@ pub(super) struct PodRow {
     pub created_at: Timestamp,
 }
 
-/// A Service that is there. It has no table: what counts is that one is missing, or not as it was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct ServiceRow {
+/// A kind of object that deployments and workspaces consist of, of which only that counts.
+pub(super) trait Piece: Resource<DynamicType = ()> + Send + Sync + 'static {
+    /// As Kubernetes writes it in addresses.
+    const PLURAL: &'static str;
+}
+
+macro_rules! pieces {
+    ($($kind:ident $plural:literal),+ $(,)?) => {$(
+        impl Piece for $kind {
+            const PLURAL: &'static str = $plural;
+        }
+    )+};
+}
+
+pieces! {
+    Service "services",
+    ServiceAccount "serviceaccounts",
+    PodDisruptionBudget "poddisruptionbudgets",
+    Namespace "namespaces",
+    ResourceQuota "resourcequotas",
+    LimitRange "limitranges",
+    NetworkPolicy "networkpolicies",
+    RoleBinding "rolebindings",
+}
+
+/// An object that is there. It has no table: what counts is that one is missing, or not as it was made.
+#[derive(Clone, Debug, Serialize)]
+#[serde(bound = "")]
+pub(super) struct PieceRow<K> {
     pub namespace: String,
     pub name: String,
     pub others: Vec<OwnedField>,
+    #[serde(skip)]
+    of: PhantomData<fn() -> K>,
 }
 
 /// How the model's container ended.
@@ -105,9 +138,9 @@ pub(super) struct LastExit {
     pub finished_at: Option<Timestamp>,
 }
 
-pub(super) fn service(service: &Service) -> Option<ServiceRow> {
-    let there = || ServiceRow { namespace: service.namespace().unwrap_or_default(), name: service.name_any(), others: fields::set_by_others(&service.metadata) };
-    service.metadata.deletion_timestamp.is_none().then(there)
+pub(super) fn piece<K: Piece>(object: &K) -> Option<PieceRow<K>> {
+    let there = || PieceRow { namespace: object.namespace().unwrap_or_default(), name: object.name_any(), others: fields::set_by_others(object.meta()), of: PhantomData };
+    object.meta().deletion_timestamp.is_none().then(there)
 }
 
 pub(super) fn node(node: &Node) -> NodeRow {

@@ -2,8 +2,8 @@
 
 mod deployments;
 mod nodes;
+mod pieces;
 mod pods;
-mod services;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@ use domain::{
     ids::{AccountId, ClusterId, DeploymentId},
     operation::ObjectKind,
 };
+use k8s_openapi::api::core::v1::{ResourceQuota, Service};
 use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -282,7 +283,7 @@ async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPoo
             .await
             .unwrap()
     };
-    let service = |name: &str| rows::service(&serde_json::from_value(json!({"metadata": {"name": name, "namespace": "forecasting"}})).unwrap()).expect("it is there");
+    let service = |name: &str| rows::piece::<Service>(&serde_json::from_value(json!({"metadata": {"name": name, "namespace": "forecasting"}})).unwrap()).expect("it is there");
 
     rest().await;
     store::write(&pool, lease, &batch(Seen::All(vec![service("iris"), service("other")]))).await.unwrap();
@@ -293,6 +294,42 @@ async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPoo
     rest().await;
     store::write(&pool, lease, &batch(Seen::All(vec![service("other")]))).await.unwrap();
     assert_eq!(missed().await, [iris]);
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_workspaces_quota_that_is_missed_or_changed_has_it_looked_at_again(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let (place, lease) = a_place(&world).await;
+    let elsewhere = a_cluster(&world).await;
+    let id = place.workspace.0;
+    let entry = Entry::new("ResourceQuota", "forecasting", "slipway");
+    {
+        let mut conn = pool.acquire().await.unwrap();
+        inventory::intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
+        inventory::applied(&mut conn, id, 1, &[(entry, "u".into())]).await.unwrap();
+        reconcile::mark(&mut conn, id, ObjectKind::Workspace, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
+    }
+    let rest = async || sqlx::query("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
+    let due = async || sqlx::query_scalar::<_, Uuid>("select object_id from reconcile where kind = 'workspace' and not_before <= now()").fetch_all(&pool).await.unwrap();
+    let others = async || sqlx::query_scalar::<_, serde_json::Value>("select others from inventory").fetch_one(&pool).await.unwrap();
+    let quota = |managers: serde_json::Value| {
+        let quota = json!({"metadata": {"name": "slipway", "namespace": "forecasting", "managedFields": managers}});
+        rows::piece::<ResourceQuota>(&serde_json::from_value(quota).unwrap()).expect("it is there")
+    };
+    let by_hand = json!([{"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:hard": {"f:pods": {}}}}}]);
+    let told = json!([{"field": ".spec.hard.pods", "manager": "\"kubectl-edit\" using v1"}]);
+
+    rest().await;
+    store::write(&pool, lease, &batch(Seen::All(vec![quota(json!([]))]))).await.unwrap();
+    store::write(&pool, elsewhere, &batch(Seen::<_>::All(Vec::<rows::PieceRow<ResourceQuota>>::new()))).await.unwrap();
+    assert!(due().await.is_empty(), "another cluster's watch says nothing about it");
+    store::write(&pool, lease, &batch(Seen::Applied(quota(by_hand.clone())))).await.unwrap();
+    assert_eq!((due().await, others().await), (vec![id], told.clone()));
+    rest().await;
+    store::write(&pool, lease, &batch(Seen::Applied(quota(by_hand)))).await.unwrap();
+    assert!(due().await.is_empty(), "that is known");
+    store::write(&pool, lease, &batch(Seen::Deleted(quota(json!([]))))).await.unwrap();
+    assert_eq!(due().await, [id]);
 }
 
 /// Our Deployment, as a watch shows it, in the generation that its annotation says.

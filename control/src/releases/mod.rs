@@ -127,8 +127,7 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     let health_path = checks.take("health_path", HttpPath::parse(path));
     let port = new.port.unwrap_or(DEFAULT_PORT);
     checks.take("port", check_port(port));
-    checks.ensure(new.notes.chars().count() <= MAX_NOTES, "notes", domain::limits::at_most_characters(MAX_NOTES));
-    checks.ensure(!new.notes.contains('\0'), "notes", "Leave out the NUL character.");
+    checks.prose("notes", &new.notes, MAX_NOTES);
     checks.finish()?;
     let ((repository, tag), health_path) = repository.zip(tag).zip(health_path).expect("a clean check has every field");
     Ok(Wanted { account, repository, tag, port, health_path })

@@ -277,8 +277,7 @@ async fn enabled(conn: &mut PgConnection, field: &str, email: &EmailAddress, oth
 }
 
 fn check_description(checks: &mut domain::error::Checks, description: &str) {
-    checks.ensure(description.chars().count() <= MAX_DESCRIPTION, "description", domain::limits::at_most_characters(MAX_DESCRIPTION));
-    checks.ensure(!description.contains('\0'), "description", "Leave out the NUL character.");
+    checks.prose("description", description, MAX_DESCRIPTION);
 }
 
 /// Somebody who cannot sign in answers for nothing: they may go whoever else is there.

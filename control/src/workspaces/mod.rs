@@ -31,6 +31,7 @@ use crate::{
     audit::{self, Event, OLDER_ACCEPTED},
     clusters,
     error::OnConstraint as _,
+    inventory::cluster::{Shown, told},
     live, operations,
     paging::Paging,
     reconcile::{Scope, mark},
@@ -46,6 +47,9 @@ const REMOVE: [&str; 2] = ["Remove what Slipway made", "Wait until it is gone"];
 const APPLY_AGAIN: (&str, &str) = ("apply again", "workspace.apply_again");
 /// What follows from a deletion that failed or was called off, likewise.
 pub const KEEP: (&str, &str) = ("keep", "workspace.keep");
+
+/// What writes everything again, likewise.
+const REPAIR: (&str, &str) = ("repair", "workspace.repair");
 
 /// Makes a workspace for a team on a cluster.
 ///
@@ -166,6 +170,40 @@ pub async fn keep(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
     let generation = store::keep(&mut tx, id).await?;
     let which = Which::of(&workspace);
     begin_operation(tx, ctx, &which, which.operation(KEEP.0, generation, &PREPARE), which.event(KEEP.1)).await
+}
+
+/// Writes everything of a workspace again. What others set there is set back when a person asks for it, to whom it was shown; for anybody else it is left
+/// to them, and the repair fails over it.
+///
+/// # Errors
+/// `not_found`, `forbidden`, `precondition_failed`; `conflict` while it is on its way out.
+pub async fn repair(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
+    ctx.attempt(REPAIR.1, ObjectKind::Workspace, Some(id.0));
+    let mut tx = ctx.begin().await?;
+    let locked = lock(&mut tx, ctx, id).await?;
+    ctx.check_version(locked.workspace.version)?;
+    refuse_deleting(&locked)?;
+    let takes_over = match ctx.actor().person() {
+        Some(_) => shown(&mut tx, &locked.workspace).await?,
+        None => Vec::new(),
+    };
+    let generation = store::repair(&mut tx, id, &takes_over).await?;
+    let which = Which::of(&locked.workspace);
+    let event = which.event(REPAIR.1).change("take_over", None::<()>, told(&takes_over));
+    begin_operation(tx, ctx, &which, which.operation(REPAIR.0, generation, &PREPARE), event).await
+}
+
+/// What of others' fields its page shows: those that its last operation failed over, and those that were seen.
+async fn shown(conn: &mut PgConnection, workspace: &Workspace) -> Result<Vec<Shown>> {
+    let remedy = operations::last_failure(conn, workspace.id.0).await?.and_then(|failure| failure.remedy).unwrap_or_default();
+    let mut shown: Vec<Shown> = Vec::new();
+    for owned in remedy.fields.iter().chain(workspace.others.iter().flat_map(|object| &object.fields)) {
+        let owned = Shown::from(owned);
+        if !shown.contains(&owned) {
+            shown.push(owned);
+        }
+    }
+    Ok(shown)
 }
 
 /// Locks workspaces, for [`raise`].

@@ -6,7 +6,7 @@ use domain::{
     access::PlatformAction,
     audit::ActorKind,
     ids::WorkspaceId,
-    operation::{Failure, ObjectKind},
+    operation::{Failure, ObjectKind, Remedy},
 };
 use kube::Client;
 
@@ -26,6 +26,7 @@ use crate::{
 
 pub(super) const REST: Duration = Duration::from_secs(120);
 pub(super) const PACE: Duration = Duration::from_secs(1);
+const GOING: &str = "Kubernetes is deleting the namespace";
 /// How many of others' things a sentence names.
 const NAMED: usize = 3;
 /// How many of them the raw message lists.
@@ -56,7 +57,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
     match next(&subject.desired, seen) {
         Step::Leave => Ok(Next::Settled { again: REST }),
         Step::Wait(why) => record::waiting(control, claim, subject, &why).await,
-        Step::Make => make(control, claim, subject, &client, When::Always).await,
+        Step::Make => make(control, claim, subject, &client, subject.when()).await,
         Step::Verify => make(control, claim, subject, &client, When::Missing).await,
         Step::Adopt => {
             record::adopting(control, claim, subject).await?;
@@ -79,7 +80,9 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::Remove => remove(control, claim, subject, &client).await,
         Step::Release => release(control, claim, subject, &client).await,
         Step::AwaitGone => {
-            record::going(control, claim, subject, "Kubernetes is deleting the namespace").await?;
+            let why = write::held_up(&client, &subject.blueprint).await?;
+            let detail = why.map_or_else(|| GOING.to_owned(), |why| format!("{GOING}: {why}"));
+            record::going(control, claim, subject, &detail).await?;
             Ok(Next::Again(PACE))
         }
         Step::Forget => {
@@ -120,13 +123,13 @@ async fn check_actor(control: &Control, subject: &Subject) -> Result<(), Halt> {
 }
 
 async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Client, when: When<'_>) -> Result<Next, Halt> {
-    if when == When::Always {
+    if when != When::Missing {
         record::looked(control, claim, subject, &write::entries(&subject.blueprint)).await?;
     }
     points::reached("workspace.intended").await;
     let mut put = write::bounds(client, &subject.blueprint, when).await?;
     points::reached("workspace.half_applied").await;
-    if when == When::Always {
+    if when != When::Missing {
         record::bounded(control, claim, subject).await?;
     }
     put.extend(write::rights(client, &subject.blueprint, when).await?);
@@ -139,7 +142,7 @@ async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Cl
     if !strangers.is_empty() {
         return Err(Halt::Failed(in_use(&subject.blueprint.namespace, &strangers)));
     }
-    record::going(control, claim, subject, "Kubernetes is deleting the namespace").await?;
+    record::going(control, claim, subject, GOING).await?;
     write::remove_namespace(client, &subject.blueprint).await?;
     points::reached("workspace.removed").await;
     Ok(Next::Again(PACE))
@@ -187,7 +190,11 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
                     unlost(record::waiting(control, claim, subject, &format!("{sentence} Slipway keeps trying.")).await)?;
                     return Ok(Next::Failed { error: raw, scope_is_down });
                 }
-                None => Failure { raw: Some(raw), ..refused(&error.kind, subject.desired.intent, sentence) },
+                None => {
+                    let fields = error.conflicts().to_vec();
+                    let remedy = (!fields.is_empty() && subject.desired.intent == Intent::Keep).then(|| Remedy::take_over(fields));
+                    Failure { raw: Some(raw), remedy, ..refused(&error.kind, subject.desired.intent, sentence) }
+                }
             }
         }
     };
@@ -198,7 +205,7 @@ async fn halted(control: &Control, claim: &Claim, subject: &Subject, halt: Halt)
 fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
     match (kind, intent) {
         (Kind::Conflict, Intent::Keep) => {
-            failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then save the workspace's quota again, changed or not.")
+            failure("changed_by_others", cause, "Ask whoever did it. A platform admin can set these fields back with Repair on the workspace's page.")
         }
         (Kind::Conflict, Intent::Delete) => {
             failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again.")
@@ -254,7 +261,7 @@ mod tests {
         let cause = || "Others manage some of these fields: .spec.hard belongs to kubectl.".to_owned();
         let conflict = refused(&Kind::Conflict, Intent::Keep, cause());
         assert_eq!((conflict.code.as_str(), conflict.cause), ("changed_by_others", cause()));
-        assert!(conflict.next.contains("save the workspace's quota again"), "{}", conflict.next);
+        assert!(conflict.next.contains("Repair"), "{}", conflict.next);
         assert!(refused(&Kind::Conflict, Intent::Delete, cause()).next.contains("delete the workspace again"));
         assert_eq!(refused(&Kind::Forbidden, Intent::Keep, "The cluster does not allow this.".into()).code, "cluster_denied");
     }

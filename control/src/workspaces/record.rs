@@ -7,7 +7,7 @@ use domain::{
 use sqlx::{Postgres, Transaction};
 
 use super::{
-    APPLY_AGAIN, KEEP, PREPARE, Which,
+    APPLY_AGAIN, KEEP, PREPARE, REPAIR, Which,
     next::Intent,
     reconcile::{PACE, REST},
     store,
@@ -66,9 +66,10 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
     let id = subject.blueprint.workspace;
     let mut tx = begin(control, claim, subject).await?;
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
-    let entries: Vec<(Entry, String)> = put.iter().filter(|put| when == When::Always || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
+    let entries: Vec<(Entry, String)> = put.iter().filter(|put| when != When::Missing || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::applied(&mut tx, id.0, subject.blueprint.generation, &entries).await?;
     inventory::seen(&mut tx, id.0).await?;
+    inventory::found(&mut tx, id.0, put).await?;
     sqlx::query!("update workspaces set state = 'ready', state_message = null, state_raw = null, synced_at = now() where id = $1", id.0).execute(&mut *tx).await?;
     match &subject.operation {
         Some(running) => {
@@ -124,20 +125,19 @@ pub(super) async fn gone(control: &Control, claim: &Claim, subject: &Subject) ->
 /// It cannot go on just now: why.
 pub(super) async fn waiting(control: &Control, claim: &Claim, subject: &Subject, why: &str) -> Result<Next, Halt> {
     let mut tx = begin(control, claim, subject).await?;
-    // A look that nobody waits for changes nothing about how the workspace stands.
-    if subject.operation.is_some() {
-        note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
-        sqlx::query!("update workspaces set state_message = $2 where id = $1 and state_message is distinct from $2", subject.blueprint.workspace.0, why).execute(&mut *tx).await?;
-    }
-    live::changed(&mut tx, subject.blueprint.workspace.0).await?;
+    note(&mut tx, subject, LOOK, StepState::Running, Some(why)).await?;
+    complain(&mut tx, subject, why).await?;
     tx.commit().await?;
     Ok(Next::Again(PACE * 3))
 }
 
-/// The operation has failed; after a deletion the workspace is wanted again. With none it was a look: how the workspace stands is not changed by that.
+/// The operation has failed; after a deletion the workspace is wanted again. With none it was a look: the workspace stands as before, and says why nobody knows.
 pub(super) async fn failed(control: &Control, claim: &Claim, subject: &Subject, failure: &Failure) -> Result<Next, Halt> {
     let Some(running) = &subject.operation else {
         tracing::warn!(workspace = %subject.blueprint.workspace, code = failure.code, cause = failure.cause, "a look at a workspace came to nothing");
+        let mut tx = begin(control, claim, subject).await?;
+        complain(&mut tx, subject, &failure.cause).await?;
+        tx.commit().await?;
         return Ok(Next::Settled { again: REST });
     };
     let mut tx = begin(control, claim, subject).await?;
@@ -170,6 +170,23 @@ async fn keep(tx: &mut Transaction<'static, Postgres>, control: &Control, subjec
     mark(tx, which.id.0, ObjectKind::Workspace, Scope::Cluster(which.cluster.id.0), generation).await
 }
 
+/// Says why it does not go on, or cannot be looked at. What failed keeps saying why.
+async fn complain(tx: &mut Transaction<'static, Postgres>, subject: &Subject, why: &str) -> Result<()> {
+    let id = subject.blueprint.workspace.0;
+    let said = sqlx::query!(
+        "update workspaces set state_message = $2 where id = $1 and state_message is distinct from $2 and (state <> 'failed' or $3)",
+        id,
+        why,
+        subject.operation.is_some()
+    )
+    .execute(&mut **tx)
+    .await?;
+    if said.rows_affected() > 0 {
+        live::changed(tx, id).await?;
+    }
+    Ok(())
+}
+
 async fn note(tx: &mut Transaction<'static, Postgres>, subject: &Subject, number: i32, state: StepState, detail: Option<&str>) -> Result<()> {
     match &subject.operation {
         Some(running) => operations::step(tx, running.id, number, state, detail).await,
@@ -190,6 +207,7 @@ fn action(verb: &str) -> &'static str {
         "delete" => "workspace.delete",
         verb if verb == APPLY_AGAIN.0 => APPLY_AGAIN.1,
         verb if verb == KEEP.0 => KEEP.1,
+        verb if verb == REPAIR.0 => REPAIR.1,
         _ => "workspace.update",
     }
 }

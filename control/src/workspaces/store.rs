@@ -5,14 +5,14 @@ use domain::{
     cluster::ClusterState,
     error::Blocker,
     ids::{ClusterId, TeamId, WorkspaceId},
-    workspace::{Adopt, Quota, Workspace, WorkspaceState},
+    workspace::{Adopt, ChangedObject, Quota, Workspace, WorkspaceState},
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{next::Intent, subject::Subject};
-use crate::{Result, access::Visible, paging::Paging};
+use crate::{Result, access::Visible, inventory::cluster::Shown, paging::Paging};
 
 /// What the list is narrowed to.
 pub(super) struct Only {
@@ -41,6 +41,7 @@ struct Row {
     enforces_network_policies: Option<bool>,
     state: WorkspaceState,
     state_message: Option<String>,
+    others: Json<Vec<ChangedObject>>,
     adopted: bool,
     cpu_millis: i64,
     memory_mib: i64,
@@ -72,6 +73,7 @@ impl From<Row> for Workspace {
             network_policies_enforced: row.enforces_network_policies,
             state: row.state,
             state_message: row.state_message,
+            others: row.others.0,
             adopted: row.adopted,
             quota: Quota { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
             used: Quota { cpu_millis: row.used_cpu_millis, memory_mib: row.used_memory_mib, gpus: row.used_gpus, pods: row.used_pods },
@@ -110,7 +112,7 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
         r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, others_set(w.id) as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id
@@ -145,7 +147,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
         r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, others_set(w.id) as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id
@@ -232,7 +234,7 @@ pub(super) async fn insert(conn: &mut PgConnection, id: WorkspaceId, name: &str,
 pub(super) async fn update(conn: &mut PgConnection, id: WorkspaceId, quota: &Quota, adopt: Adopt) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update workspaces
-         set cpu_millis = $2, memory_mib = $3, gpus = $4, pods = $5, may_adopt = $6, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         set cpu_millis = $2, memory_mib = $3, gpus = $4, pods = $5, may_adopt = $6, takes_over = '[]', generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
          where id = $1 returning generation",
         id.0,
         quota.cpu_millis,
@@ -260,7 +262,7 @@ pub(super) struct Raised {
 pub(super) async fn raise(conn: &mut PgConnection, id: WorkspaceId, above: i64) -> Result<Option<Raised>> {
     Ok(sqlx::query_as!(
         Raised,
-        r#"update workspaces w set generation = greatest(w.generation, $2) + 1, version = w.version + 1 from teams t where w.id = $1 and t.id = w.team_id
+        r#"update workspaces w set generation = greatest(w.generation, $2) + 1, version = w.version + 1, takes_over = '[]' from teams t where w.id = $1 and t.id = w.team_id
            returning w.name, t.id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId",
                      (select c.name from clusters c where c.id = w.cluster_id) as "cluster_name!", w.generation, w.state = 'ready' and w.deleting_at is null as "ready!""#,
         id.0,
@@ -273,7 +275,7 @@ pub(super) async fn raise(conn: &mut PgConnection, id: WorkspaceId, above: i64) 
 pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update workspaces
-         set deleting_at = coalesce(deleting_at, now()), generation = generation + 1, version = version + 1, state = 'deleting', state_message = null, state_raw = null
+         set deleting_at = coalesce(deleting_at, now()), takes_over = '[]', generation = generation + 1, version = version + 1, state = 'deleting', state_message = null, state_raw = null
          where id = $1 returning generation",
         id.0
     )
@@ -285,9 +287,22 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: WorkspaceId) -> R
 pub(super) async fn keep(conn: &mut PgConnection, id: WorkspaceId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         "update workspaces
-         set deleting_at = null, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         set deleting_at = null, takes_over = '[]', generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
          where id = $1 returning generation",
         id.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Everything is to be written again, with what may be taken over for that.
+pub(super) async fn repair(conn: &mut PgConnection, id: WorkspaceId, takes_over: &[Shown]) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "update workspaces
+         set takes_over = $2, generation = generation + 1, version = version + 1, state = 'preparing', state_message = null, state_raw = null
+         where id = $1 returning generation",
+        id.0,
+        serde_json::to_value(takes_over)?
     )
     .fetch_one(conn)
     .await?)

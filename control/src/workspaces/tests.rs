@@ -3,9 +3,9 @@ use domain::{
     access::{PlatformRole, TeamRole},
     deployment::NewDeployment,
     ids::WorkspaceId,
-    operation::{Failure, OperationState},
+    operation::{Failure, ObjectKind, OperationState, OwnedField, Remedy},
     page::PageQuery,
-    workspace::{Adopt, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
+    workspace::{Adopt, ChangedObject, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
 };
 use sqlx::PgPool;
 
@@ -15,10 +15,13 @@ use super::{
     record, subject,
 };
 use crate::{
-    deployments,
-    inventory::cluster::When,
+    Actor, deployments,
+    inventory::{
+        self, Entry,
+        cluster::{Put, Shown, When},
+    },
     operations,
-    reconcile::{self, Halt, Times},
+    reconcile::{self, Halt, Scope, Times},
     testing::World,
     workspaces,
 };
@@ -175,6 +178,82 @@ async fn a_deletion_can_be_called_off(pool: PgPool) {
     assert_eq!((now.desired.intent, now.operation.map(|running| running.id)), (Intent::Keep, Some(kept.operation)), "everything is written again");
     let new = NewDeployment { release: place.releases[0], workspace: place.workspace, name: None, size: None, replicas: None, environment: Vec::new(), reason: None };
     deployments::create(&ada, &new).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_repair_sets_back_what_a_person_was_shown_and_nothing_later_does(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let (admin, owner) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "olu", TeamRole::Owner).await);
+    let owned = |manager: &str| OwnedField { field: ".spec.hard.pods".into(), manager: manager.into() };
+    let entry = Entry::new("ResourceQuota", "forecasting", "slipway");
+    {
+        let mut conn = pool.acquire().await.unwrap();
+        inventory::intend(&mut conn, place.workspace.0, std::slice::from_ref(&entry)).await.unwrap();
+        let put = Put { entry, uid: "u".into(), made: false, others: vec![owned("kubectl")] };
+        inventory::found(&mut conn, place.workspace.0, &[put]).await.unwrap();
+    }
+    let seen = workspaces::get(&admin, place.workspace).await.unwrap().others;
+    assert_eq!(seen, [ChangedObject { kind: "ResourceQuota".into(), name: "slipway".into(), fields: vec![owned("kubectl")] }]);
+    let listed = workspaces::list(&owner, &WorkspaceQuery::default()).await.unwrap();
+    assert_eq!(listed.items[0].others, seen);
+    let takes = async || subject::load(&world.control, place.workspace).await.unwrap().unwrap().takes_over;
+    assert!(workspaces::repair(&owner, place.workspace).await.unwrap_err().is(Code::Forbidden));
+
+    // Nobody was shown anything on a page.
+    workspaces::repair(&admin.acting_as(Actor::system("cli")), place.workspace).await.unwrap();
+    assert!(takes().await.is_empty());
+    let started = workspaces::repair(&admin, place.workspace).await.unwrap();
+    assert_eq!(takes().await, [Shown::from(&owned("kubectl"))]);
+    let changes: serde_json::Value =
+        sqlx::query_scalar("select changes from audit_events where action = 'workspace.repair' and outcome = 'accepted' order by id desc limit 1").fetch_one(&pool).await.unwrap();
+    assert_eq!(changes, serde_json::json!([{"field": "take_over", "after": [".spec.hard.pods of kubectl"]}]));
+
+    // What it fails over is shown, too.
+    let claim = reconcile::claim(&pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+    let late = subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    let failure = Failure {
+        code: "changed_by_others".into(),
+        cause: "Others manage some of these fields.".into(),
+        next: "Press Repair.".into(),
+        raw: None,
+        remedy: Some(Remedy::take_over(vec![owned("kubectl"), owned("helm")])),
+    };
+    record::failed(&world.control, &claim, &late, &failure).await.unwrap_or_else(|_| panic!("it is what is wanted"));
+    assert_eq!(operations::get(&admin, started.operation).await.unwrap().state, OperationState::Failed);
+    workspaces::repair(&admin, place.workspace).await.unwrap();
+    assert_eq!(takes().await, [Shown::from(&owned("kubectl")), Shown::from(&owned("helm"))]);
+    workspaces::update(&admin, place.workspace, &to(QUOTA)).await.unwrap();
+    assert!(takes().await.is_empty(), "a change of the quota takes nothing over");
+    workspaces::repair(&admin, place.workspace).await.unwrap();
+    workspaces::raise(&mut pool.acquire().await.unwrap(), &admin, place.workspace, 1000).await.unwrap();
+    assert!(takes().await.is_empty(), "nor does what an older database wants again");
+    workspaces::delete(&admin, place.workspace).await.unwrap();
+    assert!(workspaces::repair(&admin, place.workspace).await.unwrap_err().is(Code::Conflict));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn a_look_that_comes_to_nothing_is_said_until_one_succeeds(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let place = Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    sqlx::query("update workspaces set state = 'ready'").execute(&pool).await.unwrap();
+    reconcile::mark(&mut pool.acquire().await.unwrap(), place.workspace.0, ObjectKind::Workspace, Scope::None, 1).await.unwrap();
+    let claimed = async || reconcile::claim(&pool, "worker", 1, Times::default()).await.unwrap().remove(0);
+    let loaded = async || subject::load(&world.control, place.workspace).await.unwrap().unwrap();
+    let stands = async || {
+        let seen = workspaces::get(&admin, place.workspace).await.unwrap();
+        (seen.state, seen.state_message)
+    };
+    let failure = Failure { code: "cluster_denied".into(), cause: "The cluster does not allow this.".into(), next: "Look.".into(), raw: None, remedy: None };
+    let claim = claimed().await;
+    record::failed(&world.control, &claim, &loaded().await, &failure).await.unwrap_or_else(|_| panic!("it is what is wanted"));
+    assert_eq!(stands().await, (WorkspaceState::Ready, Some("The cluster does not allow this.".into())));
+    record::whole(&world.control, &claim, &loaded().await, &[], When::Missing).await.unwrap_or_else(|_| panic!("it is what is wanted"));
+    assert_eq!(stands().await, (WorkspaceState::Ready, None));
+    sqlx::query("update workspaces set state = 'failed', state_message = 'why'").execute(&pool).await.unwrap();
+    record::failed(&world.control, &claim, &loaded().await, &failure).await.unwrap_or_else(|_| panic!("it is what is wanted"));
+    assert_eq!(stands().await, (WorkspaceState::Failed, Some("why".into())), "what failed keeps saying why");
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

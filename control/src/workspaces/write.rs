@@ -13,7 +13,7 @@ use crate::{
         Entry,
         cluster::{Found, Owner, Put, Refused, When, entry},
     },
-    k8s::{self, apply, labels},
+    k8s::{self, apply, labels, text::clean},
 };
 
 /// Whose the objects in the namespace are.
@@ -47,6 +47,20 @@ pub(super) async fn see(client: &Client, blueprint: &Blueprint) -> k8s::Result<n
         Found::Foreign if marked => next::Namespace::Taken,
         Found::Foreign | Found::Nothing => next::Namespace::Theirs,
     })
+}
+
+/// Why a namespace that is on its way out is still there, as Kubernetes says it.
+pub(super) async fn held_up(client: &Client, blueprint: &Blueprint) -> k8s::Result<Option<String>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    Ok(apply::find(&api, &blueprint.namespace).await?.as_ref().and_then(said_of_deletion))
+}
+
+/// The messages of the conditions that hold a deletion up.
+fn said_of_deletion(namespace: &Namespace) -> Option<String> {
+    const MOST: usize = 600;
+    let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
+    let said: Vec<&str> = conditions.iter().filter(|condition| condition.status == "True").filter_map(|condition| condition.message.as_deref()).collect();
+    (!said.is_empty()).then(|| clean(said.join(". "), MOST))
 }
 
 /// Puts our marks and the pod-security level onto a namespace that somebody else made.
@@ -133,6 +147,26 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_that_does_not_go_says_why() {
+        let with = |conditions: serde_json::Value| {
+            serde_json::from_value::<Namespace>(serde_json::json!({"metadata": {"name": "forecasting"}, "status": {"conditions": conditions}})).unwrap()
+        };
+        let held = with(serde_json::json!([
+            {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content successfully deleted, may be waiting on finalization"},
+            {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: configmaps. has 1 resource instances"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"},
+        ]));
+        assert_eq!(
+            said_of_deletion(&held).as_deref(),
+            Some(
+                "Some resources are remaining: configmaps. has 1 resource instances. Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+            )
+        );
+        assert_eq!(said_of_deletion(&with(serde_json::json!([]))), None);
+        assert_eq!(said_of_deletion(&Namespace::default()), None);
+    }
 
     #[test]
     fn everything_that_is_made_is_written_down() {

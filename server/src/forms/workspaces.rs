@@ -87,6 +87,10 @@ async fn change(ctx: &Ctx, id: WorkspaceId, typed: &Typed) -> control::Result<Re
             workspaces::keep(ctx, id).await.or_replay()?;
             Ok(see_other(&format!("/workspaces/{id}")))
         }
+        buttons::Workspace::Repair => {
+            workspaces::repair(ctx, id).await.or_replay()?;
+            Ok(see_other(&format!("/workspaces/{id}")))
+        }
         buttons::Workspace::Delete => {
             confirmed(typed, &workspaces::get(ctx, id).await?.name)?;
             let started = workspaces::delete(ctx, id).await.or_replay()?;

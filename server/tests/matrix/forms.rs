@@ -90,6 +90,7 @@ const FORMS: &[(&str, &str, &str, Need)] = &[
     ("/workspaces/{workspace}", "update", "cpu=9&memory=20&gpus=0&pods=60", Need::AdminOnTeam),
     ("/workspaces/{workspace}", "adopt", "", Need::AdminOnTeam),
     ("/workspaces/{workspace}", "keep", "", Need::AdminOnTeam),
+    ("/workspaces/{workspace}", "repair", "", Need::AdminOnTeam),
     ("/workspaces/{workspace}", "delete", "confirm=forecasting", Need::AdminOnTeam),
     ("/operations/{operation}", "cancel", "", Need::Deploy),
     ("/teams/{team}/tokens", "create_token", "name=x&role=viewer&days=3", Need::ManageTokens),

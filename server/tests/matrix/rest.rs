@@ -37,6 +37,7 @@ pub fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
         ),
         ("get_workspace", "/workspaces/{workspace}", Need::See, None),
         ("update_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, Some(json!({"quota": {"cpu_millis": 9000, "memory_mib": 16384, "pods": 50}}))),
+        ("repair_workspace", "/workspaces/{workspace}/repair", Need::AdminOnTeam, None),
         ("keep_workspace", "/workspaces/{workspace}/keep", Need::AdminOnTeam, None),
         ("delete_workspace", "/workspaces/{workspace}", Need::AdminOnTeam, None),
         ("list_deployments", "/deployments", Need::SignIn, None),

@@ -37,6 +37,7 @@ fn of_parameter(name: &str) -> Option<Value> {
         "page_size" => json!({ "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE }),
         "tail" => range(limits::LOG_TAIL),
         "search" => longest(limits::SEARCH),
+        "since" | "until" => longest(limits::MOMENT),
         "page_token" | "sort" | "region" | "pod" => longest(2000),
         "team" | "account" | "cluster" => named(),
         "repository" | "prefix" => json!({ "minLength": 2, "maxLength": MAX_REPOSITORY + 1 }),

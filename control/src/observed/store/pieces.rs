@@ -1,0 +1,63 @@
+//! What Slipway made, as it is missed, or not as it was made.
+
+use domain::ids::ClusterId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    super::rows::{Piece, PieceRow},
+    Kept,
+};
+use crate::Result;
+
+impl<K: Piece> Kept for PieceRow<K> {
+    const KIND: &'static str = K::PLURAL;
+    const POKES: bool = true;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// No rows of their own are kept: what others set of one is written beside what was made. A deployment or workspace that misses one is verified at once:
+    /// whether it really is missing, the cluster is asked then.
+    /// Its mark is locked before what is written down of it, as workers do.
+    async fn put(conn: &mut PgConnection, cluster: ClusterId, rows: serde_json::Value, gone: &[String], whole: bool) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar!(
+            r#"with there as materialized (
+                   select * from jsonb_to_recordset($2) as r (namespace text, name text, others jsonb)
+               ), made as materialized (
+                   select i.object_id, i.namespace, i.name, i.others
+                   from inventory i left join deployments d on d.id = i.object_id join workspaces w on w.id = coalesce(d.workspace_id, i.object_id)
+                   where w.cluster_id = $1 and i.kind = $5 and i.applied_at is not null
+                     and ($4 or i.namespace || '/' || i.name = any($3) or (i.namespace, i.name) in (select namespace, name from there))
+               ), missing as materialized (
+                   select object_id, namespace, name from made
+                   where namespace || '/' || name = any($3) or ($4 and (namespace, name) not in (select namespace, name from there))
+               ), changed as materialized (
+                   select made.object_id, made.namespace, made.name, there.others
+                   from there join made on made.namespace = there.namespace and made.name = there.name
+                   where made.others is distinct from there.others
+               ), marks as materialized (
+                   select object_id from reconcile where object_id in (select object_id from missing union select object_id from changed) order by object_id for update
+               ), missed as (
+                   update inventory i set missed_at = clock_timestamp()
+                   from missing m join marks on marks.object_id = m.object_id
+                   where i.object_id = m.object_id and i.kind = $5 and i.namespace = m.namespace and i.name = m.name
+                   returning i.object_id
+               ), told as (
+                   update inventory i set others = c.others
+                   from changed c join marks on marks.object_id = c.object_id
+                   where i.object_id = c.object_id and i.kind = $5 and i.namespace = c.namespace and i.name = c.name
+                   returning i.object_id
+               )
+               select object_id as "id!" from missed union select object_id from told"#,
+            cluster.0,
+            rows,
+            gone,
+            whole,
+            &*K::kind(&())
+        )
+        .fetch_all(conn)
+        .await?)
+    }
+}

@@ -1,0 +1,98 @@
+//! Somebody who takes away or changes by hand what bounds a workspace, and a namespace that does not go.
+
+use control::workspaces;
+use domain::{
+    ids::WorkspaceId,
+    operation::{Operation, OperationState},
+    workspace::WorkspaceState,
+};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, ResourceQuota},
+    networking::v1::NetworkPolicy,
+    rbac::v1::RoleBinding,
+};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::{
+    scene::{Scene, object, within},
+    stage::Stage,
+};
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_bounds_a_workspace_is_missed_at_once(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, admin, workspace, .. } = &stage;
+    let policies: Api<NetworkPolicy> = Api::namespaced(admin.clone(), &workspace.namespace);
+    let bindings: Api<RoleBinding> = Api::namespaced(admin.clone(), &workspace.namespace);
+    let policy = policies.list(&kube::api::ListParams::default()).await.unwrap().items.remove(0).metadata;
+    policies.delete(policy.name.as_deref().unwrap(), &DeleteParams::default()).await.unwrap();
+    bindings.delete("slipway-deployer", &DeleteParams::default()).await.unwrap();
+    within(10, "there is another policy", async || policies.get_opt(policy.name.as_deref().unwrap()).await.unwrap().is_some_and(|there| there.metadata.uid != policy.uid)).await;
+    within(10, "the team's deployers may deploy again", async || bindings.get_opt("slipway-deployer").await.unwrap().is_some()).await;
+    within(10, "it is on the record", async || scene.recorded(workspace.id.0).await.last().is_some_and(|(action, _)| action == "workspace.heal")).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let quotas: Api<ResourceQuota> = Api::namespaced(admin.clone(), &workspace.namespace);
+    let bindings: Api<RoleBinding> = Api::namespaced(admin.clone(), &workspace.namespace);
+    let namespaces: Api<Namespace> = Api::all(admin.clone());
+    let by_hand = PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() };
+    let seen = async || workspaces::get(&place.owner, workspace.id).await.unwrap();
+    let pods = async || quotas.get("slipway").await.unwrap().spec.unwrap().hard.unwrap()["pods"].0.clone();
+    assert!(seen().await.others.is_empty(), "{:?}", seen().await.others);
+    let made = pods().await;
+
+    quotas.patch("slipway", &by_hand, &Patch::Merge(json!({"spec": {"hard": {"pods": "9999", "count/secrets": "1"}}}))).await.unwrap();
+    let guest = json!([{"op": "add", "path": "/subjects/-", "value": {"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}}]);
+    bindings.patch("slipway-owner", &by_hand, &Patch::<()>::Json(serde_json::from_value(guest).unwrap())).await.unwrap();
+    let level = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+    namespaces.patch(&workspace.namespace, &by_hand, &Patch::Merge(level)).await.unwrap();
+    let told = [
+        ("Namespace", vec![".metadata.labels.pod-security.kubernetes.io/enforce"]),
+        ("ResourceQuota", vec![".spec.hard.count/secrets", ".spec.hard.pods"]),
+        ("RoleBinding", vec![".subjects"]),
+    ];
+    within(20, "each is told with its fields", async || {
+        let others = seen().await.others;
+        let fields: Vec<(&str, Vec<&str>)> = others.iter().map(|object| (object.kind.as_str(), object.fields.iter().map(|owned| owned.field.as_str()).collect())).collect();
+        fields == told
+    })
+    .await;
+    assert!(seen().await.state == WorkspaceState::Ready && pods().await == "9999", "a heal sets nothing back");
+
+    let repaired = workspaces::repair(&scene.admin, workspace.id).await.unwrap();
+    scene.succeeds(repaired.operation).await;
+    assert_eq!(pods().await, made);
+    assert!(!quotas.get("slipway").await.unwrap().spec.unwrap().hard.unwrap().contains_key("count/secrets"), "what was added is gone");
+    assert_eq!(bindings.get("slipway-owner").await.unwrap().subjects.unwrap().len(), 1);
+    assert_eq!(namespaces.get(&workspace.namespace).await.unwrap().metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
+    within(10, "nothing is told any more", async || seen().await.others.is_empty()).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_namespace_that_is_held_says_by_what(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, admin, workspace, .. } = &stage;
+    let maps: Api<ConfigMap> = Api::namespaced(admin.clone(), &workspace.namespace);
+    maps.create(&PostParams::default(), &object(json!({"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}))).await.unwrap();
+    let deletion = workspaces::delete(&scene.admin, WorkspaceId(workspace.id.0)).await.unwrap();
+    let operation = async || -> Operation { control::operations::get(&scene.admin, deletion.operation).await.unwrap() };
+    within(30, "what holds it is said", async || {
+        operation().await.steps.iter().any(|step| step.detail.as_deref().is_some_and(|detail| detail.contains("example.com/hold in 1 resource instances")))
+    })
+    .await;
+    assert_eq!(operation().await.state, OperationState::Running);
+    maps.patch("held", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"finalizers": null}}))).await.unwrap();
+    scene.succeeds(deletion.operation).await;
+    worker.stop().await;
+}
