@@ -201,8 +201,7 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
     if pod.exits < 2 {
         return Verdict::Passing(format!("A replica stopped ({}); Kubernetes starts it once more.", exit_in_words(exit)));
     }
-    let last = pod.last_words.as_deref().and_then(|words| words.lines().rev().find(|line| !line.trim().is_empty()));
-    let last = last.map(|line| format!(" Its last words: {}", words::one_line(line))).unwrap_or_default();
+    let last = last_line(pod).map(|line| format!(" Its last words: {line}")).unwrap_or_default();
     let (code, what) = if exit.code == 0 { ("exited", "ended by itself, though it should go on serving") } else { ("crashed", "stopped") };
     Verdict::Fatal(Failure {
         code: code.into(),
@@ -212,6 +211,11 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
         raw: Some(raw(pod, exit)),
         remedy: None,
     })
+}
+
+/// The last line that it wrote.
+fn last_line(pod: &Replica) -> Option<String> {
+    pod.last_words.as_deref()?.lines().rev().find(|line| !line.trim().is_empty()).map(words::one_line)
 }
 
 /// What the startup probe got, when it is why the kubelet ended the container.
@@ -254,9 +258,10 @@ fn never_ready(evidence: &Evidence, pod: &Replica, answer: &str) -> Failure {
             &said,
         );
     }
+    let last = last_line(pod).map(|line| format!(" The last line of its log: {line}")).unwrap_or_default();
     failure(
         "never_ready",
-        format!("The model runs but did not say that it is ready within {seconds} seconds (port {port}, {path})."),
+        format!("The model runs but did not say that it is ready within {seconds} seconds (port {port}, {path}).{last}"),
         "Read its log. If it loads longer than this, choose a larger size, which also gives it more time.",
         &said,
     )

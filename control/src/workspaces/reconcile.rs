@@ -26,7 +26,7 @@ use crate::{
 
 pub(super) const REST: Duration = Duration::from_secs(120);
 pub(super) const PACE: Duration = Duration::from_secs(1);
-const GOING: &str = "Kubernetes is deleting the namespace";
+const GOING: &str = "Kubernetes is deleting the namespace.";
 /// How many of others' things a sentence names.
 const NAMED: usize = 3;
 /// How many of them the raw message lists.
@@ -56,6 +56,10 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
     let seen = write::see(&client, &subject.blueprint).await?;
     match next(&subject.desired, seen) {
         Step::Leave => Ok(Next::Settled { again: REST }),
+        Step::Wait(why) if seen == Namespace::Going => {
+            let why = said(&why, write::held_up(&client, &subject.blueprint).await?);
+            record::waiting(control, claim, subject, &why).await
+        }
         Step::Wait(why) => record::waiting(control, claim, subject, &why).await,
         Step::Make => make(control, claim, subject, &client, subject.when()).await,
         Step::Verify => make(control, claim, subject, &client, When::Missing).await,
@@ -80,8 +84,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::Remove => remove(control, claim, subject, &client).await,
         Step::Release => release(control, claim, subject, &client).await,
         Step::AwaitGone => {
-            let why = write::held_up(&client, &subject.blueprint).await?;
-            let detail = why.map_or_else(|| GOING.to_owned(), |why| format!("{GOING}: {why}"));
+            let detail = said(GOING, write::held_up(&client, &subject.blueprint).await?);
             record::going(control, claim, subject, &detail).await?;
             Ok(Next::Again(PACE))
         }
@@ -92,6 +95,11 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
             record::gone(control, claim, subject).await
         }
     }
+}
+
+/// A sentence, with what Kubernetes says about it.
+fn said(sentence: &str, raw: Option<String>) -> String {
+    raw.map_or_else(|| sentence.to_owned(), |raw| format!("{sentence} Kubernetes says: {raw}."))
 }
 
 /// What can be done without the cluster.

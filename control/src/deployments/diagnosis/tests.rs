@@ -109,6 +109,11 @@ fn a_startup_probe_that_got_nothing_says_which_kind_of_nothing() {
     assert!(fatal(&evidence(vec![same])).next.starts_with("If the model listens on another port"));
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 404")])).code, "wrong_health_path");
     assert_eq!(fatal(&evidence(vec![killed("Startup probe failed: HTTP probe failed with statuscode: 503")])).code, "never_ready");
+    let busy = Replica {
+        last_words: Some("reading weights\n2026-11-24T10:00:00.5Z warming the cache up\n\n".into()),
+        ..killed("Startup probe failed: HTTP probe failed with statuscode: 503")
+    };
+    assert!(fatal(&evidence(vec![busy])).cause.ends_with("The last line of its log: warming the cache up"));
 }
 
 #[test]
