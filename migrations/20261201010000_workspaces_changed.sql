@@ -12,3 +12,5 @@ create function others_set(workspace uuid) returns jsonb language sql stable ret
 comment on function others_set is 'The objects of a workspace of which others set fields, as the portal tells of them.';
 
 create index audit_events_at on audit_events (at);
+
+create index inventory_named on inventory (kind, namespace, name);

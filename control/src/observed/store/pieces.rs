@@ -25,14 +25,21 @@ impl<K: Piece> Kept for PieceRow<K> {
         Ok(sqlx::query_scalar!(
             r#"with there as materialized (
                    select * from jsonb_to_recordset($2) as r (namespace text, name text, others jsonb)
+               ), gone as materialized (
+                   select split_part(key, '/', 1) as namespace, split_part(key, '/', 2) as name from unnest($3::text[]) as g (key)
+               ), told as materialized (
+                   -- A list tells of everything, a change only of what it names: that is found by the index.
+                   select i.* from (select namespace, name from there union select namespace, name from gone) t join inventory i on i.kind = $5 and i.namespace = t.namespace and i.name = t.name
+                   where not $4
+                   union all
+                   select i.* from inventory i where $4 and i.kind = $5
                ), made as materialized (
-                   select i.object_id, i.namespace, i.name, i.others
-                   from inventory i left join deployments d on d.id = i.object_id join workspaces w on w.id = coalesce(d.workspace_id, i.object_id)
-                   where w.cluster_id = $1 and i.kind = $5 and i.applied_at is not null
-                     and ($4 or i.namespace || '/' || i.name = any($3) or (i.namespace, i.name) in (select namespace, name from there))
+                   select t.object_id, t.namespace, t.name, t.others
+                   from told t left join deployments d on d.id = t.object_id join workspaces w on w.id = coalesce(d.workspace_id, t.object_id)
+                   where w.cluster_id = $1 and t.applied_at is not null
                ), missing as materialized (
                    select object_id, namespace, name from made
-                   where namespace || '/' || name = any($3) or ($4 and (namespace, name) not in (select namespace, name from there))
+                   where (namespace, name) in (select namespace, name from gone) or ($4 and (namespace, name) not in (select namespace, name from there))
                ), changed as materialized (
                    select made.object_id, made.namespace, made.name, there.others
                    from there join made on made.namespace = there.namespace and made.name = there.name
@@ -44,13 +51,13 @@ impl<K: Piece> Kept for PieceRow<K> {
                    from missing m join marks on marks.object_id = m.object_id
                    where i.object_id = m.object_id and i.kind = $5 and i.namespace = m.namespace and i.name = m.name
                    returning i.object_id
-               ), told as (
+               ), noted as (
                    update inventory i set others = c.others
                    from changed c join marks on marks.object_id = c.object_id
                    where i.object_id = c.object_id and i.kind = $5 and i.namespace = c.namespace and i.name = c.name
                    returning i.object_id
                )
-               select object_id as "id!" from missed union select object_id from told"#,
+               select object_id as "id!" from missed union select object_id from noted"#,
             cluster.0,
             rows,
             gone,
