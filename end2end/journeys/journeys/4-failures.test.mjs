@@ -1,8 +1,9 @@
 // Models that do not come up: each ends in a plain sentence with a cause, and what served before goes on serving.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { close, deployer, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
+import { admin, close, deployer, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";
 import { predict, releaseOf, removeAfter, standsAs } from "../lib/deployments.mjs";
+import { breakGlass } from "../lib/sandbox.mjs";
 
 after(close);
 
@@ -68,4 +69,27 @@ test("what served before a change that fails goes on serving", async (t) => {
   await page.locator(".notice").getByRole("button", { name: "Roll back to revision 1" }).click();
   await standsAs(page, "Live");
   assert.match(await predict(page), /setosa|versicolor|virginica/);
+});
+
+test("what others change in a workspace is told to its page, and set back by one click", async (t) => {
+  const { id, name, quota } = (await rest("GET", "/workspaces?team=growth&cluster=fleet")).body.items[0];
+  const kubernetes = await breakGlass("fleet");
+  const address = `/api/v1/namespaces/${name}/resourcequotas/slipway`;
+  const { context, page } = await visitor();
+  later(t, () => context.close());
+  await signIn(page, ...admin());
+  await page.goto(`/workspaces/${id}`);
+  await standsAs(page, "Ready");
+
+  await kubernetes(`${address}?fieldManager=kubectl-edit`, { spec: { hard: { pods: "9999" } } });
+  const told = page.locator(".notice", { hasText: "Others changed what Slipway made here" });
+  await told.waitFor();
+  assert.match(await told.innerText(), /ResourceQuota slipway\s+\.spec\.hard\.pods, set by "kubectl-edit" using v1/);
+  await standsAs(page, "Degraded");
+  await look(page, "workspace-changed");
+
+  await told.getByRole("button", { name: "Repair" }).click();
+  await standsAs(page, "Ready");
+  await told.waitFor({ state: "detached" });
+  assert.equal((await kubernetes(address)).spec.hard.pods, String(quota.pods));
 });

@@ -5,7 +5,7 @@ import { eventually, later, rest } from "./portal.mjs";
 /** Waits until the page itself says `word` beside the deployment's name; a page without scripts is loaded again. */
 export async function standsAs(page, word, { reload = false, timeout = 90_000 } = {}) {
   await eventually(
-    `the deployment becoming “${word}”`,
+    `the page saying “${word}”`,
     async () => {
       if (reload) await page.reload();
       const heading = await page.getByRole("heading", { level: 1 }).innerText();

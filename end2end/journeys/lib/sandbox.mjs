@@ -56,21 +56,23 @@ async function remove(name) {
   await eventually(`${name} going away`, async () => (await eks("GET", `/clusters/${name}`)).status === 404);
 }
 
-/** Reads the API server of a cluster as its break-glass administrator, whom no mapping concerns. */
+/** Asks the API server of a cluster as its break-glass administrator, whom no mapping concerns; with a patch, changes what is there. */
 export async function breakGlass(name) {
   const folder = path.join(path.dirname(setting("KUBECONFIG")), "kubernetes/planes", name, "pki");
   const [cert, key] = await Promise.all(["break-glass.crt", "break-glass.key"].map((file) => readFile(path.join(folder, file))));
   const { endpoint, certificateAuthority } = (await eks("GET", `/clusters/${name}`)).body.cluster;
   const ca = Buffer.from(certificateAuthority.data, "base64");
-  return (address) =>
+  return (address, patch) =>
     new Promise((resolve, reject) => {
-      const request = https.get(`${endpoint}${address}`, { cert, key, ca, timeout: 10_000 }, (response) => {
+      const headers = patch ? { "content-type": "application/merge-patch+json" } : {};
+      const request = https.request(`${endpoint}${address}`, { method: patch ? "PATCH" : "GET", headers, cert, key, ca, timeout: 10_000 }, (response) => {
         let text = "";
         response.on("data", (part) => (text += part));
         response.on("end", () => (response.statusCode === 200 ? resolve(JSON.parse(text)) : reject(new Error(`${address} of ${name}: ${response.statusCode} ${text}`))));
       });
       request.on("timeout", () => request.destroy(new Error(`${address} of ${name} did not answer`)));
       request.on("error", reject);
+      request.end(patch && JSON.stringify(patch));
     });
 }
 
