@@ -81,7 +81,7 @@ test("what others change in a workspace is told to its page, and set back by one
   await page.goto(`/workspaces/${id}`);
   await standsAs(page, "Ready");
 
-  await kubernetes(`${address}?fieldManager=kubectl-edit`, { spec: { hard: { pods: "9999" } } });
+  await kubernetes(`${address}?fieldManager=kubectl-edit`, { patch: { spec: { hard: { pods: "9999" } } } });
   const told = page.locator(".notice", { hasText: "Others changed what Slipway made here" });
   await told.waitFor();
   assert.match(await told.innerText(), /ResourceQuota slipway\s+\.spec\.hard\.pods, set by "kubectl-edit" using v1/);

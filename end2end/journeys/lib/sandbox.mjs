@@ -62,7 +62,7 @@ export async function breakGlass(name) {
   const [cert, key] = await Promise.all(["break-glass.crt", "break-glass.key"].map((file) => readFile(path.join(folder, file))));
   const { endpoint, certificateAuthority } = (await eks("GET", `/clusters/${name}`)).body.cluster;
   const ca = Buffer.from(certificateAuthority.data, "base64");
-  return (address, patch) =>
+  return (address, { patch } = {}) =>
     new Promise((resolve, reject) => {
       const headers = patch ? { "content-type": "application/merge-patch+json" } : {};
       const request = https.request(`${endpoint}${address}`, { method: patch ? "PATCH" : "GET", headers, cert, key, ca, timeout: 10_000 }, (response) => {
