@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::{
-    Date, OffsetDateTime,
+    Date, OffsetDateTime, UtcOffset,
     format_description::{BorrowedFormatItem, well_known::Rfc3339},
     macros::format_description,
 };
@@ -48,7 +48,7 @@ impl Timestamp {
     /// To the minute, as people write it: `24 Nov 2026 09:31 UTC`.
     #[must_use]
     pub fn to_the_minute(self) -> String {
-        let moment = self.0.to_offset(time::UtcOffset::UTC);
+        let moment = self.0.to_offset(UtcOffset::UTC);
         let month = moment.month().to_string();
         format!("{} {} {} {:02}:{:02} UTC", moment.day(), &month[..3], moment.year(), moment.hour(), moment.minute())
     }
@@ -71,7 +71,7 @@ impl DayOrMoment {
             return Err(at_most_characters(MOMENT));
         }
         let day = Date::parse(text, DAY).ok().filter(|day| day.year() > 0).map(Self::Day);
-        day.or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| Self::Moment(Timestamp(moment))))
+        day.or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|moment| moment.checked_to_offset(UtcOffset::UTC)).map(|moment| Self::Moment(Timestamp(moment))))
             .ok_or_else(|| "Enter a day like 2026-12-01, or a moment like 2026-12-01T09:30:00Z.".into())
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((day.begins(), day.is_over()), (Timestamp(datetime!(2026-12-01 00:00 UTC)), Timestamp(datetime!(2026-12-02 00:00 UTC))));
         let moment = DayOrMoment::parse("2026-12-01T09:30:00+02:00").unwrap();
         assert_eq!((moment.begins(), moment.is_over()), (Timestamp(datetime!(2026-12-01 07:30 UTC)), Timestamp(datetime!(2026-12-01 07:30 UTC))));
-        for wrong in ["", "yesterday", "2026-13-01", "2026-12-01 09:30", "0000-00-00", "-0001-01-01", "2026-12-01T25:00:00Z", "99999-01-01"] {
+        for wrong in ["", "yesterday", "2026-13-01", "2026-12-01 09:30", "0000-00-00", "-0001-01-01", "2026-12-01T25:00:00Z", "99999-01-01", "9999-12-31T23:59:59-01:00"] {
             assert!(DayOrMoment::parse(wrong).is_err(), "{wrong}");
         }
         assert!(DayOrMoment::parse("9999-12-31").is_ok_and(|last| last.is_over() >= last.begins()));

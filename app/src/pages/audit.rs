@@ -1,10 +1,10 @@
 //! `/audit`
 
-use control::{Ctx, Result, audit};
+use control::{Ctx, Error, Result, audit};
 use domain::{
     audit::{AuditEvent, AuditQuery, Change, Outcome},
     operation::ObjectKind,
-    page::Direction,
+    page::{Direction, Page as Events},
 };
 use leptos::prelude::*;
 use serde_json::Value;
@@ -14,11 +14,13 @@ use crate::{
         empty::EmptyState,
         facts::{Fact, Facts},
         list::{Asked, Day, Filter, NoMatch, Pager, Search, SortBy},
+        notice::FormRejection,
         status::Status,
         table::Table,
         thing::{Thing, capitalized},
         when::{Ago, exact},
     },
+    form::Typed,
     page::{Nav, Page},
 };
 
@@ -27,7 +29,15 @@ use crate::{
 /// # Errors
 /// Those of [`audit::list`].
 pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
-    let page = audit::list(ctx, &query).await?;
+    let (page, typed) = match audit::list(ctx, &query).await {
+        Ok(page) => (page, Typed::default()),
+        // What was asked for comes back beside what is wrong with it.
+        Err(Error::Rejected(rejected)) if rejected.errors.iter().any(|error| matches!(error.field.as_str(), "since" | "until")) => {
+            (Events { items: Vec::new(), next_page_token: None }, Typed::default().rejected(*rejected))
+        }
+        Err(error) => return Err(error),
+    };
+    let answer = typed.answer();
     let asked = Asked::new("/audit", &query);
     let about = query.object_id;
     Ok(Page::new("Audit", Nav::Audit, move || {
@@ -56,6 +66,7 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
         let when = view! { <SortBy asked=asked.clone() field="at" label="When" default=Direction::Descending first=Direction::Descending/> };
         view! {
             {head}
+            <FormRejection typed fields=Some(&[])/>
             {about}
             <section class="card">
                 <Search asked=asked.clone() placeholder="Search by action, person, thing or team" filters days=vec![Day { name: "since", label: "From" }, Day { name: "until", label: "To" }]/>
@@ -70,7 +81,8 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
             </section>
         }
         .into_any()
-    }))
+    })
+    .answer(answer))
 }
 
 #[component]

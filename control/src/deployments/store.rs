@@ -109,6 +109,12 @@ pub(super) async fn delete_begins(conn: &mut PgConnection, id: DeploymentId) -> 
     .await?)
 }
 
+/// What is shown of it is another, though nothing else is wanted: who acts on what was shown before is told so.
+pub(super) async fn shows_anew(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
+    sqlx::query!("update deployments set version = version + 1 where id = $1", id.0).execute(conn).await?;
+    Ok(())
+}
+
 /// What a deployment's page shows besides its row in the list.
 pub(super) struct Detail {
     pub protocol: Protocol,

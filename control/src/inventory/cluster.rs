@@ -141,11 +141,10 @@ impl Owner {
             Found::Going => return Err(Refused::Going(entry)),
             Found::Ours(there) if when == When::Missing => return Ok(put_as(entry, &there, false)),
             Found::Ours(there) => {
-                let there = match when {
-                    When::TakingOver(shown) => take_away(api, there, &apply::typed(&object)?, shown).await?,
-                    When::Always | When::Missing => there,
-                };
                 object.meta_mut().resource_version = there.resource_version();
+                if let When::TakingOver(shown) = when {
+                    object.meta_mut().resource_version = clear(api, there, &object, shown).await?.resource_version();
+                }
                 false
             }
         };
@@ -181,21 +180,29 @@ fn put_as<K: Resource>(entry: Entry, there: &K, made: bool) -> Put {
     Put { entry, uid: there.uid().unwrap_or_default(), made, others: fields::set_by_others(there.meta()) }
 }
 
-/// Takes away what others added, of what was shown. What Slipway sets itself is overwritten, not taken away.
-async fn take_away<K>(api: &Api<K>, mut there: K, wanted: &serde_json::Value, shown: &[Shown]) -> k8s::Result<K>
+/// Takes away what others added. What Slipway sets itself is overwritten, not taken away. Before anything goes it is known that all that others set was
+/// shown, and that the cluster takes what comes then.
+async fn clear<K>(api: &Api<K>, there: K, object: &K, shown: &[Shown]) -> k8s::Result<K>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    for field in fields::foreign(there.meta()) {
-        if shown.iter().any(|shown| shown.is(&field.owned)) && !field.is_set_by(wanted) {
-            there = apply::take_away(api, &there, &field).await?;
-        }
+    match apply::rehearse(api, object).await {
+        Err(refused) if !may_take_over(shown, refused.conflicts()) => return Err(refused),
+        _ => {}
     }
-    Ok(there)
+    let added = fields::foreign(there.meta());
+    let unseen: Vec<OwnedField> = added.iter().map(|field| field.owned.clone()).filter(|owned| !shown.iter().any(|shown| shown.is(owned))).collect();
+    if !unseen.is_empty() {
+        return Err(k8s::Error::conflict(unseen));
+    }
+    match fields::removal_of(there.meta(), &added, &apply::typed(object)?) {
+        Some(patch) => apply::take_away(api, &there, patch).await,
+        None => Ok(there),
+    }
 }
 
 /// Whether all that others own was shown to whoever takes it over.
-fn may_take_over(shown: &[Shown], owned: &[OwnedField]) -> bool {
+pub(crate) fn may_take_over(shown: &[Shown], owned: &[OwnedField]) -> bool {
     !owned.is_empty() && owned.iter().all(|owned| shown.iter().any(|shown| shown.is(owned)))
 }
 
@@ -277,7 +284,7 @@ mod tests {
         let kubectl = Some(r#""kubectl" using v1"#.to_owned());
         let [ports, selector, others] = [(".spec.ports", kubectl.clone()), (".spec.selector", None), (".spec.selector", Some("\"helm\"".to_owned()))]
             .map(|(field, manager)| Shown { field: field.into(), manager });
-        assert_eq!(written(When::TakingOver(&[ports.clone(), selector])).await, (true, vec![false, true]), "all of it was shown");
+        assert_eq!(written(When::TakingOver(&[ports.clone(), selector])).await, (true, vec![false, false, true]), "rehearsed, refused, forced: all of it was shown");
         assert_eq!(written(When::TakingOver(std::slice::from_ref(&ports))).await, (false, vec![false]), "more than was shown");
         assert_eq!(written(When::TakingOver(&[ports, others])).await, (false, vec![false]), "somebody else has it by now");
         assert_eq!(written(When::TakingOver(&[])).await, (false, vec![false]));

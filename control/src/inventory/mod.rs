@@ -77,7 +77,7 @@ pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Writes down what others set of these, as it was just seen. Gives whether that is news.
+/// Writes down what others set of these, as it was just seen, unless a watch has said something since the step began. Gives whether that is news.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -87,7 +87,8 @@ pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result
     let news = sqlx::query!(
         "update inventory i set others = e.others
          from unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) as e (kind, namespace, name, others)
-         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.others is distinct from e.others",
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.others is distinct from e.others
+           and not coalesce(i.others_at > (select claimed_at from reconcile where object_id = $1), false)",
         object,
         &kinds,
         &namespaces,

@@ -9,7 +9,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     error::{Error, Kind, Result},
-    fields::Foreign,
     labels::MANAGED_BY_SLIPWAY,
 };
 
@@ -25,6 +24,17 @@ where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
     put(api, object, &PatchParams::apply(FIELD_MANAGER)).await
+}
+
+/// Asks the cluster whether it would take `object`, and changes nothing.
+///
+/// # Errors
+/// What [`apply`] would get.
+pub async fn rehearse<K>(api: &Api<K>, object: &K) -> Result<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    put(api, object, &PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER) }).await
 }
 
 /// Applies `object`, with the fields that others own: they are Slipway's from then on. Only a person decides so.
@@ -60,15 +70,14 @@ pub async fn apply_pause(api: &Api<Deployment>, seen: &Deployment, paused: bool)
     Ok(api.patch(&seen.name_any(), &PatchParams::apply(PAUSE_MANAGER), &Patch::Apply(intent)).await?)
 }
 
-/// Takes a field away from exactly the object that was seen, whoever set it. Gives the object as it is then.
+/// Takes fields away from exactly the object that was seen, by a strategic merge patch. Gives the object as it is then.
 ///
 /// # Errors
 /// Whatever the cluster says; `Conflict` when it is not the one that was seen any more.
-pub async fn take_away<K>(api: &Api<K>, seen: &K, field: &Foreign) -> Result<K>
+pub async fn take_away<K>(api: &Api<K>, seen: &K, mut patch: serde_json::Value) -> Result<K>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    let mut patch = field.removal();
     patch["metadata"] = serde_json::json!({"resourceVersion": seen.resource_version(), "uid": seen.uid()});
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     Ok(api.patch(&seen.name_any(), &params, &Patch::Strategic(patch)).await?)

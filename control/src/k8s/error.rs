@@ -92,6 +92,13 @@ impl Error {
         &self.conflicts
     }
 
+    /// Others own these fields, as an apply would have said.
+    #[must_use]
+    pub fn conflict(owned: Vec<OwnedField>) -> Self {
+        let raw = owned.iter().map(|owned| format!("{} of {}", owned.field, owned.manager)).collect::<Vec<_>>().join("\n");
+        Self { conflicts: owned, ..Self::new(Kind::Conflict, raw) }
+    }
+
     /// Whether it may work later without anybody changing anything.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -13,8 +13,9 @@ use super::{
 
 /// More than so many are not told one by one.
 const MOST: usize = 20;
-/// The level that a namespace holds its pods to.
-const POD_SECURITY: &str = ".metadata.labels.pod-security.kubernetes.io/enforce";
+/// Labels and annotations that say what pods may: the level that a namespace holds them to, and the AWS role that a service account gives them.
+const GRANTING: [&str; 3] =
+    [".metadata.labels.pod-security.kubernetes.io/enforce", ".metadata.labels.pod-security.kubernetes.io/enforce-version", ".metadata.annotations.eks.amazonaws.com/role-arn"];
 /// The most of a name that is kept, in bytes.
 const MAX_NAME: usize = 512;
 
@@ -32,8 +33,8 @@ enum Step {
     Item(Map<String, Value>),
 }
 
-/// What others set of what an object does, and Slipway does not hold any more or never set: its spec, a binding's subjects, a namespace's pod-security
-/// level. Left out are the number of replicas, which whoever scales sets, and the template's annotations, where a restart by hand writes its time.
+/// What others set of what an object does, and Slipway does not hold any more or never set: its spec, a binding's role and subjects, a namespace's pod-security
+/// level, what a service account gives to pods. Left out are the number of replicas, which whoever scales sets, and the template's annotations, where a restart by hand writes its time.
 #[must_use]
 pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
     let entries = || meta.managed_fields.iter().flatten().filter(|entry| entry.subresource.as_deref() != Some("status"));
@@ -64,26 +65,76 @@ impl Foreign {
     /// Whether an object, as JSON, sets this field.
     #[must_use]
     pub fn is_set_by(&self, object: &Value) -> bool {
-        let mut at = object;
-        for step in &self.path {
-            let next = match step {
-                Step::Field(name) => at.get(name),
-                // What an object leaves out has its default.
-                Step::Item(key) => at.as_array().and_then(|items| items.iter().find(|item| key.iter().all(|(name, value)| item.get(name).is_none_or(|there| there == value)))),
-            };
-            match next {
-                Some(next) => at = next,
-                None => return false,
-            }
-        }
-        true
+        is_set(&self.path, object)
     }
 
-    /// A strategic merge patch that takes the field away.
-    #[must_use]
-    pub fn removal(&self) -> Value {
-        removal(&self.path)
+    /// What goes with it: the widest of its surroundings that nobody but others has a hand in. A leaf alone would leave a shell that Kubernetes does not accept.
+    fn cut(&self, ours: &[Vec<Step>], wanted: &Value) -> &[Step] {
+        let theirs = |part: &&[Step]| !ours.iter().any(|path| path.starts_with(part)) && !is_set(part, wanted);
+        (1..=self.path.len()).map(|length| &self.path[..length]).find(theirs).unwrap_or(&self.path)
     }
+}
+
+/// One strategic merge patch that takes away what others added to an object; none when there is nothing of it. What `wanted` sets itself is left out: it is
+/// overwritten.
+#[must_use]
+pub fn removal_of(meta: &ObjectMeta, added: &[Foreign], wanted: &Value) -> Option<Value> {
+    let ours: Vec<Vec<Step>> = meta.managed_fields.iter().flatten().filter(|entry| is_ours(entry)).flat_map(leaves).collect();
+    let mut cuts: Vec<&[Step]> = added.iter().filter(|field| !field.is_set_by(wanted)).map(|field| field.cut(&ours, wanted)).collect();
+    cuts.dedup();
+    cuts.into_iter().map(removal).reduce(|mut all, one| {
+        merge(&mut all, one);
+        all
+    })
+}
+
+/// Two patches as one: of a list, what is of the same item comes together.
+fn merge(into: &mut Value, other: Value) {
+    match (into, other) {
+        (Value::Object(into), Value::Object(other)) => {
+            for (name, value) in other {
+                match into.get_mut(&name) {
+                    Some(there) => merge(there, value),
+                    None => {
+                        into.insert(name, value);
+                    }
+                }
+            }
+        }
+        (Value::Array(into), Value::Array(other)) => {
+            for item in other {
+                match into.iter_mut().find(|there| is_same_item(there, &item)) {
+                    Some(there) => merge(there, item),
+                    None => into.push(item),
+                }
+            }
+        }
+        (into, other) => *into = other,
+    }
+}
+
+fn is_same_item(one: &Value, other: &Value) -> bool {
+    let key = |item: &Value| {
+        item.as_object()
+            .map(|fields| fields.iter().filter(|(_, value)| value.is_string() || value.is_number()).map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>())
+    };
+    key(one) == key(other)
+}
+
+fn is_set(path: &[Step], object: &Value) -> bool {
+    let mut at = object;
+    for step in path {
+        let next = match step {
+            Step::Field(name) => at.get(name),
+            // What an object leaves out has its default.
+            Step::Item(key) => at.as_array().and_then(|items| items.iter().find(|item| key.iter().all(|(name, value)| item.get(name).is_none_or(|there| there == value)))),
+        };
+        match next {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    true
 }
 
 fn removal(path: &[Step]) -> Value {
@@ -128,8 +179,8 @@ fn counts(path: &[Step]) -> bool {
     let text = written(path);
     match first.as_str() {
         "spec" => !matches!(text.as_str(), ".spec.replicas" | ".spec.finalizers") && !text.starts_with(".spec.template.metadata.annotations"),
-        "subjects" => true,
-        "metadata" => text == POD_SECURITY,
+        "subjects" | "roleRef" | "automountServiceAccountToken" | "imagePullSecrets" => true,
+        "metadata" => GRANTING.contains(&text.as_str()),
         _ => false,
     }
 }
@@ -215,8 +266,9 @@ mod tests {
 
         let ours = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "image": "a@sha256:b", "env": [{"name": "LEVEL", "value": "1"}]}]}}}});
         assert_eq!(found.iter().map(|one| one.is_set_by(&ours)).collect::<Vec<_>>(), [false, false, true]);
-        assert_eq!(found[0].removal(), json!({"spec": {"paused": null}}));
-        assert_eq!(found[1].removal(), json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "env": [{"name": "EVIL", "$patch": "delete"}]}]}}}}));
+        let patch = removal_of(&meta(json!([slipway()])), &found, &ours).unwrap();
+        assert_eq!(patch, json!({"spec": {"paused": null, "template": {"spec": {"containers": [{"name": "model", "env": [{"name": "EVIL", "$patch": "delete"}]}]}}}}));
+        assert_eq!(removal_of(&meta(json!([slipway()])), &found[2..], &ours), None, "what is wanted is overwritten");
     }
 
     #[test]
@@ -228,7 +280,25 @@ mod tests {
         let service = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:selector": {"f:canary": {}}, "f:ports": {"k:{\"port\":9,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}}});
         let found = foreign(&meta(json!([service])));
         assert_eq!(told(&found).iter().map(|(field, _)| *field).collect::<Vec<_>>(), [".spec.ports[port=9,protocol=\"TCP\"]", ".spec.selector.canary"]);
-        assert_eq!(found[0].removal(), json!({"spec": {"ports": [{"port": 9, "protocol": "TCP", "$patch": "delete"}]}}));
+        let patch = removal_of(&meta(json!([])), &found, &json!({"spec": {"ports": [{"port": 80}], "selector": {"app": "iris"}}})).unwrap();
+        assert_eq!(patch, json!({"spec": {"ports": [{"port": 9, "protocol": "TCP", "$patch": "delete"}], "selector": {"canary": null}}}));
+    }
+
+    #[test]
+    fn what_others_nested_goes_whole_and_in_one_patch() {
+        let by_hand = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {
+            "f:affinity": {".": {}, "f:nodeAffinity": {".": {}, "f:requiredDuringSchedulingIgnoredDuringExecution": {}, "f:preferredDuringSchedulingIgnoredDuringExecution": {}}},
+            "f:containers": {"k:{\"name\":\"model\"}": {
+                "f:lifecycle": {".": {}, "f:preStop": {".": {}, "f:exec": {".": {}, "f:command": {}}}},
+                "f:env": {"k:{\"name\":\"EVIL\"}": {".": {}, "f:name": {}, "f:value": {}}}
+            }}
+        }}}}});
+        let meta = meta(json!([slipway(), by_hand]));
+        let ours = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "image": "a@sha256:b", "env": [{"name": "LEVEL", "value": "1"}]}]}}}});
+        assert_eq!(
+            removal_of(&meta, &foreign(&meta), &ours).unwrap(),
+            json!({"spec": {"template": {"spec": {"affinity": null, "containers": [{"name": "model", "env": [{"name": "EVIL", "$patch": "delete"}], "lifecycle": null}]}}}})
+        );
     }
 
     #[test]
@@ -239,7 +309,9 @@ mod tests {
         };
         let labels = json!({"f:metadata": {"f:labels": {".": {}, "f:mine": {}, "f:pod-security.kubernetes.io/enforce": {}, "f:pod-security.kubernetes.io/warn": {}}}, "f:spec": {"f:finalizers": {}}});
         assert_eq!(of(labels), [".metadata.labels.pod-security.kubernetes.io/enforce"]);
-        assert_eq!(of(json!({"f:subjects": {}, "f:roleRef": {}})), [".subjects"]);
+        assert_eq!(of(json!({"f:subjects": {}, "f:roleRef": {}})), [".roleRef", ".subjects"]);
+        let account = json!({"f:metadata": {"f:annotations": {".": {}, "f:eks.amazonaws.com/role-arn": {}, "f:note": {}}}, "f:automountServiceAccountToken": {}, "f:imagePullSecrets": {".": {}, "k:{\"name\":\"theirs\"}": {}}});
+        assert_eq!(of(account), [".automountServiceAccountToken", ".imagePullSecrets[name=\"theirs\"]", ".metadata.annotations.eks.amazonaws.com/role-arn"]);
         assert_eq!(of(json!({"f:spec": {"f:hard": {"f:pods": {}, "f:requests.cpu": {}}}})), [".spec.hard.pods", ".spec.hard.requests.cpu"]);
     }
 

@@ -24,7 +24,7 @@ use crate::{
     work::points,
 };
 
-pub(super) const REST: Duration = Duration::from_secs(120);
+pub(super) const REST: Duration = Duration::from_secs(600);
 pub(super) const PACE: Duration = Duration::from_secs(1);
 const GOING: &str = "Kubernetes is deleting the namespace.";
 /// How many of others' things a sentence names.
@@ -53,11 +53,11 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         return apart(control, claim, subject).await.map(Next::unheard);
     }
     let client = control.k8s.own(control, subject.cluster).await?;
-    let seen = write::see(&client, &subject.blueprint).await?;
+    let (seen, held_by) = write::see(&client, &subject.blueprint).await?;
     match next(&subject.desired, seen) {
         Step::Leave => Ok(Next::Settled { again: REST }),
         Step::Wait(why) if seen == Namespace::Going => {
-            let why = said(&why, write::held_up(&client, &subject.blueprint).await?);
+            let why = said(&why, held_by);
             record::waiting(control, claim, subject, &why).await
         }
         Step::Wait(why) => record::waiting(control, claim, subject, &why).await,
@@ -84,7 +84,7 @@ async fn step(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
         Step::Remove => remove(control, claim, subject, &client).await,
         Step::Release => release(control, claim, subject, &client).await,
         Step::AwaitGone => {
-            let detail = said(GOING, write::held_up(&client, &subject.blueprint).await?);
+            let detail = said(GOING, held_by);
             record::going(control, claim, subject, &detail).await?;
             Ok(Next::Again(PACE))
         }
@@ -218,6 +218,11 @@ fn refused(kind: &Kind, intent: Intent, cause: String) -> Failure {
         (Kind::Conflict, Intent::Delete) => {
             failure("changed_by_others", cause, "Undo what was changed in the cluster by hand, or ask whoever did it, then delete the workspace again.")
         }
+        (Kind::Invalid, Intent::Keep) => failure(
+            "not_accepted",
+            cause,
+            "Look at what Kubernetes said. What was changed by hand may have to be deleted in the cluster; then press Repair on the workspace's page.",
+        ),
         _ => failure("cluster_denied", cause, "Look at the cluster's page, which shows what Slipway may do there, then try again."),
     }
 }
@@ -271,6 +276,7 @@ mod tests {
         assert_eq!((conflict.code.as_str(), conflict.cause), ("changed_by_others", cause()));
         assert!(conflict.next.contains("Repair"), "{}", conflict.next);
         assert!(refused(&Kind::Conflict, Intent::Delete, cause()).next.contains("delete the workspace again"));
+        assert_eq!(refused(&Kind::Invalid, Intent::Keep, "Kubernetes does not accept the object.".into()).code, "not_accepted");
         assert_eq!(refused(&Kind::Forbidden, Intent::Keep, "The cluster does not allow this.".into()).code, "cluster_denied");
     }
 }

@@ -65,12 +65,24 @@ pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject)
 pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When<'_>) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace;
     let mut tx = begin(control, claim, subject).await?;
+    // What waited for the workspace goes on at once. Marks are locked before what is written down, as everybody does.
+    let waiting = sqlx::query_scalar!("select id from deployments where workspace_id = $1 and state = 'pending' order by id", id.0).fetch_all(&mut *tx).await?;
+    for deployment in waiting {
+        poke(&mut tx, deployment).await?;
+    }
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
     let entries: Vec<(Entry, String)> = put.iter().filter(|put| when != When::Missing || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::applied(&mut tx, id.0, subject.blueprint.generation, &entries).await?;
     inventory::seen(&mut tx, id.0).await?;
-    inventory::found(&mut tx, id.0, put).await?;
-    sqlx::query!("update workspaces set state = 'ready', state_message = null, state_raw = null, synced_at = now() where id = $1", id.0).execute(&mut *tx).await?;
+    let news = inventory::found(&mut tx, id.0, put).await?;
+    let was_whole = sqlx::query_scalar!(r#"select state = 'ready' and state_message is null as "whole!" from workspaces where id = $1"#, id.0).fetch_one(&mut *tx).await?;
+    sqlx::query!(
+        "update workspaces set state = 'ready', state_message = null, state_raw = null, synced_at = now(), version = version + case when $2 then 1 else 0 end where id = $1",
+        id.0,
+        news
+    )
+    .execute(&mut *tx)
+    .await?;
     match &subject.operation {
         Some(running) => {
             for number in [LOOK, BOUNDS, RIGHTS] {
@@ -87,11 +99,8 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
         }
         None => {}
     }
-    live::changed(&mut tx, id.0).await?;
-    // What waited for the workspace goes on at once, in the order in which everybody locks.
-    let waiting = sqlx::query_scalar!("select id from deployments where workspace_id = $1 and state = 'pending' order by id", id.0).fetch_all(&mut *tx).await?;
-    for deployment in waiting {
-        poke(&mut tx, deployment).await?;
+    if news || !was_whole || !made.is_empty() || subject.operation.is_some() {
+        live::changed(&mut tx, id.0).await?;
     }
     tx.commit().await?;
     Ok(Next::Settled { again: REST })

@@ -112,7 +112,7 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
         r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, others_set(w.id) as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'name', i.name, 'fields', i.others) order by i.kind, i.name), '[]') from inventory i where i.object_id = w.id and i.others <> '[]') as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id
@@ -147,7 +147,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
         r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, others_set(w.id) as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'name', i.name, 'fields', i.others) order by i.kind, i.name), '[]') from inventory i where i.object_id = w.id and i.others <> '[]') as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id

@@ -2,7 +2,10 @@
 
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount},
+    api::{
+        core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount},
+        rbac::v1::RoleBinding,
+    },
 };
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,9 +14,9 @@ use super::{manifests::Blueprint, next};
 use crate::{
     inventory::{
         Entry,
-        cluster::{Found, Owner, Put, Refused, When, entry},
+        cluster::{Found, Owner, Put, Refused, Shown, When, entry, may_take_over},
     },
-    k8s::{self, apply, labels, text::clean},
+    k8s::{self, apply, fields, labels, text::clean},
 };
 
 /// Whose the objects in the namespace are.
@@ -35,24 +38,20 @@ pub(super) fn entries(blueprint: &Blueprint) -> Vec<Entry> {
     entries
 }
 
-/// What the namespace is to us.
-pub(super) async fn see(client: &Client, blueprint: &Blueprint) -> k8s::Result<next::Namespace> {
+/// What the namespace is to us; of one on its way out, why it is still there, as Kubernetes says it.
+pub(super) async fn see(client: &Client, blueprint: &Blueprint) -> k8s::Result<(next::Namespace, Option<String>)> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let Some(namespace) = apply::find(&api, &blueprint.namespace).await? else { return Ok(next::Namespace::Absent) };
+    let Some(namespace) = apply::find(&api, &blueprint.namespace).await? else { return Ok((next::Namespace::Absent, None)) };
+    let held_by = said_of_deletion(&namespace);
     let marked = namespace.labels().contains_key(labels::WORKSPACE) || namespace.annotations().contains_key(labels::INSTALLATION);
-    Ok(match owner(blueprint).judge(namespace) {
+    let namespace = match owner(blueprint).judge(namespace) {
         Found::Ours(_) => next::Namespace::Ours,
         Found::Going => next::Namespace::Going,
         Found::Ahead(there) => next::Namespace::Ahead(there),
         Found::Foreign if marked => next::Namespace::Taken,
         Found::Foreign | Found::Nothing => next::Namespace::Theirs,
-    })
-}
-
-/// Why a namespace that is on its way out is still there, as Kubernetes says it.
-pub(super) async fn held_up(client: &Client, blueprint: &Blueprint) -> k8s::Result<Option<String>> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    Ok(apply::find(&api, &blueprint.namespace).await?.as_ref().and_then(said_of_deletion))
+    };
+    Ok((namespace, held_by))
 }
 
 /// The messages of the conditions that hold a deletion up.
@@ -90,9 +89,24 @@ pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_
         put.push(team.put(&Api::namespaced(client.clone(), labels::ACCESS_NAMESPACE), account, when).await?);
     }
     for binding in blueprint.bindings() {
-        put.push(owner.put(&here(client, blueprint), binding, when).await?);
+        let api = here(client, blueprint);
+        if let When::TakingOver(shown) = when {
+            unbind(&owner, &api, &binding, shown).await?;
+        }
+        put.push(owner.put(&api, binding, when).await?);
     }
     Ok(put)
+}
+
+/// Deletes a binding that others made anew with another role, which Kubernetes lets nobody change, if all that they set of it was shown.
+async fn unbind(owner: &Owner, api: &Api<RoleBinding>, binding: &RoleBinding, shown: &[Shown]) -> Result<(), Refused> {
+    if let Found::Ours(there) = owner.look(api, &binding.name_any()).await?
+        && there.role_ref != binding.role_ref
+        && may_take_over(shown, &fields::set_by_others(&there.metadata))
+    {
+        apply::delete_seen(api, &there).await?;
+    }
+    Ok(())
 }
 
 /// Deletes the namespace that we made, with all that is in it.

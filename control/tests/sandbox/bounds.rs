@@ -6,10 +6,13 @@ use domain::{
     operation::{Operation, OperationState},
     workspace::WorkspaceState,
 };
-use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, ResourceQuota},
-    networking::v1::NetworkPolicy,
-    rbac::v1::RoleBinding,
+use k8s_openapi::{
+    api::{
+        core::v1::{ConfigMap, Namespace, ResourceQuota},
+        networking::v1::NetworkPolicy,
+        rbac::v1::RoleBinding,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api,
@@ -19,6 +22,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
+    process::Worker,
     scene::{Scene, object, within},
     stage::Stage,
 };
@@ -40,7 +44,7 @@ async fn what_bounds_a_workspace_is_missed_at_once(pool: PgPool) {
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
-    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let (stage, first) = Stage::new(Scene::new(pool).await).await;
     let Stage { scene, place, admin, workspace, .. } = &stage;
     let quotas: Api<ResourceQuota> = Api::namespaced(admin.clone(), &workspace.namespace);
     let bindings: Api<RoleBinding> = Api::namespaced(admin.clone(), &workspace.namespace);
@@ -52,14 +56,20 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     let made = pods().await;
 
     quotas.patch("slipway", &by_hand, &Patch::Merge(json!({"spec": {"hard": {"pods": "9999", "count/secrets": "1"}}}))).await.unwrap();
-    let guest = json!([{"op": "add", "path": "/subjects/-", "value": {"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}}]);
-    bindings.patch("slipway-owner", &by_hand, &Patch::<()>::Json(serde_json::from_value(guest).unwrap())).await.unwrap();
+    // Nobody makes the binding again while somebody makes it anew, with another role.
+    first.stop().await;
+    let mut binding = bindings.get("slipway-owner").await.unwrap();
+    bindings.delete("slipway-owner", &DeleteParams::default()).await.unwrap();
+    let role = std::mem::replace(&mut binding.role_ref.name, "cluster-admin".into());
+    binding.metadata = ObjectMeta { name: binding.metadata.name, labels: binding.metadata.labels, annotations: binding.metadata.annotations, ..ObjectMeta::default() };
+    bindings.create(&PostParams { field_manager: Some("kubectl-create".into()), ..PostParams::default() }, &binding).await.unwrap();
     let level = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
     namespaces.patch(&workspace.namespace, &by_hand, &Patch::Merge(level)).await.unwrap();
+    let worker = Worker::start(scene);
     let told = [
         ("Namespace", vec![".metadata.labels.pod-security.kubernetes.io/enforce"]),
         ("ResourceQuota", vec![".spec.hard.count/secrets", ".spec.hard.pods"]),
-        ("RoleBinding", vec![".subjects"]),
+        ("RoleBinding", vec![".roleRef", ".subjects"]),
     ];
     within(20, "each is told with its fields", async || {
         let others = seen().await.others;
@@ -73,7 +83,7 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     scene.succeeds(repaired.operation).await;
     assert_eq!(pods().await, made);
     assert!(!quotas.get("slipway").await.unwrap().spec.unwrap().hard.unwrap().contains_key("count/secrets"), "what was added is gone");
-    assert_eq!(bindings.get("slipway-owner").await.unwrap().subjects.unwrap().len(), 1);
+    assert_eq!(bindings.get("slipway-owner").await.unwrap().role_ref.name, role);
     assert_eq!(namespaces.get(&workspace.namespace).await.unwrap().metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     within(10, "nothing is told any more", async || seen().await.others.is_empty()).await;
     worker.stop().await;

@@ -49,8 +49,8 @@ pub async fn keep(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Begun>
 }
 
 /// Writes everything of a workspace again, and makes what is missing. What others set in the cluster is set back only when a person presses Repair on its page.
-#[utoipa::path(post, path = "/workspaces/{id}/repair", operation_id = "repair_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn repair(Caller(ctx): Caller, Id(id): Id<WorkspaceId>) -> Answer<Begun> {
+#[utoipa::path(post, path = "/workspaces/{id}/repair", operation_id = "repair_workspace", tag = "workspaces", params(("id" = WorkspaceId, Path), ("If-Match" = String, Header)), responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn repair(Seen(ctx): Seen, Id(id): Id<WorkspaceId>) -> Answer<Begun> {
     Ok(Begun(workspaces::repair(&ctx, id).await.or_replay()?))
 }
 

@@ -99,7 +99,7 @@ async fn what_others_changed_is_told_to_the_team_and_repaired_by_an_admin(pool: 
     };
     assert_eq!(running().await, ("repair".to_owned(), others));
     assert!(!has(&place.world.get(&place.admin.browser, &path).await.expect(200), ">Repair</button>"), "it is under way");
-    place.world.json(&place.admin.browser, Method::POST, &format!("{api}/repair"), &[], &json!({})).await.expect(202);
+    place.world.json(&place.admin.browser, Method::POST, &format!("{api}/repair"), &[("if-match", "*")], &json!({})).await.expect(202);
     assert_eq!(running().await.0, "repair");
 }
 

@@ -5,7 +5,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Revision},
     ids::DeploymentId,
     model::Release,
-    operation::{Operation, OperationState},
+    operation::{Operation, OperationState, OwnedField},
     size::Size,
     workspace::Workspace,
 };
@@ -141,7 +141,8 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
             };
             let mends = back.is_none() && remedy.size.is_some();
             let change = may.deploy.then(|| view! { <a class="button" class:primary=mends href=to>{word}</a> });
-            view! { <FailureNotice failure>{over}{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
+            let all = (may.deploy && remedy.take_over).then(|| view! { <SetByOthers fields=deployment.others.clone()/> });
+            view! { <FailureNotice failure>{all}{over}{back}{register}{change}<a class="button" href=format!("/deployments/{id}/logs")>"Read the log"</a></FailureNotice> }.into_any()
         }
         (None, DeploymentState::Degraded | DeploymentState::Failed) => {
             let (class, message) = (format!("notice {}", state.tone().class()), deployment.summary.state_message);
@@ -152,13 +153,21 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
                 (true, None) => None,
             };
             let over = word.filter(|_| may.deploy).map(|word| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word/></div> });
-            message.map(|message| view! { <section class=class><p>{message}</p>{over}</section> }).into_any()
+            let all = view! { <SetByOthers fields=deployment.others/> };
+            message.map(|message| view! { <section class=class><p>{message}</p>{all}{over}</section> }).into_any()
         }
         (None, DeploymentState::Held) => {
             view! { <section class="notice"><p>"It is on hold: the rollout is paused. What answers goes on answering, and nothing is rolled out or healed until it is resumed, changed or rolled back."</p></section> }.into_any()
         }
         _ => ().into_any(),
     }
+}
+
+/// All that others set, of which a sentence names the first.
+#[component]
+fn SetByOthers(fields: Vec<OwnedField>) -> impl IntoView {
+    let items = fields.into_iter().map(|owned| view! { <li><code>{owned.field}</code>", set by "{owned.manager}</li> }).collect::<Vec<_>>();
+    (!items.is_empty()).then(|| view! { <ul class="small">{items}</ul> })
 }
 
 /// The form for another release, filled in like this one, at the field to mend; with another port where one is known. It leads back to the deployment.

@@ -19,7 +19,8 @@ pub(in super::super) async fn healed(control: &Control, claim: &Claim, subject: 
     let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
     inventory::seen(&mut tx, subject.id.0).await?;
     if inventory::found(&mut tx, subject.id.0, put).await? {
-        // How it stands is another then.
+        // How it stands is another then, and so is what its page shows.
+        store::shows_anew(&mut tx, subject.id).await?;
         reconcile::poke(&mut tx, subject.id.0).await?;
     }
     if !made.is_empty() {

@@ -23,6 +23,15 @@ impl Kept for DeploymentRow {
                ), fresh as (
                    select said.* from said join deployments d on d.id = said.deployment_id and d.name = said.name
                    join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
+               ), changed as materialized (
+                   -- Another version: who takes over what others set must have seen it.
+                   select id from deployments
+                   where id in (select f.deployment_id from fresh f
+                                left join observed_deployments o on o.cluster_id = $1 and o.namespace = f.namespace and o.name = f.name
+                                where coalesce(o.others, '[]') is distinct from f.others)
+                   order by id for no key update
+               ), counted as (
+                   update deployments set version = version + 1 where id in (select id from changed)
                ), removed as (
                    delete from observed_deployments o
                    where cluster_id = $1
@@ -34,6 +43,7 @@ impl Kept for DeploymentRow {
                        observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others)
                    select $1, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
                        observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others from fresh
+                   where (select count(*) from changed) >= 0
                    on conflict (cluster_id, namespace, name) do update
                    set deployment_id = excluded.deployment_id, uid = excluded.uid, resource_version = excluded.resource_version, installation = excluded.installation,
                        slipway_generation = excluded.slipway_generation, revision = excluded.revision, observed_by_controller = excluded.observed_by_controller,
