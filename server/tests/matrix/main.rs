@@ -127,7 +127,7 @@ pub async fn ask(portal: &Router, who: Who, method: &str, path: &str, body: Opti
     if let Some(secret) = who.secret() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
     }
-    if method == Method::PATCH || path.ends_with("/connection") {
+    if method == Method::PATCH || ["/connection", "/repair"].iter().any(|end| path.ends_with(end)) {
         request = request.header(header::IF_MATCH, "\"1\"");
     }
     let body = match body {
