@@ -29,6 +29,8 @@ pub mod notice;
 #[cfg(feature = "ssr")]
 pub mod session;
 #[cfg(feature = "ssr")]
+pub mod set_by_others;
+#[cfg(feature = "ssr")]
 pub mod size_choice;
 #[cfg(feature = "ssr")]
 pub mod status;

@@ -27,6 +27,7 @@ use crate::{
         look_again::LookAgain,
         meter::Meter,
         notice::{FailureNotice, FormRejection, Notice},
+        set_by_others::SetByOthers,
         status::Status,
         steps::OperationSteps,
         table::Table,
@@ -253,14 +254,20 @@ fn Moving(loaded: Loaded) -> impl IntoView {
 
 /// Says before it is pressed what the button does.
 #[component]
-fn TakeOver(version: i64) -> impl IntoView {
+fn Press(version: i64, button: buttons::Workspace, word: &'static str, does: &'static str) -> impl IntoView {
     view! {
         <form method="post" action=here() class="stack tight">
             <Once/><Seen version/>
-            <p class="small">"What is in the namespace stays. Slipway adds the quota, its defaults, its network policies and the team's rights, and has new pods keep to the pod security level restricted: all of that holds for what others run there, too."</p>
-            <div class="row"><button name="do" value=buttons::Workspace::Adopt.word()>"Take it over"</button></div>
+            <p class="small">{does}</p>
+            <div class="row"><button name="do" value=button.word()>{word}</button></div>
         </form>
     }
+}
+
+#[component]
+fn TakeOver(version: i64) -> impl IntoView {
+    let does = "What is in the namespace stays. Slipway adds the quota, its defaults, its network policies and the team's rights, and has new pods keep to the pod security level restricted: all of that holds for what others run there, too.";
+    view! { <Press version button=buttons::Workspace::Adopt word="Take it over" does/> }
 }
 
 /// What others set, object by object, and the way to set it back.
@@ -273,8 +280,7 @@ fn Changed(
     let rows = objects
         .into_iter()
         .map(|ChangedObject { kind, name, fields }| {
-            let fields = fields.into_iter().map(|owned| view! { <li><code>{owned.field}</code>", set by "{owned.manager}</li> }).collect_view();
-            view! { <p>{kind}" "<code>{name}</code></p><ul>{fields}</ul> }
+            view! { <p>{kind}" "<code>{name}</code></p><SetByOthers fields/> }
         })
         .collect_view();
     view! {
@@ -287,13 +293,8 @@ fn Changed(
 
 #[component]
 fn Repair(version: i64) -> impl IntoView {
-    view! {
-        <form method="post" action=here() class="stack tight">
-            <Once/><Seen version/>
-            <p class="small">"Slipway writes all of it again as it wants it, and sets back what others are shown to have set. What runs here goes on."</p>
-            <div class="row"><button name="do" value=buttons::Workspace::Repair.word()>"Repair"</button></div>
-        </form>
-    }
+    let does = "Slipway writes all of it again as it wants it, and sets back what others are shown to have set. What runs here goes on.";
+    view! { <Press version button=buttons::Workspace::Repair word="Repair" does/> }
 }
 
 /// A deletion may wait for long, say for a cluster that does not answer.
@@ -301,11 +302,7 @@ fn Repair(version: i64) -> impl IntoView {
 fn CallOff(version: i64, name: String) -> impl IntoView {
     view! {
         <Notice tone=Tone::Warn title=format!("{name} is being deleted")>
-            <form method="post" action=here() class="stack tight">
-                <Once/><Seen version/>
-                <p class="small">"You can call that off as long as it is not over. What was deleted already is made again, empty."</p>
-                <div class="row"><button name="do" value=buttons::Workspace::Keep.word()>"Keep it"</button></div>
-            </form>
+            <Press version button=buttons::Workspace::Keep word="Keep it" does="You can call that off as long as it is not over. What was deleted already is made again, empty."/>
         </Notice>
     }
 }

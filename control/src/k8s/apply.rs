@@ -78,7 +78,9 @@ pub async fn take_away<K>(api: &Api<K>, seen: &K, mut patch: serde_json::Value) 
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    patch["metadata"] = serde_json::json!({"resourceVersion": seen.resource_version(), "uid": seen.uid()});
+    // Beside what goes of the metadata itself.
+    patch["metadata"]["resourceVersion"] = seen.resource_version().into();
+    patch["metadata"]["uid"] = seen.uid().into();
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     Ok(api.patch(&seen.name_any(), &params, &Patch::Strategic(patch)).await?)
 }

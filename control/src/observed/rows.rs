@@ -93,7 +93,7 @@ pub(super) struct PodRow {
     pub created_at: Timestamp,
 }
 
-/// A kind of object that deployments and workspaces consist of, of which only that counts.
+/// A kind of object that deployments and workspaces consist of. What counts is whether each is there as it was made.
 pub(super) trait Piece: Resource<DynamicType = ()> + Send + Sync + 'static {
     /// As Kubernetes writes it in addresses.
     const PLURAL: &'static str;

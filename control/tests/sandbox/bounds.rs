@@ -8,7 +8,7 @@ use domain::{
 };
 use k8s_openapi::{
     api::{
-        core::v1::{ConfigMap, Namespace, ResourceQuota},
+        core::v1::{ConfigMap, Namespace, ResourceQuota, ServiceAccount},
         networking::v1::NetworkPolicy,
         rbac::v1::RoleBinding,
     },
@@ -65,11 +65,17 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     bindings.create(&PostParams { field_manager: Some("kubectl-create".into()), ..PostParams::default() }, &binding).await.unwrap();
     let level = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
     namespaces.patch(&workspace.namespace, &by_hand, &Patch::Merge(level)).await.unwrap();
+    // An AWS role for whatever acts as the team's viewers.
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), "slipway-access");
+    let account = bindings.get("slipway-viewer").await.unwrap().subjects.unwrap().remove(0).name;
+    let role_arn = json!({"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/theirs"}}});
+    accounts.patch(&account, &by_hand, &Patch::Merge(role_arn)).await.unwrap();
     let worker = Worker::start(scene);
     let told = [
         ("Namespace", vec![".metadata.labels.pod-security.kubernetes.io/enforce"]),
         ("ResourceQuota", vec![".spec.hard.count/secrets", ".spec.hard.pods"]),
         ("RoleBinding", vec![".roleRef", ".subjects"]),
+        ("ServiceAccount", vec![".metadata.annotations.eks.amazonaws.com/role-arn"]),
     ];
     within(20, "each is told with its fields", async || {
         let others = seen().await.others;
@@ -85,6 +91,8 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     assert!(!quotas.get("slipway").await.unwrap().spec.unwrap().hard.unwrap().contains_key("count/secrets"), "what was added is gone");
     assert_eq!(bindings.get("slipway-owner").await.unwrap().role_ref.name, role);
     assert_eq!(namespaces.get(&workspace.namespace).await.unwrap().metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
+    let annotations = accounts.get(&account).await.unwrap().metadata.annotations.unwrap();
+    assert!(!annotations.contains_key("eks.amazonaws.com/role-arn") && annotations.contains_key("slipway.dev/installation"), "{annotations:?}");
     within(10, "nothing is told any more", async || seen().await.others.is_empty()).await;
     worker.stop().await;
 }

@@ -1,4 +1,4 @@
-// Models that do not come up: each ends in a plain sentence with a cause, and what served before goes on serving.
+// Models that do not come up: each ends in a plain sentence with a cause, and what served before goes on serving. What others change in a cluster is told.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { admin, close, deployer, eventually, later, look, rest, setting, signIn, visitor } from "../lib/portal.mjs";

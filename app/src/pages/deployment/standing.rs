@@ -5,7 +5,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Revision},
     ids::DeploymentId,
     model::Release,
-    operation::{Operation, OperationState, OwnedField},
+    operation::{Operation, OperationState},
     size::Size,
     workspace::Workspace,
 };
@@ -18,6 +18,7 @@ use crate::{
         cluster_trouble::ClusterTrouble,
         field::{Once, Seen},
         notice::FailureNotice,
+        set_by_others::SetByOthers,
         status::Status,
         steps::OperationSteps,
         when::{Ago, took},
@@ -153,6 +154,7 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
                 (true, None) => None,
             };
             let over = word.filter(|_| may.deploy).map(|word| view! { <div class="row"><Again version=deployment.version button=buttons::Deployment::TakeOver word/></div> });
+            // The sentence names the first of them.
             let all = view! { <SetByOthers fields=deployment.others/> };
             message.map(|message| view! { <section class=class><p>{message}</p>{all}{over}</section> }).into_any()
         }
@@ -161,13 +163,6 @@ fn Trouble(deployment: Deployment, operation: Option<Operation>, register: Optio
         }
         _ => ().into_any(),
     }
-}
-
-/// All that others set, of which a sentence names the first.
-#[component]
-fn SetByOthers(fields: Vec<OwnedField>) -> impl IntoView {
-    let items = fields.into_iter().map(|owned| view! { <li><code>{owned.field}</code>", set by "{owned.manager}</li> }).collect::<Vec<_>>();
-    (!items.is_empty()).then(|| view! { <ul class="small">{items}</ul> })
 }
 
 /// The form for another release, filled in like this one, at the field to mend; with another port where one is known. It leads back to the deployment.
