@@ -3,7 +3,7 @@
 pub mod list;
 pub mod seal;
 
-pub use list::list;
+pub use list::{LIST, list};
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,17 @@ use uuid::Uuid;
 
 use crate::Control;
 
+/// A list that can be asked for in pages.
+#[derive(Debug)]
+pub struct List {
+    /// A page token is good for the list of this name only.
+    pub name: &'static str,
+    /// The fields it can be sorted by with their direction when none is given, the default first.
+    pub sorts: &'static [(&'static str, Direction)],
+    /// What of a row has to contain a search's text, in words: `its name or description`.
+    pub searched: &'static str,
+}
+
 /// A list's question, ready for SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paging {
@@ -46,12 +57,12 @@ struct Token {
 }
 
 impl Paging {
-    /// Reads the question. `list` names the list; `filters` is everything else that decides which rows it has;
-    /// `sorts` are the fields it can be sorted by with their direction when none is given, the default first.
+    /// Reads the question. `filters` is everything else that decides which rows the list has.
     ///
     /// # Errors
     /// `invalid_input` for a page size, sort field or page token that cannot be.
-    pub fn read(control: &Control, list: &str, query: &PageQuery, filters: &impl Serialize, sorts: &[(&'static str, Direction)]) -> Result<Self, Rejected> {
+    pub fn read(control: &Control, list: &List, query: &PageQuery, filters: &impl Serialize) -> Result<Self, Rejected> {
+        let sorts = list.sorts;
         let size = query.page_size.unwrap_or(DEFAULT_PAGE_SIZE);
         if size == 0 || size > MAX_PAGE_SIZE {
             return Err(Rejected::field("page_size", format!("Ask for 1 to {MAX_PAGE_SIZE} rows.")));
@@ -69,7 +80,7 @@ impl Paging {
         if text.is_some_and(|text| text.contains('\0')) {
             return Err(Rejected::field("search", "Leave out the NUL character."));
         }
-        let question = question(list, sort, descending, text, filters)?;
+        let question = question(list.name, sort, descending, text, filters)?;
         let key = control.cursor_key;
         let after = match query.page_token.as_deref().filter(|token| !token.is_empty()) {
             Some(token) => Some(

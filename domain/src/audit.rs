@@ -159,6 +159,15 @@ pub struct AuditQuery {
     /// Only events about the thing with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<Uuid>,
+    /// Only what this person or token did, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<Uuid>,
+    /// Only events of this action: `deployment.change`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Only events of this team, by its id or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// Only events of this day (`2026-12-01`, in UTC) or moment (RFC 3339) and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,

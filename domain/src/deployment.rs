@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ClusterId, DeploymentId, ModelId, OperationId, ReleaseId, TeamId, WorkspaceId},
-    operation::OwnedField,
+    operation::ChangedField,
     page::PageQuery,
     serving::{ModelMetadata, Protocol},
     size::Size,
@@ -160,8 +160,8 @@ pub struct Deployment {
     pub synced_at: Option<Timestamp>,
     /// How many replicas somebody set in the cluster by hand, where that is not what is wanted.
     pub scaled_to: Option<i32>,
-    /// What else others set in the cluster of what was made for it.
-    pub others: Vec<OwnedField>,
+    /// What else others set or took away in the cluster of what was made for it.
+    pub others: Vec<ChangedField>,
     /// The newest operation.
     pub operation: Option<OperationId>,
     pub created_at: Timestamp,

@@ -220,17 +220,46 @@ pub struct Remedy {
     pub take_over: bool,
     /// What would be taken over: these fields, from these owners, and nothing else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<OwnedField>,
+    pub fields: Vec<ChangedField>,
 }
 
-/// A field of an object in a cluster, and who owns it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A field of an object in a cluster that is not as Slipway set it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
-pub struct OwnedField {
+pub struct ChangedField {
+    /// Of what kind the object is: `Deployment`, `ResourceQuota`, …
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
     /// `.spec.replicas`
     pub field: String,
-    /// As Kubernetes words it: `"kubectl-edit" using apps/v1`.
-    pub manager: String,
+    /// Who set it, as Kubernetes words it: `"kubectl-edit" using apps/v1`; null where it was taken away.
+    pub manager: Option<String>,
+    /// What Slipway set; null where it set nothing, where that is not known, and of what pods are given, which may be secret.
+    pub wanted: Option<String>,
+    /// What is there instead; null where nothing is, where that is not known, and of what pods are given.
+    pub found: Option<String>,
+}
+
+impl ChangedField {
+    /// A field that somebody set.
+    #[must_use]
+    pub fn set_by(manager: impl Into<String>, field: impl Into<String>, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind: kind.into(), name: name.into(), field: field.into(), manager: Some(manager.into()), ..Self::default() }
+    }
+
+    /// Which it is: `.spec.replicas of Deployment iris`.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        format!("{} of {} {}", self.field, self.kind, self.name)
+    }
+
+    /// What became of it: `set by "kubectl-edit" using apps/v1`.
+    #[must_use]
+    pub fn what(&self) -> String {
+        self.manager.as_ref().map_or_else(|| "taken away".to_owned(), |manager| format!("set by {manager}"))
+    }
 }
 
 impl Remedy {
@@ -248,7 +277,7 @@ impl Remedy {
 
     /// Take over what others set.
     #[must_use]
-    pub fn take_over(fields: Vec<OwnedField>) -> Self {
+    pub fn take_over(fields: Vec<ChangedField>) -> Self {
         Self { take_over: true, fields, ..Self::default() }
     }
 }

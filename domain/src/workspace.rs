@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cluster::ClusterState,
     ids::{ClusterId, TeamId, WorkspaceId},
-    operation::OwnedField,
+    operation::ChangedField,
     page::PageQuery,
     timestamp::Timestamp,
 };
@@ -51,8 +51,8 @@ pub struct Workspace {
     pub state: WorkspaceState,
     /// Why it is as it is; of a ready one, why Slipway could not look at it.
     pub state_message: Option<String>,
-    /// What others set in the cluster of what Slipway made for it.
-    pub others: Vec<ChangedObject>,
+    /// What others set or took away in the cluster of what Slipway made for it.
+    pub others: Vec<ChangedField>,
     /// Whether the namespace was there before Slipway.
     pub adopted: bool,
     pub quota: Quota,
@@ -63,16 +63,6 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// Rises with every change; the `ETag`.
     pub version: i64,
-}
-
-/// An object that Slipway made for a workspace, of which others set fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
-pub struct ChangedObject {
-    /// `ResourceQuota`, `NetworkPolicy`, …
-    pub kind: String,
-    pub name: String,
-    pub fields: Vec<OwnedField>,
 }
 
 /// Who reaches what listens in a workspace, besides Slipway: its network policies are worth what the cluster makes of them.

@@ -86,6 +86,20 @@ pub struct Filter {
     pub options: Vec<(String, String)>,
 }
 
+impl Filter {
+    /// A choice among names; none where there is nothing to choose. What a link asked for in other words is one of them, too.
+    #[must_use]
+    pub fn named(asked: &Asked, name: &'static str, label: &'static str, any: &'static str, names: Vec<String>) -> Option<Self> {
+        let mut options: Vec<(String, String)> = names.into_iter().map(|name| (name.clone(), name)).collect();
+        if let Some(value) = asked.value(name)
+            && !options.iter().any(|(known, _)| known == value)
+        {
+            options.push((value.to_owned(), value.to_owned()));
+        }
+        (options.len() > 1 || asked.value(name).is_some()).then_some(Self { name, label, any, options })
+    }
+}
+
 /// A day that bounds a list.
 pub struct Day {
     /// The query's field.
@@ -220,6 +234,18 @@ mod tests {
     fn a_link_keeps_the_question_but_not_the_page() {
         assert_eq!(asked().link(&[("sort", Some("changed_at"))]), "/deployments?search=a%26b&state=rolling_out&sort=changed_at");
         assert_eq!(asked().link(&[("state", None), ("search", None), ("sort", None)]), "/deployments");
+    }
+
+    #[test]
+    fn a_choice_of_one_is_none_until_it_is_made() {
+        let filter = |asked: &Asked, names: &[&str]| {
+            Filter::named(asked, "team", "Team", "Any team", names.iter().map(|&name| name.to_owned()).collect())
+                .map(|filter| filter.options.into_iter().map(|(value, _)| value).collect::<Vec<_>>())
+        };
+        assert_eq!(filter(&asked(), &["forecasting"]), None);
+        assert_eq!(filter(&asked(), &["forecasting", "vision"]).unwrap(), ["forecasting", "vision"]);
+        let by_id = Asked::new("/deployments", &DeploymentQuery { team: Some("0198".into()), ..DeploymentQuery::default() });
+        assert_eq!(filter(&by_id, &["forecasting"]).unwrap(), ["forecasting", "0198"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/deployments`
 
-use control::{Ctx, Result, access, deployments};
+use control::{Ctx, Result, access, deployments, workspaces};
 use domain::{
     access::TeamAction,
     deployment::{DeploymentQuery, DeploymentState, DeploymentSummary, States},
@@ -25,7 +25,10 @@ use crate::{
 /// Those of [`deployments::list`].
 pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
     let page = deployments::list(ctx, &query).await?;
-    let may_deploy = access::may_somewhere(&mut *ctx.read().await?, ctx.actor(), TeamAction::Deploy).await?;
+    let mut conn = ctx.read().await?;
+    let may_deploy = access::may_somewhere(&mut conn, ctx.actor(), TeamAction::Deploy).await?;
+    let places = workspaces::places(&mut conn, ctx.actor()).await?;
+    drop(conn);
     let asked = Asked::new("/deployments", &query);
     Ok(Page::new("Deployments", Nav::Deployments, move || {
         if page.items.is_empty() && !asked.is_narrowed() {
@@ -43,7 +46,10 @@ pub async fn list(ctx: &Ctx, query: DeploymentQuery) -> Result<Page> {
         }
         let rows = page.items.into_iter().map(row).collect_view();
         let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
-        let filters = vec![Filter { name: "state", label: "Status", any: "Any status", options: options(query.state) }];
+        let state = Filter { name: "state", label: "Status", any: "Any status", options: options(query.state) };
+        let team = Filter::named(&asked, "team", "Team", "Any team", places.teams);
+        let cluster = Filter::named(&asked, "cluster", "Cluster", "Any cluster", places.clusters);
+        let filters = [Some(state), team, cluster].into_iter().flatten().collect();
         let name = view! { <SortBy asked=asked.clone() field="name" label="Name"/> };
         let changed = view! { <SortBy asked=asked.clone() field="changed_at" label="Changed" default=Direction::Descending first=Direction::Descending/> };
         view! {

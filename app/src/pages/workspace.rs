@@ -10,10 +10,10 @@ use domain::{
     error::{Checks, FieldError},
     ids::WorkspaceId,
     limits,
-    operation::{Failure, ObjectKind, Operation, OperationQuery, OperationState},
+    operation::{ChangedField, Failure, ObjectKind, Operation, OperationQuery, OperationState},
     page::{MAX_PAGE_SIZE, PageQuery},
     state::Tone,
-    workspace::{ChangedObject, Quota, Workspace, WorkspaceState, reached_by},
+    workspace::{Quota, Workspace, WorkspaceState, reached_by},
 };
 use leptos::prelude::*;
 
@@ -193,7 +193,7 @@ fn Moving(loaded: Loaded) -> impl IntoView {
         view! { <section class=format!("notice {}", tone.class())><p>{message}</p>{again}</section> }
     });
     let changed = (!workspace.others.is_empty() && workspace.state != WorkspaceState::Deleting).then(
-        || view! { <Changed objects=workspace.others.clone() version=(may_manage && failure.is_none() && workspace.state == WorkspaceState::Ready).then_some(workspace.version)/> },
+        || view! { <Changed fields=workspace.others.clone() version=(may_manage && failure.is_none() && workspace.state == WorkspaceState::Ready).then_some(workspace.version)/> },
     );
     let going = (may_manage && workspace.state == WorkspaceState::Deleting && operation.as_ref().is_some_and(|operation| !operation.state.is_over()))
         .then(|| view! { <CallOff version=workspace.version name=workspace.name.clone()/> });
@@ -270,22 +270,16 @@ fn TakeOver(version: i64) -> impl IntoView {
     view! { <Press version button=buttons::Workspace::Adopt word="Take it over" does/> }
 }
 
-/// What others set, object by object, and the way to set it back.
+/// What others changed, field by field, and the way to set it back.
 #[component]
 fn Changed(
-    objects: Vec<ChangedObject>,
+    fields: Vec<ChangedField>,
     /// The version that is seen, of whoever may set it back.
     version: Option<i64>,
 ) -> impl IntoView {
-    let rows = objects
-        .into_iter()
-        .map(|ChangedObject { kind, name, fields }| {
-            view! { <p>{kind}" "<code>{name}</code></p><SetByOthers fields/> }
-        })
-        .collect_view();
     view! {
         <Notice tone=Tone::Warn title="Others changed what Slipway made here">
-            {rows}
+            <SetByOthers fields/>
             {version.map(|version| view! { <Repair version/> })}
         </Notice>
     }
@@ -293,7 +287,7 @@ fn Changed(
 
 #[component]
 fn Repair(version: i64) -> impl IntoView {
-    let does = "Slipway writes all of it again as it wants it, and sets back what others are shown to have set. What runs here goes on.";
+    let does = "Slipway writes all of it again as it wants it, and sets back what others are shown to have changed. What runs here goes on.";
     view! { <Press version button=buttons::Workspace::Repair word="Repair" does/> }
 }
 

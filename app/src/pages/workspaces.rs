@@ -17,7 +17,7 @@ use crate::{
         cluster_trouble::trouble,
         empty::EmptyState,
         field::{Choice, Field, Once},
-        list::{Asked, NoMatch, Pager, Search, SortBy},
+        list::{Asked, Filter, NoMatch, Pager, Search, SortBy},
         notice::FormRejection,
         status::Status,
         table::Table,
@@ -32,6 +32,7 @@ use crate::{
 /// Those of [`workspaces::list`].
 pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page> {
     let page = workspaces::list(ctx, &query).await?;
+    let places = workspaces::places(&mut *ctx.read().await?, ctx.actor()).await?;
     let asked = Asked::new("/workspaces", &query);
     let offer = match ctx.actor().check_platform(PlatformAction::Manage, "page") {
         Ok(()) => Some(offer(ctx).await?),
@@ -49,9 +50,12 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
             let rows = page.items.into_iter().map(|workspace| view! { <Row workspace/> }).collect_view();
             let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
             let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
+            let team = Filter::named(&asked, "team", "Team", "Any team", places.teams);
+            let cluster = Filter::named(&asked, "cluster", "Cluster", "Any cluster", places.clusters);
+            let filters = [team, cluster].into_iter().flatten().collect();
             view! {
                 <section class="card">
-                    <Search asked=asked.clone() placeholder="Search by name"/>
+                    <Search asked=asked.clone() placeholder="Search by name, team or cluster" filters/>
                     <Table label="Workspaces">
                         <thead><tr>{name}<th scope="col">"Status"</th><th scope="col" class="n">"Deployments"</th><th scope="col" class="n extra">"CPU free"</th><th scope="col" class="n extra">"Memory free"</th></tr></thead>
                         <tbody>{rows}{none}</tbody>

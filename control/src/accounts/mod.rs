@@ -31,7 +31,7 @@ use crate::{
     audit::{self, Event},
     aws::AccountAccess,
     error::OnConstraint as _,
-    paging::Paging,
+    paging::{List, Paging},
     secrets,
 };
 
@@ -76,13 +76,16 @@ pub async fn create(ctx: &Ctx, new: &NewAccount) -> Result<Account> {
     tx.commit(account).await
 }
 
+/// The list of accounts.
+pub const LIST: List = List { name: "accounts", sorts: &[("name", Direction::Ascending), ("created_at", Direction::Descending)], searched: "its name, number or role" };
+
 /// The accounts.
 ///
 /// # Errors
 /// `not_found` for whoever has no role on the platform; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Account>> {
     ctx.actor().check_platform(PlatformAction::See, "page")?;
-    let paging = Paging::read(ctx.control(), "accounts", query, &(), &[("name", Direction::Ascending), ("created_at", Direction::Descending)])?;
+    let paging = Paging::read(ctx.control(), &LIST, query, &())?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.account.id.0), |row| row.account)

@@ -16,9 +16,15 @@ use super::grants::{self, Grant};
 use crate::{
     Ctx, Result,
     aws::{bounded, ecr},
-    paging::Paging,
+    paging::{List, Paging},
     teams,
 };
+
+/// The list of a team's repositories.
+pub const LIST: List = List { name: "repositories", sorts: &[("name", Direction::Ascending)], searched: "its name" };
+
+/// The list of a repository's images.
+pub const IMAGES: List = List { name: "images", sorts: &[("pushed_at", Direction::Descending)], searched: "its tags or digest" };
 
 /// The repositories that begin with one of the team's prefixes, in every account and region it has any in.
 ///
@@ -28,7 +34,7 @@ pub async fn list(ctx: &Ctx, query: &RepositoryQuery) -> Result<Page<Repository>
     let (team, account) = read(&query.team, query.account.as_deref())?;
     let team = teams::named(&mut *ctx.read().await?, ctx.actor(), &team).await?;
     let filters = (team.id, &account, &query.region);
-    let paging = Paging::read(ctx.control(), "repositories", &query.page, &filters, &[("name", Direction::Ascending)])?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &filters)?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
     let in_region_wanted = |region: &&String| query.region.as_deref().is_none_or(|wanted| wanted.trim() == *region);
     let places =
@@ -62,7 +68,7 @@ pub async fn images(ctx: &Ctx, query: &ImageQuery) -> Result<Page<Image>> {
     let (team, account) = read(&query.team, query.account.as_deref())?;
     let team = teams::named(&mut *ctx.read().await?, ctx.actor(), &team).await?;
     let filters = (team.id, &account, &query.region, &query.repository);
-    let paging = Paging::read(ctx.control(), "images", &query.page, &filters, &[("pushed_at", Direction::Descending)])?;
+    let paging = Paging::read(ctx.control(), &IMAGES, &query.page, &filters)?;
     let repository = RepositoryName::parse(&query.repository).map_err(|message| Rejected::field("repository", message))?;
     let grants = grants::of_team(&mut *ctx.read().await?, team.id).await?;
     let (grant, region) = grants::place(&grants, account.as_ref(), query.region.as_deref(), &repository)?;

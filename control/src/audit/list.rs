@@ -5,13 +5,20 @@ use domain::{
     audit::{ActorKind, AuditEvent, AuditQuery, Outcome, Source},
     error::Checks,
     ids::{EventId, TeamId},
+    names::IdOrName,
     operation::ObjectKind,
     page::{Direction, Page},
     timestamp::DayOrMoment,
 };
 use time::OffsetDateTime;
 
-use crate::{Ctx, Result, access, paging::Paging};
+use crate::{
+    Ctx, Result, access,
+    paging::{List, Paging},
+};
+
+/// The list of events.
+pub const LIST: List = List { name: "audit", sorts: &[("at", Direction::Descending)], searched: "its action, who did it, what it is about or its team" };
 
 /// The events the actor may see: their teams', or all for admins and auditors.
 ///
@@ -25,9 +32,18 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
     if let (Some(since), Some(until)) = (since, until) {
         checks.ensure(since.begins() < until.is_over(), "until", "Enter a day that is not before the first one.");
     }
+    let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), "audit", &query.page, &(query.outcome, query.object_kind, query.object_id, since, until), &[("at", Direction::Descending)])?;
+    let action = query.action.as_deref().filter(|action| !action.is_empty());
+    let filters = (query.outcome, query.object_kind, query.object_id, (query.actor_id, action, &team), since, until);
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &filters)?;
     let mut conn = ctx.read().await?;
+    // Teams that are gone have their record, too.
+    let (team_id, team_name) = match &team {
+        None => (None, None),
+        Some(IdOrName::Id(id)) => (Some(*id), None),
+        Some(IdOrName::Name(name)) => (None, Some(name.as_str())),
+    };
     let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = sqlx::query!(
         r#"select id as "id: EventId", at as "at: OffsetDateTime", actor_kind as "actor_kind: ActorKind", actor_id, actor_name, source as "source: Source", address, request_id,
@@ -38,6 +54,8 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)
              and ($5::text is null or action ilike $5 or actor_name ilike $5 or object_name ilike $5 or team_name ilike $5)
+             and ($11::uuid is null or actor_id = $11) and ($12::text is null or action = $12)
+             and ($13::uuid is null or team_id = $13) and ($14::text is null or team_name = $14)
              and ($9::timestamptz is null or at >= $9) and ($10::timestamptz is null or at < $10)
              and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
            order by case when $7 then id end desc, case when not $7 then id end asc
@@ -51,7 +69,11 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         paging.descending,
         paging.limit,
         since.map(|since| since.begins().0),
-        until.map(|until| until.is_over().0)
+        until.map(|until| until.is_over().0),
+        query.actor_id,
+        action,
+        team_id,
+        team_name
     )
     .fetch_all(&mut *conn)
     .await?;

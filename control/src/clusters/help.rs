@@ -36,8 +36,8 @@ fn commands(cluster: &Subject<'_>) -> String {
     format!(
         "aws eks create-access-entry --region {region} --cluster-name {name} \\\n  --principal-arn {principal} --kubernetes-groups {GROUP}\n\
          # If it has an entry already, look at its groups, and list all of them with {GROUP} among them: what is not listed is taken away.\n\
-         aws eks describe-access-entry --region {region} --cluster-name {name} \\\n  --principal-arn {principal} --query accessEntry.kubernetesGroups\n\
-         aws eks update-access-entry --region {region} --cluster-name {name} \\\n  --principal-arn {principal} --kubernetes-groups {GROUP}\n\
+         # aws eks describe-access-entry --region {region} --cluster-name {name} --principal-arn {principal} --query accessEntry.kubernetesGroups\n\
+         # aws eks update-access-entry --region {region} --cluster-name {name} --principal-arn {principal} --kubernetes-groups {GROUP}\n\
          # Then apply the manifest below as an admin of the cluster:\n\
          aws eks update-kubeconfig --region {region} --name {name}\n\
          kubectl apply --server-side -f slipway-access.yaml\n"
@@ -56,7 +56,7 @@ fn aws_auth_commands(cluster: &Subject<'_>) -> String {
          kubectl create -f - <<'EOF'\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: aws-auth\n  namespace: kube-system\ndata:\n{data}EOF\n\
          # If there is one, add the lines below to the list it has, and leave the others as they are:\n\
-         kubectl edit configmap aws-auth --namespace kube-system\n\
+         # kubectl edit configmap aws-auth --namespace kube-system\n\
          # Then apply the manifest below:\n\
          kubectl apply --server-side -f slipway-access.yaml\n"
     )
@@ -92,6 +92,8 @@ mod tests {
         let commands = both.access_entry_commands.unwrap();
         assert!(commands.contains("--principal-arn arn:aws:iam::123456789012:role/team/slipway --kubernetes-groups slipway"), "{commands}");
         assert!(commands.contains("list all of them with slipway among them"), "updating replaces the list: {commands}");
+        let copied: Vec<&str> = commands.lines().filter(|line| line.starts_with("aws ")).map(|line| line.split(' ').nth(2).unwrap()).collect();
+        assert_eq!(copied, ["create-access-entry", "update-kubeconfig"], "what takes groups away is nothing to run unread");
         assert_eq!(both.aws_auth_lines.as_deref(), Some("mapRoles: |\n  - rolearn: arn:aws:iam::123456789012:role/slipway\n    username: slipway\n    groups:\n      - slipway\n"));
         assert!(both.one_click);
         let old = help(&subject("CONFIG_MAP", role)).unwrap();
@@ -108,7 +110,6 @@ mod tests {
             "aws eks update-kubeconfig --region eu-west-1 --name lab",
             "kubectl get configmap aws-auth --namespace kube-system",
             "kubectl create -f - <<'EOF'",
-            "kubectl edit configmap aws-auth --namespace kube-system",
             "kubectl apply --server-side -f slipway-access.yaml",
         ];
         assert_eq!(run, expected);

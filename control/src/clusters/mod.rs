@@ -36,8 +36,28 @@ use crate::{
     audit::{self, Event},
     aws::eks::has_access_entries,
     operations,
-    paging::Paging,
+    paging::{List, Paging},
     reconcile::{Scope, mark},
+};
+
+/// The list of clusters.
+pub const LIST: List = List {
+    name: "clusters",
+    sorts: &[
+        ("name", Direction::Ascending),
+        ("created_at", Direction::Descending),
+        ("state", Direction::Ascending),
+        ("region", Direction::Ascending),
+        ("kubernetes_version", Direction::Ascending),
+    ],
+    searched: "its name, its name in EKS, its region, ARN or account",
+};
+
+/// The list of a cluster's nodes.
+pub const NODES: List = List {
+    name: "nodes",
+    sorts: &[("name", Direction::Ascending), ("zone", Direction::Ascending), ("instance_type", Direction::Ascending), ("created_at", Direction::Descending)],
+    searched: "its name, zone, type or node group",
 };
 
 /// The attached clusters.
@@ -46,14 +66,7 @@ use crate::{
 /// `not_found` for whoever has no role on the platform; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &ClusterQuery) -> Result<Page<Cluster>> {
     ctx.actor().check_platform(PlatformAction::See, "page")?;
-    let sorts = [
-        ("name", Direction::Ascending),
-        ("created_at", Direction::Descending),
-        ("state", Direction::Ascending),
-        ("region", Direction::Ascending),
-        ("kubernetes_version", Direction::Ascending),
-    ];
-    let paging = Paging::read(ctx.control(), "clusters", &query.page, &query.state, &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &query.state)?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, &paging, query.state).await?;
     paging.page(rows, |listed| (listed.key.clone(), listed.row.id.0), |listed| listed.row)
@@ -104,8 +117,7 @@ pub async fn hold(conn: &mut PgConnection, named: &IdOrName) -> Result<Option<Na
 /// `not_found` if the actor may not see the cluster; `invalid_input` for a question that cannot be.
 pub async fn nodes(ctx: &Ctx, id: ClusterId, query: &PageQuery) -> Result<Page<Node>> {
     get(ctx, id).await?;
-    let sorts = [("name", Direction::Ascending), ("zone", Direction::Ascending), ("instance_type", Direction::Ascending), ("created_at", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "nodes", query, &id, &sorts)?;
+    let paging = Paging::read(ctx.control(), &NODES, query, &id)?;
     let mut conn = ctx.read().await?;
     let rows = store::nodes(&mut conn, id, &paging).await?;
     paging.page(rows, |listed| (listed.key.clone(), Uuid::nil()), |listed| listed.row)

@@ -5,7 +5,7 @@ use domain::{
     access::TeamRole,
     deployment::{DeploymentChange, DeploymentState, NewDeployment, Rollback, StillServing},
     ids::{DeploymentId, OperationId},
-    operation::{Failure, OwnedField, Remedy},
+    operation::{ChangedField, Failure, Remedy},
     size::Size,
     token::{NewToken, TokenKind},
 };
@@ -20,7 +20,7 @@ use crate::{
     Credential, Ctx, deployments,
     inventory::{
         self, Entry,
-        cluster::{Shown, When},
+        cluster::{Put, Shown, When},
     },
     operations,
     reconcile::{self, Claim, Times},
@@ -62,7 +62,7 @@ async fn applied(world: &World, id: DeploymentId, generation: i64) {
     let entry = Entry::new("Deployment", "forecasting", "iris");
     let mut conn = world.control.pool.acquire().await.unwrap();
     inventory::intend(&mut conn, id.0, std::slice::from_ref(&entry)).await.unwrap();
-    inventory::applied(&mut conn, id.0, generation, &[(entry, "uid".into())]).await.unwrap();
+    inventory::applied(&mut conn, id.0, generation, &[&Put::of(entry)]).await.unwrap();
 }
 
 async fn pod(world: &World, place: &Place, id: DeploymentId, name: &str, revision: i32) {
@@ -100,7 +100,7 @@ async fn taking_over_is_one_revision_at_a_persons_word_and_on_the_record(pool: P
     let nothing = deployments::change(&ada, id, &take_over).await.unwrap_err();
     assert!(nothing.is(Code::Conflict) && nothing.rejected().unwrap().errors[0].field == "take_over", "nobody holds anything: {nothing:?}");
     deployments::change(&ada, id, &DeploymentChange { replicas: Some(3), ..DeploymentChange::default() }).await.unwrap();
-    let held = OwnedField { field: ".spec.replicas".into(), manager: "\"kubectl\" using apps/v1".into() };
+    let held = ChangedField::set_by("\"kubectl\" using apps/v1", ".spec.replicas", "Deployment", "iris");
     let failure = Failure { code: "changed_by_others".into(), cause: String::new(), next: String::new(), raw: None, remedy: Some(Remedy::take_over(vec![held.clone()])) };
     fails_over(&world, &failure).await;
     let token = tokens::create(&ada, &NewToken { name: "ci".into(), kind: TokenKind::Personal, team: None, role: None, days: 1 }).await.unwrap();
@@ -191,9 +191,10 @@ async fn what_somebody_scaled_in_the_cluster_is_said(pool: PgPool) {
     let (place, ada, id, _) = deployed(&world, 1).await;
     comes_up(&world).await;
     let (claim, subject) = loaded(&world, id).await;
-    let image = OwnedField { field: ".spec.template.spec.containers[name=\"model\"].image".into(), manager: "\"kubectl-set\" using apps/v1".into() };
-    let others = vec![image.clone()];
-    let says = async |ready, asked, others: &[OwnedField]| {
+    let image = ChangedField::set_by("\"kubectl-set\" using apps/v1", ".spec.template.spec.containers[name=\"model\"].image", "Deployment", "iris");
+    let gone = ChangedField { manager: None, ..ChangedField::set_by("", ".spec.selector", "Service", "iris") };
+    let others = vec![image, gone];
+    let says = async |ready, asked, others: &[ChangedField]| {
         let drift = record::Drift { asked, others: others.to_vec() };
         assert!(record::resting(&world.control, &claim, &subject, DeploymentState::Degraded, ready, &drift).await.is_ok());
         deployments::get(&ada, id).await.unwrap().summary.state_message.unwrap()
@@ -202,7 +203,10 @@ async fn what_somebody_scaled_in_the_cluster_is_said(pool: PgPool) {
     assert_eq!(says(2, Some(1), &[]).await, "2 replicas answer; 1 wanted");
     assert_eq!(says(0, None, &[]).await, "No replica answers; 1 wanted");
     assert_eq!(says(0, Some(0), &[]).await, "No replica answers. Somebody set 0 replicas in the cluster; revision 1 wants 1.");
-    assert_eq!(says(1, Some(1), &others).await, format!("Somebody changed in the cluster what revision 1 wants: {} ({}).", image.field, image.manager));
+    assert_eq!(
+        says(1, Some(1), &others).await,
+        r#"Somebody changed in the cluster what revision 1 wants: .spec.template.spec.containers[name="model"].image of Deployment iris (set by "kubectl-set" using apps/v1), .spec.selector of Service iris (taken away)."#
+    );
 
     let scaled = async |asked: i32, generation: i64| {
         sqlx::query(

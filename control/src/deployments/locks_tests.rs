@@ -51,7 +51,7 @@ fn written(outcome: Result<(), Halt>) {
 }
 
 async fn write_down(control: &Control, claim: &Claim) {
-    let put = Put { entry: Entry::new("Service", "forecasting", "iris"), uid: "uid".into(), made: false, others: Vec::new() };
+    let put = Put::of(Entry::new("Service", "forecasting", "iris"));
     for round in 0..ROUNDS * 4 {
         let subject = subject::load(control, DeploymentId(claim.object_id)).await.unwrap().expect("nobody may delete it");
         let found = if round % 2 == 0 { DeploymentState::Live } else { DeploymentState::Degraded };

@@ -35,7 +35,7 @@ use domain::{
     error::Checks,
     ids::{DeploymentId, ReleaseId, WorkspaceId},
     names::{DeploymentName, IdOrName},
-    operation::{ObjectKind, OwnedField, Started},
+    operation::{ChangedField, ObjectKind, Started},
     page::{Direction, Page},
     workspace::Quota,
 };
@@ -49,7 +49,7 @@ use crate::{
     error::OnConstraint as _,
     inventory::cluster::Shown,
     live, operations,
-    paging::Paging,
+    paging::{List, Paging},
     reconcile::{Scope, mark},
     teams,
 };
@@ -133,9 +133,9 @@ async fn shown_to(conn: &mut PgConnection, ctx: &Ctx, found: &Found) -> Result<V
     let failed = operations::last_failure(conn, found.id.0).await?;
     let mut shown: Vec<Shown> = failed.and_then(|failure| failure.remedy).map_or_else(Vec::new, |remedy| remedy.fields.iter().map(Shown::from).collect());
     if let Some(detail) = store::detail(conn, found.id).await? {
-        let others: Vec<OwnedField> = serde_json::from_value(detail.others)?;
+        let others: Vec<ChangedField> = serde_json::from_value(detail.others)?;
         shown.extend(others.iter().map(Shown::from).filter(|other| !shown.contains(other)).collect::<Vec<_>>());
-        shown.extend(detail.scaled_to.map(|_| Shown { field: ".spec.replicas".into(), manager: None }));
+        shown.extend(detail.scaled_to.map(|_| Shown { kind: "Deployment".into(), name: found.name.clone(), field: ".spec.replicas".into(), manager: None }));
     }
     if shown.is_empty() {
         return Err(Rejected::conflict(format!("{} has no fields that others set, as far as was seen: there is nothing to take over.", found.name)).at("take_over").into());
@@ -183,18 +183,20 @@ pub async fn delete(ctx: &Ctx, id: DeploymentId) -> Result<Started> {
     begin_operation(tx, ctx, &found, "delete", generation, &DELETE, event).await
 }
 
+/// The list of deployments.
+pub const LIST: List = List { name: "deployments", sorts: &[("changed_at", Direction::Descending), ("name", Direction::Ascending)], searched: "its name, model or workspace" };
+
 /// The deployments the actor may see, one statement whatever is asked.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &DeploymentQuery) -> Result<Page<DeploymentSummary>> {
     ctx.actor().check_signed_in()?;
-    let sorts = [("changed_at", Direction::Descending), ("name", Direction::Ascending)];
     let mut checks = Checks::new();
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), "deployments", &query.page, &(&query.state, &team, &cluster, query.model), &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(&query.state, &team, &cluster, query.model))?;
     let mut conn = ctx.read().await?;
     let (team, cluster) = (teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await?);
     let only = list::Only { states: query.state.clone(), team, cluster, model: query.model };

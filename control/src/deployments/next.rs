@@ -1,6 +1,6 @@
 //! The next step of a deployment, as a function of what is wanted and what is seen. It does nothing by itself.
 
-use domain::{deployment::DeploymentState, operation::OwnedField};
+use domain::{deployment::DeploymentState, operation::ChangedField};
 
 use crate::inventory::cluster::is_ahead;
 
@@ -75,12 +75,12 @@ pub struct Observed {
     pub deployment: Option<Seen>,
     pub pods: Vec<SeenPod>,
     /// What others set of its other objects, as far as that was seen.
-    pub others: Vec<OwnedField>,
+    pub others: Vec<ChangedField>,
 }
 
 impl Observed {
     /// Everything that others set.
-    pub fn set_by_others(&self) -> impl Iterator<Item = &OwnedField> {
+    pub fn set_by_others(&self) -> impl Iterator<Item = &ChangedField> {
         self.deployment.iter().flat_map(|seen| &seen.others).chain(&self.others)
     }
 }
@@ -105,7 +105,7 @@ pub struct Seen {
     /// Whether Kubernetes was told to go no further.
     pub paused: bool,
     /// What others set of it, besides the number of replicas.
-    pub others: Vec<OwnedField>,
+    pub others: Vec<ChangedField>,
 }
 
 /// A pod of it.

@@ -9,8 +9,12 @@ use super::{
 };
 use crate::{
     Control, Result,
-    inventory::cluster::generation,
-    k8s::{self, apply, fields, labels},
+    inventory::{
+        self,
+        cluster::{Put, generation},
+    },
+    k8s::{self, apply, labels},
+    reconcile::Halt,
 };
 
 /// Bookmarks come about once a minute; rows older than this are not taken for the truth, in seconds.
@@ -87,12 +91,19 @@ struct Row {
 }
 
 /// What the cluster says, in two calls.
-pub(super) async fn cluster(control: &Control, subject: &Subject) -> k8s::Result<Observed> {
+pub(super) async fn cluster(control: &Control, subject: &Subject) -> Result<Observed, Halt> {
     let client = control.k8s.own(control, subject.cluster).await?;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), &subject.blueprint.namespace);
     let pods: Api<Pod> = Api::namespaced(client, &subject.blueprint.namespace);
     let (deployment, pods) = tokio::try_join!(apply::find(&deployments, &subject.blueprint.name), list_pods(&pods, subject))?;
-    Ok(Observed { deployment: deployment.map(|deployment| seen(control, subject, &deployment)), pods: pods.iter().map(seen_pod).collect(), others: subject.others.clone() })
+    let deployment = match deployment {
+        Some(deployment) => {
+            let others = inventory::changed(&mut *control.pool.acquire().await?, subject.id.0, &Put::there(&deployment)).await?;
+            Some(Seen { others, ..seen(control, subject, &deployment) })
+        }
+        None => None,
+    };
+    Ok(Observed { deployment, pods: pods.iter().map(seen_pod).collect(), others: subject.others.clone() })
 }
 
 /// The deployment's pods.
@@ -116,7 +127,7 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         available: status.available_replicas.unwrap_or(0),
         stalled: None,
         paused: is_paused(deployment),
-        others: fields::set_by_others(meta),
+        others: Vec::new(),
     }
 }
 
@@ -163,9 +174,10 @@ mod tests {
         let started = deployments::create(&ada, &new).await.unwrap();
         let id = DeploymentId(started.object);
         let mut conn = pool.acquire().await.unwrap();
-        let written: Vec<_> = super::super::write::entries(&subject::load(control, id).await.unwrap().unwrap()).into_iter().map(|entry| (entry, "u".to_owned())).collect();
-        inventory::intend(&mut conn, id.0, &written.iter().map(|(entry, _)| entry.clone()).collect::<Vec<_>>()).await.unwrap();
-        inventory::applied(&mut conn, id.0, 1, &written).await.unwrap();
+        let entries = super::super::write::entries(&subject::load(control, id).await.unwrap().unwrap());
+        inventory::intend(&mut conn, id.0, &entries).await.unwrap();
+        let written: Vec<Put> = entries.into_iter().map(Put::of).collect();
+        inventory::applied(&mut conn, id.0, 1, &written.iter().collect::<Vec<_>>()).await.unwrap();
         let sql = format!(
             "insert into observed_sync (cluster_id, kind, synced_at, lease_epoch) select '{cluster}', kind, now(), 1 from unnest('{{deployments,pods}}'::text[]) kind;
              insert into observed_deployments (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,

@@ -313,7 +313,7 @@ fn gave_up(subject: &Subject, dead: Dead) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use domain::{access::TeamRole, deployment::NewDeployment, operation::OwnedField, size::Size};
+    use domain::{access::TeamRole, deployment::NewDeployment, operation::ChangedField, size::Size};
     use kube::core::{
         Status,
         response::{StatusCause, StatusDetails},
@@ -336,8 +336,8 @@ mod tests {
         let cause = StatusCause { reason: "FieldManagerConflict".into(), message: r#"conflict with "kubectl" using apps/v1"#.into(), field: ".spec.replicas".into() };
         let details = StatusDetails { causes: vec![cause], name: "iris".into(), group: "apps".into(), kind: "deployments".into(), uid: String::new(), retry_after_seconds: 0 };
         let conflict = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
-        let shown = OwnedField { field: ".spec.replicas".into(), manager: r#""kubectl" using apps/v1"#.into() };
-        let failure = outside(&subject, &claim, kube::Error::Api(conflict.boxed()).into()).unwrap().unwrap();
+        let shown = ChangedField::set_by(r#""kubectl" using apps/v1"#, ".spec.replicas", "Deployment", "iris");
+        let failure = outside(&subject, &claim, k8s::Error::from(kube::Error::Api(conflict.boxed())).about("Deployment", "iris")).unwrap().unwrap();
         assert_eq!((failure.code.as_str(), failure.remedy), ("changed_by_others", Some(Remedy::take_over(vec![shown]))));
         assert!(failure.next.starts_with("Take these fields over"), "{}", failure.next);
 

@@ -4,7 +4,7 @@ mod healing;
 
 use domain::{
     deployment::DeploymentState,
-    operation::{Failure, ObjectKind, OwnedField, StepState},
+    operation::{ChangedField, Failure, ObjectKind, StepState},
     serving::ModelMetadata,
 };
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -89,8 +89,7 @@ pub(super) async fn applying(control: &Control, claim: &Claim, subject: &Subject
 /// The objects were written.
 pub(super) async fn applied(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
     let mut tx = begin(control, claim, subject).await?;
-    let entries: Vec<(Entry, String)> = put.iter().map(|put| (put.entry.clone(), put.uid.clone())).collect();
-    inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &entries).await?;
+    inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &put.iter().collect::<Vec<_>>()).await?;
     inventory::found(&mut tx, subject.id.0, put).await?;
     let made = put.iter().filter(|put| put.made).count();
     let detail = format!("{made} made, {} changed", put.len() - made);
@@ -191,7 +190,7 @@ pub(super) struct Drift {
     /// For how many replicas its object asks.
     pub asked: Option<i32>,
     /// The other fields.
-    pub others: Vec<OwnedField>,
+    pub others: Vec<ChangedField>,
 }
 
 /// In what it falls short. What others set comes first: no replica that comes or goes mends that.
@@ -216,10 +215,10 @@ fn degraded(desired: &Desired, ready: i32, drift: &Drift) -> String {
     }
 }
 
-/// What others changed, in a sentence.
-fn changed(others: &[OwnedField], revision: i32) -> Option<String> {
+/// What others changed, in a sentence: what they set, and what they took away.
+fn changed(others: &[ChangedField], revision: i32) -> Option<String> {
     const TOLD: usize = 3;
-    let told: Vec<String> = others.iter().take(TOLD).map(|owned| format!("{} ({})", owned.field, owned.manager)).collect();
+    let told: Vec<String> = others.iter().take(TOLD).map(|owned| format!("{} ({})", owned.whole(), owned.what())).collect();
     let more = match others.len().saturating_sub(TOLD) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -5,7 +5,7 @@ use domain::{
     cluster::ClusterState,
     deployment::Variable,
     ids::{ClusterId, DeploymentId, TeamId, WorkspaceId},
-    operation::OwnedField,
+    operation::ChangedField,
     serving::Protocol,
     size::Size,
     workspace::WorkspaceState,
@@ -51,7 +51,7 @@ pub(super) struct Subject {
     /// Whether its objects were not looked at one by one for a while.
     pub verify: bool,
     /// What others set of its objects, the Deployment aside, when they were looked at last.
-    pub others: Vec<OwnedField>,
+    pub others: Vec<ChangedField>,
     /// What of others' fields its wanted revision may take over.
     pub takes_over: Vec<Shown>,
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     access::TeamRole,
-    operation::{Failure, OwnedField, Remedy},
+    operation::{ChangedField, Failure, Remedy},
 };
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -80,8 +80,8 @@ async fn set_paused(deployments: &Api<Deployment>, subject: &Subject, rollout: R
 }
 
 fn paused_by_others(there: &Deployment) -> Failure {
-    let pause: Vec<OwnedField> = fields::set_by_others(&there.metadata).into_iter().filter(|owned| owned.field == ".spec.paused").collect();
-    let who = pause.first().map_or_else(|| "somebody".to_owned(), |owned| owned.manager.clone());
+    let pause: Vec<ChangedField> = fields::set_by_others(there).into_iter().filter(|owned| owned.field == ".spec.paused").collect();
+    let who = pause.first().and_then(|owned| owned.manager.clone()).unwrap_or_else(|| "somebody".to_owned());
     Failure {
         code: "changed_by_others".into(),
         cause: format!("Its rollout is paused in the cluster by {who}: what was applied does not come up."),

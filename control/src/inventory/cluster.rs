@@ -1,13 +1,17 @@
 //! Looking at, writing and deleting objects of ours, and nobody else's.
 
-use domain::operation::OwnedField;
+use domain::operation::ChangedField;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Resource, ResourceExt as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::Entry;
-use crate::k8s::{self, apply, fields, labels};
+use crate::k8s::{
+    self, apply,
+    fields::{self, Held},
+    labels,
+};
 
 /// Whose objects these are.
 #[derive(Clone, Debug)]
@@ -54,27 +58,36 @@ impl From<k8s::Error> for Refused {
 /// A field that may be taken over, and from whom, as it was shown to a person who then said so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub name: String,
     pub field: String,
-    /// None: from whoever owns it.
+    /// None: from whoever owns it. Empty: from nobody, since it was taken away.
     pub manager: Option<String>,
 }
 
 impl Shown {
-    fn is(&self, owned: &OwnedField) -> bool {
-        self.field == owned.field && self.manager.as_ref().is_none_or(|manager| *manager == owned.manager)
+    fn is(&self, owned: &ChangedField) -> bool {
+        let of_the_same = (&self.kind, &self.name, &self.field) == (&owned.kind, &owned.name, &owned.field);
+        of_the_same && self.manager.as_deref().is_none_or(|manager| manager == owned.manager.as_deref().unwrap_or_default())
     }
 }
 
-/// For the record: each field with its owner; none of none.
+/// For the record: each field with what became of it; none of none.
 #[must_use]
 pub fn told(shown: &[Shown]) -> Option<Vec<String>> {
-    let says = |shown: &Shown| format!("{} of {}", shown.field, shown.manager.as_deref().unwrap_or("whoever set it"));
+    let says = |Shown { kind, name, field, manager }: &Shown| match manager.as_deref() {
+        None => format!("{field} of {kind} {name}, whoever set it"),
+        Some("") => format!("{field} of {kind} {name}, taken away"),
+        Some(manager) => format!("{field} of {kind} {name}, set by {manager}"),
+    };
     (!shown.is_empty()).then(|| shown.iter().map(says).collect())
 }
 
-impl From<&OwnedField> for Shown {
-    fn from(owned: &OwnedField) -> Self {
-        Self { field: owned.field.clone(), manager: Some(owned.manager.clone()) }
+impl From<&ChangedField> for Shown {
+    fn from(owned: &ChangedField) -> Self {
+        Self { kind: owned.kind.clone(), name: owned.name.clone(), field: owned.field.clone(), manager: Some(owned.manager.clone().unwrap_or_default()) }
     }
 }
 
@@ -95,8 +108,24 @@ pub struct Put {
     pub uid: String,
     /// Whether there was none before.
     pub made: bool,
-    /// What others set of it.
-    pub others: Vec<OwnedField>,
+    /// The generation that it says it is of.
+    pub generation: Option<i64>,
+    /// Who holds its fields.
+    pub held: Held,
+}
+
+impl Put {
+    /// An object, of whose fields nothing is told.
+    #[cfg(test)]
+    pub fn of(entry: Entry) -> Self {
+        Self { entry, uid: "uid".into(), made: false, generation: None, held: Held::default() }
+    }
+
+    /// What is there already.
+    #[must_use]
+    pub fn there<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Self {
+        Self { entry: entry(object), uid: object.uid().unwrap_or_default(), made: false, generation: generation(object.meta()), held: fields::held(object) }
+    }
 }
 
 impl Owner {
@@ -139,7 +168,7 @@ impl Owner {
             Found::Foreign => return Err(Refused::Foreign(entry)),
             Found::Ahead(there) => return Err(Refused::Ahead(there)),
             Found::Going => return Err(Refused::Going(entry)),
-            Found::Ours(there) if when == When::Missing => return Ok(put_as(entry, &there, false)),
+            Found::Ours(there) if when == When::Missing => return Ok(Put::there(&there)),
             Found::Ours(there) => {
                 object.meta_mut().resource_version = there.resource_version();
                 if let When::TakingOver(shown) = when {
@@ -156,7 +185,7 @@ impl Owner {
             },
             When::Always | When::Missing => apply::apply(api, &object).await?,
         };
-        Ok(put_as(entry, &written, made))
+        Ok(Put { made, ..Put::there(&written) })
     }
 
     /// Deletes the object of this name if it is ours. Gives whether anything of ours is (still) there.
@@ -176,10 +205,6 @@ impl Owner {
     }
 }
 
-fn put_as<K: Resource>(entry: Entry, there: &K, made: bool) -> Put {
-    Put { entry, uid: there.uid().unwrap_or_default(), made, others: fields::set_by_others(there.meta()) }
-}
-
 /// Takes away what others added. What Slipway sets itself is overwritten, not taken away. Before anything goes it is known that all that others set was
 /// shown, and that the cluster takes what comes then.
 async fn clear<K>(api: &Api<K>, there: K, object: &K, shown: &[Shown]) -> k8s::Result<K>
@@ -190,8 +215,8 @@ where
         Err(refused) if !may_take_over(shown, refused.conflicts()) => return Err(refused),
         _ => {}
     }
-    let added = fields::foreign(there.meta());
-    let unseen: Vec<OwnedField> = added.iter().map(|field| field.owned.clone()).filter(|owned| !shown.iter().any(|shown| shown.is(owned))).collect();
+    let added = fields::foreign(&there);
+    let unseen: Vec<ChangedField> = added.iter().map(|field| field.owned.clone()).filter(|owned| !shown.iter().any(|shown| shown.is(owned))).collect();
     if !unseen.is_empty() {
         return Err(k8s::Error::conflict(unseen));
     }
@@ -202,7 +227,7 @@ where
 }
 
 /// Whether all that others own was shown to whoever takes it over.
-pub(crate) fn may_take_over(shown: &[Shown], owned: &[OwnedField]) -> bool {
+pub(crate) fn may_take_over(shown: &[Shown], owned: &[ChangedField]) -> bool {
     !owned.is_empty() && owned.iter().all(|owned| shown.iter().any(|shown| shown.is(owned)))
 }
 
@@ -283,7 +308,7 @@ mod tests {
         };
         let kubectl = Some(r#""kubectl" using v1"#.to_owned());
         let [ports, selector, others] = [(".spec.ports", kubectl.clone()), (".spec.selector", None), (".spec.selector", Some("\"helm\"".to_owned()))]
-            .map(|(field, manager)| Shown { field: field.into(), manager });
+            .map(|(field, manager)| Shown { kind: "Service".into(), name: "iris".into(), field: field.into(), manager });
         assert_eq!(written(When::TakingOver(&[ports.clone(), selector])).await, (true, vec![false, false, true]), "rehearsed, refused, forced: all of it was shown");
         assert_eq!(written(When::TakingOver(std::slice::from_ref(&ports))).await, (false, vec![false]), "more than was shown");
         assert_eq!(written(When::TakingOver(&[ports, others])).await, (false, vec![false]), "somebody else has it by now");

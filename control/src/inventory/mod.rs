@@ -3,6 +3,7 @@
 
 pub mod cluster;
 
+use domain::operation::ChangedField;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -45,23 +46,25 @@ pub async fn intend(conn: &mut PgConnection, object: Uuid, entries: &[Entry]) ->
     Ok(())
 }
 
-/// Writes down that these were applied, with their uids.
+/// Writes down that these were applied, with their uids and what Slipway set of them.
 ///
 /// # Errors
 /// A fault when the database fails.
-pub async fn applied(conn: &mut PgConnection, object: Uuid, generation: i64, entries: &[(Entry, String)]) -> Result<()> {
-    let (kinds, namespaces, names) = columns(entries.iter().map(|(entry, _)| entry));
-    let uids: Vec<String> = entries.iter().map(|(_, uid)| uid.clone()).collect();
+pub async fn applied(conn: &mut PgConnection, object: Uuid, generation: i64, put: &[&Put]) -> Result<()> {
+    let (kinds, namespaces, names) = columns(put.iter().map(|put| &put.entry));
+    let uids: Vec<String> = put.iter().map(|put| put.uid.clone()).collect();
+    let owned = put.iter().map(|put| serde_json::to_value(&put.held.own)).collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
-        "update inventory i set uid = e.uid, generation = $2, applied_at = now(), seen_at = coalesce((select claimed_at from reconcile where object_id = $1), now())
-         from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (kind, namespace, name, uid)
+        "update inventory i set uid = e.uid, owned = e.owned, generation = $2, applied_at = now(), seen_at = coalesce((select claimed_at from reconcile where object_id = $1), now())
+         from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[]) as e (kind, namespace, name, uid, owned)
          where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name)",
         object,
         generation,
         &kinds,
         &namespaces,
         &names,
-        &uids
+        &uids,
+        &owned
     )
     .execute(conn)
     .await?;
@@ -77,27 +80,54 @@ pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Writes down what others set of these, as it was just seen, unless a watch has said something since the step began. Gives whether that is news.
+/// Writes down what others changed of these, as it was just seen, unless a watch has said something since the step began. Gives whether that is news.
 ///
 /// # Errors
 /// A fault when the database fails.
 pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result<bool> {
     let (kinds, namespaces, names) = columns(put.iter().map(|put| &put.entry));
-    let others = put.iter().map(|put| serde_json::to_value(&put.others)).collect::<Result<Vec<_>, _>>()?;
+    let generations: Vec<i64> = put.iter().map(|put| put.generation.unwrap_or_default()).collect();
+    let held = put.iter().map(|put| serde_json::to_value(&put.held)).collect::<Result<Vec<_>, _>>()?;
     let news = sqlx::query!(
-        "update inventory i set others = e.others
-         from unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) as e (kind, namespace, name, others)
-         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.others is distinct from e.others
+        "with seen as (
+             select i.kind, i.namespace, i.name, changed_fields(i, e.generation, e.held -> 'own', e.held -> 'others') as others
+             from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[]) as e (kind, namespace, name, generation, held)
+             join inventory i on i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name)
+         )
+         update inventory i set others = seen.others from seen
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (seen.kind, seen.namespace, seen.name) and i.others is distinct from seen.others
            and not coalesce(i.others_at > (select claimed_at from reconcile where object_id = $1), false)",
         object,
         &kinds,
         &namespaces,
         &names,
-        &others
+        &generations,
+        &held
     )
     .execute(conn)
     .await?;
     Ok(news.rows_affected() > 0)
+}
+
+/// What others changed of one object, as it was just seen.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn changed(conn: &mut PgConnection, object: Uuid, put: &Put) -> Result<Vec<ChangedField>> {
+    let changed = sqlx::query_scalar!(
+        r#"select changed_fields(i, $5, $6, $7) as "changed!" from inventory i where object_id = $1 and kind = $2 and namespace = $3 and name = $4"#,
+        object,
+        put.entry.kind,
+        put.entry.namespace,
+        put.entry.name,
+        put.generation.unwrap_or_default(),
+        serde_json::to_value(&put.held.own)?,
+        serde_json::to_value(&put.held.others)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    // Of what is not written down nothing is known to be missing.
+    changed.map_or_else(|| Ok(put.held.others.clone()), |changed| Ok(serde_json::from_value(changed)?))
 }
 
 /// Everything written down for a thing.
@@ -125,4 +155,46 @@ fn columns<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> (Vec<String>, Ve
         names.push(entry.name.clone());
     }
     (kinds, namespaces, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::k8s::fields::Held;
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn what_slipway_set_and_holds_no_more_was_taken_away(pool: PgPool) {
+        let mut conn = pool.acquire().await.unwrap();
+        let (id, entry) = (Uuid::from_u128(1), Entry::new("ResourceQuota", "forecasting", "slipway"));
+        let seen = |own: &[&str], others: &[&str], generation: i64| Put {
+            generation: Some(generation),
+            held: Held {
+                own: own.iter().map(|&field| (field.to_owned(), Some("20".to_owned()))).collect::<BTreeMap<_, _>>(),
+                others: others.iter().map(|&field| ChangedField { found: Some("9".into()), ..ChangedField::set_by("kubectl", field, "ResourceQuota", "slipway") }).collect(),
+            },
+            ..Put::of(entry.clone())
+        };
+        let own = [".spec.a", ".spec.list[name=\"x\"]", ".spec.list[name=\"x\"].value", ".spec.listed"];
+        let told = async |conn: &mut PgConnection, put: &Put| -> Vec<String> {
+            let says = |field: &ChangedField| format!("{} {:?} {:?}->{:?}", field.field, field.manager.as_deref(), field.wanted.as_deref(), field.found.as_deref());
+            changed(conn, id, put).await.unwrap().iter().map(says).collect()
+        };
+        assert_eq!(told(&mut conn, &seen(&[], &[".spec.b"], 1)).await, [".spec.b Some(\"kubectl\") None->Some(\"9\")"], "nothing of ours was ever there");
+        intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
+        assert!(told(&mut conn, &seen(&own, &[], 1)).await.is_empty());
+        applied(&mut conn, id, 1, &[&seen(&own, &[], 1)]).await.unwrap();
+        assert!(told(&mut conn, &seen(&own, &[], 1)).await.is_empty());
+        assert_eq!(told(&mut conn, &seen(&own[1..], &[], 1)).await, [".spec.a None Some(\"20\")->None"]);
+        assert_eq!(told(&mut conn, &seen(&own[1..], &[".spec.a"], 1)).await, [".spec.a Some(\"kubectl\") Some(\"20\")->Some(\"9\")"], "it was not taken away but set");
+        assert_eq!(told(&mut conn, &seen(&[own[0], own[3]], &[], 1)).await, [".spec.list[name=\"x\"] None Some(\"20\")->None"], "and all that was in it");
+        assert!(told(&mut conn, &seen(&[own[0], own[3]], &[".spec.list"], 1)).await.iter().all(|field| field.contains("kubectl")), "the whole list is somebody's");
+        assert!(told(&mut conn, &seen(&[], &[], 2)).await.is_empty(), "what is applied just now is not written down yet");
+        assert!(found(&mut conn, id, &[seen(&[], &[], 1)]).await.unwrap());
+        assert!(!found(&mut conn, id, &[seen(&[], &[], 1)]).await.unwrap(), "that is known");
+        assert!(found(&mut conn, id, &[seen(&own, &[], 1)]).await.unwrap());
+    }
 }

@@ -52,7 +52,8 @@ async fn put<K>(api: &Api<K>, object: &K, params: &PatchParams) -> Result<K>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    Ok(api.patch(&object.name_any(), params, &Patch::Apply(typed(object)?)).await?)
+    let name = object.name_any();
+    api.patch(&name, params, &Patch::Apply(typed(object)?)).await.map_err(|error| Error::from(error).about(&K::kind(&()), &name))
 }
 
 /// Who owns the field by which a rollout is paused.

@@ -1,6 +1,6 @@
 //! What a cluster says when it does not do it.
 
-use domain::{Code, Rejected, operation::OwnedField};
+use domain::{Code, Rejected, operation::ChangedField};
 use kube::core::Status;
 
 use super::text::clean;
@@ -13,7 +13,7 @@ const MAX_RAW: usize = 4096;
 pub struct Error {
     pub kind: Kind,
     raw: String,
-    conflicts: Vec<OwnedField>,
+    conflicts: Vec<ChangedField>,
     reached: Reached,
 }
 
@@ -88,14 +88,23 @@ impl Error {
 
     /// The fields that an apply was refused for, with who owns them.
     #[must_use]
-    pub fn conflicts(&self) -> &[OwnedField] {
+    pub fn conflicts(&self) -> &[ChangedField] {
         &self.conflicts
+    }
+
+    /// The same, of an object: what Kubernetes says of its fields does not say whose they are.
+    #[must_use]
+    pub fn about(mut self, kind: &str, name: &str) -> Self {
+        for conflict in &mut self.conflicts {
+            (conflict.kind, conflict.name) = (kind.to_owned(), name.to_owned());
+        }
+        self
     }
 
     /// Others own these fields, as an apply would have said.
     #[must_use]
-    pub fn conflict(owned: Vec<OwnedField>) -> Self {
-        let raw = owned.iter().map(|owned| format!("{} of {}", owned.field, owned.manager)).collect::<Vec<_>>().join("\n");
+    pub fn conflict(owned: Vec<ChangedField>) -> Self {
+        let raw = owned.iter().map(|owned| format!("{}, {}", owned.whole(), owned.what())).collect::<Vec<_>>().join("\n");
         Self { conflicts: owned, ..Self::new(Kind::Conflict, raw) }
     }
 
@@ -129,8 +138,8 @@ impl Error {
             Kind::NotFound => "There is no such object in the cluster.".into(),
             Kind::Conflict if self.conflicts.is_empty() => "The object was changed in the cluster meanwhile.".into(),
             Kind::Conflict => {
-                let owners: Vec<String> = self.conflicts.iter().map(|conflict| format!("{} belongs to {}", conflict.field, conflict.manager)).collect();
-                format!("Others manage some of these fields: {}.", owners.join("; "))
+                let fields: Vec<String> = self.conflicts.iter().map(|conflict| format!("{}, {}", conflict.whole(), conflict.what())).collect();
+                format!("Others manage some of these fields: {}.", fields.join("; "))
             }
             Kind::Invalid => "Kubernetes does not accept the object.".into(),
             Kind::Aws(rejected) => rejected.message.clone(),
@@ -194,7 +203,11 @@ fn status_error(status: &Status) -> Error {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let conflicts = causes
         .filter(|cause| cause.reason == "FieldManagerConflict")
-        .map(|cause| OwnedField { manager: clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW), field: clean(&cause.field, MAX_RAW) })
+        .map(|cause| ChangedField {
+            manager: Some(clean(cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message), MAX_RAW)),
+            field: clean(&cause.field, MAX_RAW),
+            ..ChangedField::default()
+        })
         .collect();
     let reached = match (&kind, status.code) {
         // Its own database is behind it, too.
@@ -231,9 +244,9 @@ mod tests {
         let cause = StatusCause { reason: "FieldManagerConflict".into(), message: r#"conflict with "kubectl-edit" using apps/v1"#.into(), field: ".spec.replicas".into() };
         let details = StatusDetails { causes: vec![cause], name: "iris".into(), group: "apps".into(), kind: "deployments".into(), uid: String::new(), retry_after_seconds: 0 };
         let status = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
-        let error = Error::from(kube::Error::Api(status.boxed()));
+        let error = Error::from(kube::Error::Api(status.boxed())).about("Deployment", "iris");
         assert!(matches!(error.kind, Kind::Conflict));
-        assert_eq!(error.sentence(), r#"Others manage some of these fields: .spec.replicas belongs to "kubectl-edit" using apps/v1."#);
+        assert_eq!(error.sentence(), r#"Others manage some of these fields: .spec.replicas of Deployment iris, set by "kubectl-edit" using apps/v1."#);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Whose an object's fields are, as its `managedFields` say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::operation::OwnedField;
+use domain::operation::ChangedField;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::{Resource, ResourceExt as _};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,12 +20,23 @@ const GRANTING: [&str; 3] =
     [".metadata.labels.pod-security.kubernetes.io/enforce", ".metadata.labels.pod-security.kubernetes.io/enforce-version", ".metadata.annotations.eks.amazonaws.com/role-arn"];
 /// The most of a name that is kept, in bytes.
 const MAX_NAME: usize = 512;
+/// The most of a value that is kept, in bytes.
+const MAX_VALUE: usize = 200;
 
 /// A field of an object that somebody else set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     path: Vec<Step>,
-    pub owned: OwnedField,
+    pub owned: ChangedField,
+}
+
+/// Who holds an object's fields, of those that count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// What Slipway set, each with its value where that may be told.
+    pub own: BTreeMap<String, Option<String>>,
+    /// What others set.
+    pub others: Vec<ChangedField>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +49,8 @@ enum Step {
 /// What others set of what an object does, and Slipway does not hold any more or never set: its spec, a binding's role and subjects, a namespace's pod-security
 /// level, what a service account gives to pods. Left out are the number of replicas, which whoever scales sets, and the template's annotations, where a restart by hand writes its time.
 #[must_use]
-pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
+pub fn foreign<K: Resource<DynamicType = ()>>(object: &K) -> Vec<Foreign> {
+    let (kind, name, meta) = (K::kind(&()), object.name_any(), object.meta());
     let entries = || meta.managed_fields.iter().flatten().filter(|entry| entry.subresource.as_deref() != Some("status"));
     let ours: BTreeSet<String> = entries().filter(|entry| is_ours(entry)).flat_map(leaves).map(|path| written(&path)).collect();
     let mut all = Vec::new();
@@ -47,7 +61,8 @@ pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
         let added: Vec<&Vec<Step>> = theirs.iter().filter(|path| matches!(path.last(), Some(Step::Item(_)))).collect();
         for path in &theirs {
             if !added.iter().any(|item| path.len() > item.len() && path.starts_with(item)) {
-                all.push(Foreign { owned: OwnedField { field: clean(written(path), MAX_NAME), manager: clean(owner.clone(), MAX_NAME) }, path: path.clone() });
+                let owned = ChangedField::set_by(clean(owner.clone(), MAX_NAME), clean(written(path), MAX_NAME), &*kind, &name);
+                all.push(Foreign { owned, path: path.clone() });
             }
         }
     }
@@ -57,8 +72,32 @@ pub fn foreign(meta: &ObjectMeta) -> Vec<Foreign> {
 
 /// The same, as it is told.
 #[must_use]
-pub fn set_by_others(meta: &ObjectMeta) -> Vec<OwnedField> {
-    foreign(meta).into_iter().map(|one| one.owned).collect()
+pub fn set_by_others<K: Resource<DynamicType = ()>>(object: &K) -> Vec<ChangedField> {
+    foreign(object).into_iter().map(|one| one.owned).collect()
+}
+
+/// Who holds what, with what it says.
+#[must_use]
+pub fn held<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Held {
+    // What fields say is extra: an object that cannot be written as JSON does not hide whose they are.
+    let whole = serde_json::to_value(object).unwrap_or_default();
+    let set_by_slipway = object.meta().managed_fields.iter().flatten().filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    let own = set_by_slipway.flat_map(leaves).filter(|path| counts(path)).map(|path| (clean(written(&path), MAX_NAME), value(&path, &whole))).collect();
+    let others = foreign(object).into_iter().map(|Foreign { path, owned }| ChangedField { found: value(&path, &whole), ..owned }).collect();
+    Held { own, others }
+}
+
+/// What a field says, where that may be told: what pods are given may be secret.
+fn value(path: &[Step], object: &Value) -> Option<String> {
+    let text = written(path);
+    if text.starts_with(".spec.template.") && !text.ends_with(".image") && !text.contains(".resources.") {
+        return None;
+    }
+    match at(path, object)? {
+        Value::Null => None,
+        Value::String(text) => Some(clean(text.as_str(), MAX_VALUE)),
+        other => Some(clean(other.to_string(), MAX_VALUE)),
+    }
 }
 
 impl Foreign {
@@ -122,19 +161,15 @@ fn is_same_item(one: &Value, other: &Value) -> bool {
 }
 
 fn is_set(path: &[Step], object: &Value) -> bool {
-    let mut at = object;
-    for step in path {
-        let next = match step {
-            Step::Field(name) => at.get(name),
-            // What an object leaves out has its default.
-            Step::Item(key) => at.as_array().and_then(|items| items.iter().find(|item| key.iter().all(|(name, value)| item.get(name).is_none_or(|there| there == value)))),
-        };
-        match next {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    true
+    at(path, object).is_some()
+}
+
+fn at<'a>(path: &[Step], object: &'a Value) -> Option<&'a Value> {
+    path.iter().try_fold(object, |at, step| match step {
+        Step::Field(name) => at.get(name),
+        // What an object leaves out has its default.
+        Step::Item(key) => at.as_array()?.iter().find(|item| key.iter().all(|(name, value)| item.get(name).is_none_or(|there| there == value))),
+    })
 }
 
 fn removal(path: &[Step]) -> Value {
@@ -224,10 +259,12 @@ fn walk(at: &Value, path: &mut Vec<Step>, all: &mut Vec<Vec<Step>>) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::{apps::v1::Deployment, core::v1::ResourceQuota};
+
     use super::*;
 
-    fn meta(entries: Value) -> ObjectMeta {
-        serde_json::from_value(json!({ "name": "iris", "managedFields": entries })).unwrap()
+    fn iris(entries: Value) -> Deployment {
+        Deployment { metadata: serde_json::from_value(json!({ "name": "iris", "managedFields": entries })).unwrap(), ..Deployment::default() }
     }
 
     fn slipway() -> Value {
@@ -237,7 +274,7 @@ mod tests {
     }
 
     fn told(foreign: &[Foreign]) -> Vec<(&str, &str)> {
-        foreign.iter().map(|one| (one.owned.field.as_str(), one.owned.manager.as_str())).collect()
+        foreign.iter().map(|one| (one.owned.field.as_str(), one.owned.manager.as_deref().unwrap())).collect()
     }
 
     #[test]
@@ -252,7 +289,7 @@ mod tests {
             json!({"manager": "kube-controller-manager", "operation": "Update", "apiVersion": "apps/v1", "subresource": "status", "fieldsV1": {"f:status": {"f:replicas": {}}}});
         let scaler = json!({"manager": "kubectl", "operation": "Update", "apiVersion": "apps/v1", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}});
         let hold = json!({"manager": "slipway-hold", "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {"f:spec": {"f:paused": {}}}});
-        let found = foreign(&meta(json!([slipway(), by_hand, status, scaler])));
+        let found = foreign(&iris(json!([slipway(), by_hand, status, scaler])));
         let owner = "\"kubectl-set\" using apps/v1";
         assert_eq!(
             told(&found),
@@ -262,13 +299,13 @@ mod tests {
                 (".spec.template.spec.containers[name=\"model\"].image", owner)
             ]
         );
-        assert!(foreign(&meta(json!([slipway(), hold]))).is_empty() && foreign(&ObjectMeta::default()).is_empty());
+        assert!(foreign(&iris(json!([slipway(), hold]))).is_empty() && foreign(&Deployment::default()).is_empty());
 
         let ours = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "image": "a@sha256:b", "env": [{"name": "LEVEL", "value": "1"}]}]}}}});
         assert_eq!(found.iter().map(|one| one.is_set_by(&ours)).collect::<Vec<_>>(), [false, false, true]);
-        let patch = removal_of(&meta(json!([slipway()])), &found, &ours).unwrap();
+        let patch = removal_of(&iris(json!([slipway()])).metadata, &found, &ours).unwrap();
         assert_eq!(patch, json!({"spec": {"paused": null, "template": {"spec": {"containers": [{"name": "model", "env": [{"name": "EVIL", "$patch": "delete"}]}]}}}}));
-        assert_eq!(removal_of(&meta(json!([slipway()])), &found[2..], &ours), None, "what is wanted is overwritten");
+        assert_eq!(removal_of(&iris(json!([slipway()])).metadata, &found[2..], &ours), None, "what is wanted is overwritten");
     }
 
     #[test]
@@ -276,11 +313,11 @@ mod tests {
         let same = json!({"manager": "argocd", "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": {
             "k:{\"name\":\"model\"}": {".": {}, "f:env": {"k:{\"name\":\"LEVEL\"}": {".": {}, "f:value": {}}}}
         }}}}}});
-        assert!(foreign(&meta(json!([slipway(), same]))).is_empty());
+        assert!(foreign(&iris(json!([slipway(), same]))).is_empty());
         let service = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:selector": {"f:canary": {}}, "f:ports": {"k:{\"port\":9,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}}});
-        let found = foreign(&meta(json!([service])));
+        let found = foreign(&iris(json!([service])));
         assert_eq!(told(&found).iter().map(|(field, _)| *field).collect::<Vec<_>>(), [".spec.ports[port=9,protocol=\"TCP\"]", ".spec.selector.canary"]);
-        let patch = removal_of(&meta(json!([])), &found, &json!({"spec": {"ports": [{"port": 80}], "selector": {"app": "iris"}}})).unwrap();
+        let patch = removal_of(&iris(json!([])).metadata, &found, &json!({"spec": {"ports": [{"port": 80}], "selector": {"app": "iris"}}})).unwrap();
         assert_eq!(patch, json!({"spec": {"ports": [{"port": 9, "protocol": "TCP", "$patch": "delete"}], "selector": {"canary": null}}}));
     }
 
@@ -293,10 +330,10 @@ mod tests {
                 "f:env": {"k:{\"name\":\"EVIL\"}": {".": {}, "f:name": {}, "f:value": {}}}
             }}
         }}}}});
-        let meta = meta(json!([slipway(), by_hand]));
+        let there = iris(json!([slipway(), by_hand]));
         let ours = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "image": "a@sha256:b", "env": [{"name": "LEVEL", "value": "1"}]}]}}}});
         assert_eq!(
-            removal_of(&meta, &foreign(&meta), &ours).unwrap(),
+            removal_of(&there.metadata, &foreign(&there), &ours).unwrap(),
             json!({"spec": {"template": {"spec": {"affinity": null, "containers": [{"name": "model", "env": [{"name": "EVIL", "$patch": "delete"}], "lifecycle": null}]}}}})
         );
     }
@@ -305,7 +342,7 @@ mod tests {
     fn what_bounds_a_workspace_counts_and_nothing_beside_it() {
         let of = |fields: Value| {
             let entry = json!({"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": fields});
-            foreign(&meta(json!([entry]))).into_iter().map(|one| one.owned.field).collect::<Vec<_>>()
+            foreign(&iris(json!([entry]))).into_iter().map(|one| one.owned.field).collect::<Vec<_>>()
         };
         let labels = json!({"f:metadata": {"f:labels": {".": {}, "f:mine": {}, "f:pod-security.kubernetes.io/enforce": {}, "f:pod-security.kubernetes.io/warn": {}}}, "f:spec": {"f:finalizers": {}}});
         assert_eq!(of(labels), [".metadata.labels.pod-security.kubernetes.io/enforce"]);
@@ -316,14 +353,43 @@ mod tests {
     }
 
     #[test]
+    fn what_fields_say_is_told_unless_it_is_given_to_pods() {
+        let hard = |manager: &str, fields: Value| json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:hard": fields}}});
+        let entries = json!([hard("slipway", json!({"f:requests.cpu": {}})), hard("slipway-hold", json!({"f:gone": {}})), hard("kubectl-edit", json!({"f:pods": {}}))]);
+        let quota: ResourceQuota =
+            serde_json::from_value(json!({"metadata": {"name": "slipway", "managedFields": entries}, "spec": {"hard": {"pods": "9999", "requests.cpu": "4"}}})).unwrap();
+        let Held { own, others } = held(&quota);
+        assert_eq!(own, BTreeMap::from([(".spec.hard.requests.cpu".to_owned(), Some("4".to_owned()))]), "what holds a rollout is no field of the object's");
+        let theirs = others.iter().map(|field| (field.whole(), field.what(), field.found.as_deref())).collect::<Vec<_>>();
+        assert_eq!(theirs, [(".spec.hard.pods of ResourceQuota slipway".to_owned(), "set by \"kubectl-edit\"".to_owned(), Some("9999"))]);
+
+        let container = json!({"name": "model", "image": "a@sha256:b", "env": [{"name": "LEVEL", "value": "hush"}], "resources": {"limits": {"cpu": "1"}}});
+        let mut object = iris(json!([]));
+        object.spec = serde_json::from_value(json!({"selector": {}, "template": {"spec": {"containers": [container]}}})).unwrap();
+        let whole = serde_json::to_value(&object).unwrap();
+        let path = |last: &[Step]| {
+            let model = Step::Item(json!({"name": "model"}).as_object().unwrap().clone());
+            let to = ["spec", "template", "spec", "containers"].map(|name| Step::Field(name.into()));
+            to.into_iter().chain([model]).chain(last.iter().cloned()).collect::<Vec<_>>()
+        };
+        let field = |name: &str| Step::Field(name.into());
+        let level = Step::Item(json!({"name": "LEVEL"}).as_object().unwrap().clone());
+        assert_eq!(value(&path(&[field("image")]), &whole).as_deref(), Some("a@sha256:b"));
+        assert_eq!(value(&path(&[field("resources"), field("limits"), field("cpu")]), &whole).as_deref(), Some("1"));
+        for secret in [path(&[field("env"), level.clone(), field("value")]), path(&[field("env"), level]), path(&[])] {
+            assert!(at(&secret, &whole).is_some() && value(&secret, &whole).is_none(), "{secret:?}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_nobodys() {
         for fields in [json!(null), json!([1]), json!("x"), json!({"f:spec": 1}), json!({"f:spec": {"k:{": {}, "i:0": {}, "x": {}}}), json!({"f:spec": {"f:a\0b": {}}})] {
             let entry = json!({"manager": "x\0y", "operation": "Update", "fieldsV1": fields});
-            for one in foreign(&meta(json!([entry]))) {
-                assert!(!one.owned.field.contains('\0') && !one.owned.manager.contains('\0'), "{one:?}");
+            for owned in held(&iris(json!([entry]))).others {
+                assert!(!owned.field.contains('\0') && !owned.manager.as_deref().unwrap().contains('\0'), "{owned:?}");
             }
         }
         let many: Map<String, Value> = (0..100).map(|n| (format!("f:{n}"), json!({}))).collect();
-        assert_eq!(foreign(&meta(json!([{"manager": "x", "fieldsV1": {"f:spec": many}}]))).len(), MOST);
+        assert_eq!(foreign(&iris(json!([{"manager": "x", "fieldsV1": {"f:spec": many}}]))).len(), MOST);
     }
 }

@@ -21,7 +21,7 @@ use url::Url;
 use crate::{
     Actor, Control, Ctx, Result,
     audit::{self, Event},
-    paging::Paging,
+    paging::{List, Paging},
     passwords::Passwords,
     secrets, sessions, teams, users,
 };
@@ -112,13 +112,17 @@ pub async fn invite(ctx: &Ctx, new: &NewInvitation) -> Result<Invitation> {
     tx.commit_secret(Invitation { id: made.id, email: email.into_string(), url: url.into(), expires_at: made.expires_at }).await
 }
 
+/// The list of invitations.
+pub const INVITATIONS: List =
+    List { name: "invitations", sorts: &[("expires_at", Direction::Descending), ("email", Direction::Ascending)], searched: "its e-mail address or team" };
+
 /// Invitations that were not used yet.
 ///
 /// # Errors
 /// `not_found` for whoever is neither admin nor auditor; `invalid_input` for a question that cannot be.
 pub async fn invitations(ctx: &Ctx, query: &PageQuery) -> Result<Page<OpenInvitation>> {
     ctx.actor().check_platform(PlatformAction::See, "page")?;
-    let paging = Paging::read(ctx.control(), "invitations", query, &(), &[("expires_at", Direction::Descending), ("email", Direction::Ascending)])?;
+    let paging = Paging::read(ctx.control(), &INVITATIONS, query, &())?;
     let mut conn = ctx.read().await?;
     let rows = store::invitations(&mut conn, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.invitation.id.0), |row| row.invitation)

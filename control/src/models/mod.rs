@@ -20,7 +20,7 @@ use crate::{
     Actor, Ctx, Result, access,
     audit::{self, Event},
     error::OnConstraint as _,
-    paging::Paging,
+    paging::{List, Paging},
     teams,
 };
 
@@ -60,17 +60,23 @@ pub async fn create(ctx: &Ctx, new: &NewModel) -> Result<Model> {
     tx.commit(model).await
 }
 
+/// The list of models.
+pub const LIST: List = List {
+    name: "models",
+    sorts: &[("name", Direction::Ascending), ("created_at", Direction::Descending), ("latest_release", Direction::Descending)],
+    searched: "its name, description or team",
+};
+
 /// The models of the actor's teams.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &ModelQuery) -> Result<Page<Model>> {
     ctx.actor().check_signed_in()?;
-    let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending), ("latest_release", Direction::Descending)];
     let mut checks = Checks::new();
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), "models", &query.page, &team, &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &team)?;
     let mut conn = ctx.read().await?;
     let team = teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?;
     let rows = store::list(&mut conn, ctx.actor(), team, &paging).await?;

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use domain::{Timestamp, operation::OwnedField};
+use domain::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -20,10 +20,14 @@ use kube::{Resource, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::k8s::{
-    fields, labels,
-    logs::{self, Container},
-    text,
+use crate::{
+    inventory::cluster::generation,
+    k8s::{
+        fields::{self, Held},
+        labels,
+        logs::{self, Container},
+        text,
+    },
 };
 
 /// What kubectl, too, says of a pod that was told to end.
@@ -68,7 +72,8 @@ pub(super) struct DeploymentRow {
     pub available_replicas: i32,
     pub stalled: Option<String>,
     pub paused: bool,
-    pub others: Vec<OwnedField>,
+    #[serde(flatten)]
+    pub held: Held,
 }
 
 /// A row of `observed_pods`.
@@ -94,7 +99,7 @@ pub(super) struct PodRow {
 }
 
 /// A kind of object that deployments and workspaces consist of. What counts is whether each is there as it was made.
-pub(super) trait Piece: Resource<DynamicType = ()> + Send + Sync + 'static {
+pub(super) trait Piece: Resource<DynamicType = ()> + Serialize + Send + Sync + 'static {
     /// As Kubernetes writes it in addresses.
     const PLURAL: &'static str;
 }
@@ -124,7 +129,9 @@ pieces! {
 pub(super) struct PieceRow<K> {
     pub namespace: String,
     pub name: String,
-    pub others: Vec<OwnedField>,
+    pub generation: i64,
+    #[serde(flatten)]
+    pub held: Held,
     #[serde(skip)]
     of: PhantomData<fn() -> K>,
 }
@@ -139,7 +146,13 @@ pub(super) struct LastExit {
 }
 
 pub(super) fn piece<K: Piece>(object: &K) -> Option<PieceRow<K>> {
-    let there = || PieceRow { namespace: object.namespace().unwrap_or_default(), name: object.name_any(), others: fields::set_by_others(object.meta()), of: PhantomData };
+    let there = || PieceRow {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        generation: generation(object.meta()).unwrap_or_default(),
+        held: fields::held(object),
+        of: PhantomData,
+    };
     object.meta().deletion_timestamp.is_none().then(there)
 }
 
@@ -202,7 +215,7 @@ pub(super) fn deployment(object: &Deployment) -> Option<DeploymentRow> {
         available_replicas: status.available_replicas.unwrap_or(0),
         stalled: stalled.map(clean),
         paused: object.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false),
-        others: fields::set_by_others(&object.metadata),
+        held: fields::held(object),
     })
 }
 

@@ -14,8 +14,8 @@ use super::{
     store::{self, Ended, Lease},
 };
 use crate::{
-    inventory::{self, Entry},
-    k8s::{logs::Container, watch::Seen},
+    inventory::{self, Entry, cluster::Put},
+    k8s::{fields::Held, logs::Container, watch::Seen},
     live::Change,
     reconcile::{self, Scope},
     testing::World,
@@ -206,7 +206,7 @@ async fn two_watches_of_one_cluster_do_not_block_each_other(pool: PgPool) {
             available_replicas: 1,
             paused: false,
             stalled: None,
-            others: Vec::new(),
+            held: Held::default(),
         };
         batch(Seen::All(ids.iter().rev().map(row).collect()))
     };
@@ -270,7 +270,7 @@ async fn a_service_that_is_missed_has_its_deployment_looked_at_again(pool: PgPoo
         let mut conn = pool.acquire().await.unwrap();
         let entry = Entry::new("Service", "forecasting", name);
         inventory::intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
-        inventory::applied(&mut conn, id, 1, &[(entry, "u".into())]).await.unwrap();
+        inventory::applied(&mut conn, id, 1, &[&Put::of(entry)]).await.unwrap();
         reconcile::mark(&mut conn, id, ObjectKind::Deployment, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     }
     let rest = async || {
@@ -306,7 +306,7 @@ async fn a_workspaces_quota_that_is_missed_or_changed_has_it_looked_at_again(poo
     {
         let mut conn = pool.acquire().await.unwrap();
         inventory::intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
-        inventory::applied(&mut conn, id, 1, &[(entry, "u".into())]).await.unwrap();
+        inventory::applied(&mut conn, id, 1, &[&Put::of(entry.clone())]).await.unwrap();
         reconcile::mark(&mut conn, id, ObjectKind::Workspace, Scope::Cluster(lease.cluster.0), 1).await.unwrap();
     }
     let rest = async || sqlx::query("update reconcile set not_before = now() + interval '1 hour'").execute(&pool).await.unwrap();
@@ -317,7 +317,7 @@ async fn a_workspaces_quota_that_is_missed_or_changed_has_it_looked_at_again(poo
         rows::piece::<ResourceQuota>(&serde_json::from_value(quota).unwrap()).expect("it is there")
     };
     let by_hand = json!([{"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:hard": {"f:pods": {}}}}}]);
-    let told = json!([{"field": ".spec.hard.pods", "manager": "\"kubectl-edit\" using v1"}]);
+    let told = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": "\"kubectl-edit\" using v1", "wanted": null, "found": null}]);
 
     rest().await;
     store::write(&pool, lease, &batch(Seen::All(vec![quota(json!([]))]))).await.unwrap();
@@ -330,6 +330,12 @@ async fn a_workspaces_quota_that_is_missed_or_changed_has_it_looked_at_again(poo
     assert!(due().await.is_empty(), "that is known");
     store::write(&pool, lease, &batch(Seen::Deleted(quota(json!([]))))).await.unwrap();
     assert_eq!(due().await, [id]);
+
+    let made = Held { own: [(".spec.hard.pods".to_owned(), Some("20".to_owned()))].into(), others: Vec::new() };
+    inventory::applied(&mut pool.acquire().await.unwrap(), id, 0, &[&Put { held: made, ..Put::of(entry) }]).await.unwrap();
+    store::write(&pool, lease, &batch(Seen::Applied(quota(json!([]))))).await.unwrap();
+    let gone = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": null, "wanted": "20", "found": null}]);
+    assert_eq!(others().await, gone, "what nobody holds any more was taken away");
 }
 
 /// Our Deployment, as a watch shows it, in the generation that its annotation says.

@@ -21,7 +21,7 @@ use crate::{
     Actor, Ctx, Result, access,
     audit::{self, Event},
     live,
-    paging::Paging,
+    paging::{List, Paging},
     reconcile,
 };
 pub use store::{step_over, step_seconds, step_waits};
@@ -112,13 +112,16 @@ pub async fn finish(conn: &mut PgConnection, operation: OperationId, outcome: Re
     Ok(ended.is_some())
 }
 
+/// The list of operations.
+pub const LIST: List = List { name: "operations", sorts: &[("created_at", Direction::Descending)], searched: "its verb, what it is about, its cluster, team or who started it" };
+
 /// The operations the actor may see.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &OperationQuery) -> Result<Page<Operation>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "operations", &query.page, &(query.state, query.object_kind, query.object_id), &[("created_at", Direction::Descending)])?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(query.state, query.object_kind, query.object_id))?;
     let mut conn = ctx.read().await?;
     let teams = access::readable(&mut conn, ctx.actor()).await?;
     let rows = store::list(&mut conn, teams.as_deref(), query, &paging).await?;

@@ -27,7 +27,7 @@ use crate::{
         ecr::{self, Resolved},
     },
     models,
-    paging::Paging,
+    paging::{List, Paging},
 };
 
 const MAX_NOTES: usize = domain::limits::NOTES;
@@ -133,14 +133,20 @@ fn read(new: &NewRelease) -> Result<Wanted, Rejected> {
     Ok(Wanted { account, repository, tag, port, health_path })
 }
 
+/// The list of releases.
+pub const LIST: List = List {
+    name: "releases",
+    sorts: &[("created_at", Direction::Descending), ("number", Direction::Descending)],
+    searched: "its model's name, its repository, tag, digest or notes",
+};
+
 /// The releases of the actor's teams, or of one model.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &ReleaseQuery) -> Result<Page<Release>> {
     ctx.actor().check_signed_in()?;
-    let sorts = [("created_at", Direction::Descending), ("number", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "releases", &query.page, &query.model, &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &query.model)?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, ctx.actor(), query.model, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.release.id.0), |row| row.release)

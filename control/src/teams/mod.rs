@@ -20,7 +20,7 @@ use crate::{
     Actor, Ctx, Named, Result,
     audit::{self, Event},
     error::OnConstraint as _,
-    paging::Paging,
+    paging::{List, Paging},
     users,
 };
 
@@ -62,13 +62,16 @@ pub async fn create(ctx: &Ctx, new: &NewTeam) -> Result<Team> {
     tx.commit(team).await
 }
 
+/// The list of teams.
+pub const LIST: List = List { name: "teams", sorts: &[("name", Direction::Ascending), ("created_at", Direction::Descending)], searched: "its name or description" };
+
 /// The teams the actor may see.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Team>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "teams", query, &(), &[("name", Direction::Ascending), ("created_at", Direction::Descending)])?;
+    let paging = Paging::read(ctx.control(), &LIST, query, &())?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, ctx.actor(), &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.team.id.0), |row| row.team)

@@ -20,7 +20,7 @@ use sqlx::PgConnection;
 use crate::{
     Actor, Control, Ctx, Result, access,
     audit::{self, Event},
-    paging::Paging,
+    paging::{List, Paging},
     secrets,
     sessions::Used,
     teams, users,
@@ -96,13 +96,19 @@ fn check_own(membership: Option<domain::access::TeamRole>, role: domain::access:
     }
 }
 
+/// The list of one's own tokens.
+pub const LIST: List = List { name: "tokens", sorts: &SORTS, searched: "its name or prefix" };
+
+/// The list of a team's tokens.
+pub const OF_TEAM: List = List { name: "team_tokens", sorts: &SORTS, searched: "its name or prefix" };
+
 /// One's own tokens that were not revoked; a token that is good for one team only sees itself.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &PageQuery) -> Result<Page<Token>> {
     ctx.actor().check_signed_in()?;
-    let paging = Paging::read(ctx.control(), "tokens", query, &(), &SORTS)?;
+    let paging = Paging::read(ctx.control(), &LIST, query, &())?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, own(ctx.actor()), ctx.actor().id(), None, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.token.id.0), |row| row.token)
@@ -116,7 +122,7 @@ pub async fn list_of_team(ctx: &Ctx, team: TeamId, query: &PageQuery) -> Result<
     let membership = teams::get(ctx, team).await?.your_role;
     ctx.actor().check_team(team, membership, TeamAction::ManageTokens, "team")?;
     let mut conn = ctx.read().await?;
-    let paging = Paging::read(ctx.control(), "team_tokens", query, &team, &SORTS)?;
+    let paging = Paging::read(ctx.control(), &OF_TEAM, query, &team)?;
     let rows = store::list(&mut conn, None, None, Some(team), &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.token.id.0), |row| row.token)
 }

@@ -20,7 +20,7 @@ use crate::{
     attempts::{self, Limit},
     audit::{self, Event},
     links,
-    paging::Paging,
+    paging::{List, Paging},
     passwords::Passwords,
     sessions, tokens,
 };
@@ -48,14 +48,20 @@ pub async fn hold_active(conn: &mut PgConnection, id: UserId) -> Result<Option<P
     Ok(store::hold_active(conn, id).await?.ok_or_else(|| Rejected::new(Code::Unauthenticated, "Sign in, or send a valid token."))?)
 }
 
+/// The list of people.
+pub const LIST: List = List {
+    name: "users",
+    sorts: &[("name", Direction::Ascending), ("email", Direction::Ascending), ("created_at", Direction::Descending), ("last_seen_at", Direction::Descending)],
+    searched: "their name or e-mail address",
+};
+
 /// Everybody.
 ///
 /// # Errors
 /// `not_found` for whoever is neither admin nor auditor; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &UserQuery) -> Result<Page<User>> {
     ctx.actor().check_platform(PlatformAction::See, "page")?;
-    let sorts = [("name", Direction::Ascending), ("email", Direction::Ascending), ("created_at", Direction::Descending), ("last_seen_at", Direction::Descending)];
-    let paging = Paging::read(ctx.control(), "users", &query.page, &(query.platform_role, query.state), &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(query.platform_role, query.state))?;
     let mut conn = ctx.read().await?;
     let rows = store::list(&mut conn, query, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.user.id.0), |row| row.user)

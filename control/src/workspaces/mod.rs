@@ -27,13 +27,13 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Ctx, Named, Result, Tx,
+    Actor, Ctx, Named, Result, Tx,
     audit::{self, Event, OLDER_ACCEPTED},
     clusters,
     error::OnConstraint as _,
     inventory::cluster::{Shown, told},
     live, operations,
-    paging::Paging,
+    paging::{List, Paging},
     reconcile::{Scope, mark},
     teams,
 };
@@ -79,22 +79,40 @@ pub async fn create(ctx: &Ctx, new: &NewWorkspace) -> Result<Started> {
     begin_operation(tx, ctx, &which, which.operation("create", 1, &PREPARE), event).await
 }
 
+/// The list of workspaces.
+pub const LIST: List =
+    List { name: "workspaces", sorts: &[("name", Direction::Ascending), ("created_at", Direction::Descending)], searched: "its name, its team's or its cluster's" };
+
 /// The workspaces the actor may see.
 ///
 /// # Errors
 /// `unauthenticated`; `invalid_input` for a question that cannot be.
 pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> {
     ctx.actor().check_signed_in()?;
-    let sorts = [("name", Direction::Ascending), ("created_at", Direction::Descending)];
     let mut checks = Checks::new();
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), "workspaces", &query.page, &(&team, &cluster), &sorts)?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(&team, &cluster))?;
     let mut conn = ctx.read().await?;
     let only = store::Only { team: teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await? };
     let rows = store::list(&mut conn, ctx.actor().visible(), only, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
+}
+
+/// Where there are workspaces that somebody may see, for lists to be narrowed to: the names of teams and of clusters, as many as a form can offer.
+///
+/// # Errors
+/// A fault when the database fails.
+pub async fn places(conn: &mut PgConnection, actor: &Actor) -> Result<Places> {
+    store::places(conn, actor.visible()).await
+}
+
+/// The teams and clusters that have workspaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    pub teams: Vec<String>,
+    pub clusters: Vec<String>,
 }
 
 /// One workspace.
@@ -197,7 +215,7 @@ pub async fn repair(ctx: &Ctx, id: WorkspaceId) -> Result<Started> {
 async fn shown(conn: &mut PgConnection, workspace: &Workspace) -> Result<Vec<Shown>> {
     let remedy = operations::last_failure(conn, workspace.id.0).await?.and_then(|failure| failure.remedy).unwrap_or_default();
     let mut shown: Vec<Shown> = Vec::new();
-    for owned in remedy.fields.iter().chain(workspace.others.iter().flat_map(|object| &object.fields)) {
+    for owned in remedy.fields.iter().chain(&workspace.others) {
         let owned = Shown::from(owned);
         if !shown.contains(&owned) {
             shown.push(owned);

@@ -71,8 +71,8 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
         poke(&mut tx, deployment).await?;
     }
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
-    let entries: Vec<(Entry, String)> = put.iter().filter(|put| when != When::Missing || put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
-    inventory::applied(&mut tx, id.0, subject.blueprint.generation, &entries).await?;
+    let applied: Vec<&Put> = put.iter().filter(|put| when != When::Missing || put.made).collect();
+    inventory::applied(&mut tx, id.0, subject.blueprint.generation, &applied).await?;
     inventory::seen(&mut tx, id.0).await?;
     let news = inventory::found(&mut tx, id.0, put).await?;
     let was_whole = sqlx::query_scalar!(r#"select state = 'ready' and state_message is null as "whole!" from workspaces where id = $1"#, id.0).fetch_one(&mut *tx).await?;

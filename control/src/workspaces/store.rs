@@ -5,13 +5,14 @@ use domain::{
     cluster::ClusterState,
     error::Blocker,
     ids::{ClusterId, TeamId, WorkspaceId},
-    workspace::{Adopt, ChangedObject, Quota, Workspace, WorkspaceState},
+    operation::ChangedField,
+    workspace::{Adopt, Quota, Workspace, WorkspaceState},
 };
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{next::Intent, subject::Subject};
+use super::{Places, next::Intent, subject::Subject};
 use crate::{Result, access::Visible, inventory::cluster::Shown, paging::Paging};
 
 /// What the list is narrowed to.
@@ -41,7 +42,7 @@ struct Row {
     enforces_network_policies: Option<bool>,
     state: WorkspaceState,
     state_message: Option<String>,
-    others: Json<Vec<ChangedObject>>,
+    others: Json<Vec<ChangedField>>,
     adopted: bool,
     cpu_millis: i64,
     memory_mib: i64,
@@ -112,7 +113,7 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
         r#"select '' as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'name', i.name, 'fields', i.others) order by i.kind, i.name), '[]') from inventory i where i.object_id = w.id and i.others <> '[]') as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(f.field order by i.kind, i.name, f.number), '[]') from inventory i, jsonb_array_elements(i.others) with ordinality as f (field, number) where i.object_id = w.id) as "others!: Json<Vec<ChangedField>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id
@@ -140,6 +141,24 @@ pub(super) async fn find(conn: &mut PgConnection, visible: Visible, id: Workspac
     Ok(row.map(Workspace::from))
 }
 
+pub(super) async fn places(conn: &mut PgConnection, visible: Visible) -> Result<Places> {
+    Ok(sqlx::query_as!(
+        Places,
+        r#"select array(select t.name from teams t
+                        where ($1 or t.id in (select team_id from members where user_id = $2)) and ($3::uuid is null or t.id = $3)
+                          and exists (select from workspaces w where w.team_id = t.id)
+                        order by t.name limit 100) as "teams!",
+                  array(select c.name from clusters c
+                        where exists (select from workspaces w where w.cluster_id = c.id and ($1 or w.team_id in (select team_id from members where user_id = $2)) and ($3::uuid is null or w.team_id = $3))
+                        order by c.name limit 100) as "clusters!""#,
+        visible.all,
+        visible.user,
+        visible.team
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, paging: &Paging) -> Result<Vec<Listed>> {
     let sizes = Sizes::all();
     let rows = sqlx::query_as!(
@@ -147,7 +166,7 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
         r#"select k as "key!", w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", t.name as team_name, w.cluster_id as "cluster: ClusterId", c.name as cluster_name, c.region, c.enforces_network_policies,
                   c.state as "cluster_state: ClusterState", c.read_only_since as cluster_read_only_since,
                   (select min(o.synced_at) from observed_sync o where o.cluster_id = c.id and o.kind in ('pods', 'deployments')) as cluster_seen_at,
-                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'name', i.name, 'fields', i.others) order by i.kind, i.name), '[]') from inventory i where i.object_id = w.id and i.others <> '[]') as "others!: Json<Vec<ChangedObject>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
+                  w.state as "state: WorkspaceState", w.state_message, (select coalesce(jsonb_agg(f.field order by i.kind, i.name, f.number), '[]') from inventory i, jsonb_array_elements(i.others) with ordinality as f (field, number) where i.object_id = w.id) as "others!: Json<Vec<ChangedField>>", w.adopted, w.cpu_millis, w.memory_mib, w.gpus, w.pods, w.synced_at, w.created_at, w.version,
                   u.cpu_millis as "used_cpu_millis!", u.memory_mib as "used_memory_mib!", u.gpus as "used_gpus!", u.pods as "used_pods!", u.deployments as "deployments!"
            from workspaces w
            join teams t on t.id = w.team_id

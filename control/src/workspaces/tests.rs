@@ -3,9 +3,9 @@ use domain::{
     access::{PlatformRole, TeamRole},
     deployment::NewDeployment,
     ids::WorkspaceId,
-    operation::{Failure, ObjectKind, OperationState, OwnedField, Remedy},
+    operation::{ChangedField, Failure, ObjectKind, OperationState, Remedy},
     page::PageQuery,
-    workspace::{Adopt, ChangedObject, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
+    workspace::{Adopt, NewWorkspace, Quota, WorkspaceChange, WorkspaceQuery, WorkspaceState},
 };
 use sqlx::PgPool;
 
@@ -20,6 +20,7 @@ use crate::{
         self, Entry,
         cluster::{Put, Shown, When},
     },
+    k8s::fields::Held,
     operations,
     reconcile::{self, Halt, Scope, Times},
     testing::World,
@@ -185,16 +186,16 @@ async fn a_repair_sets_back_what_a_person_was_shown_and_nothing_later_does(pool:
     let world = World::new(pool.clone()).await;
     let place = Place::new(&world).await;
     let (admin, owner) = (world.user("admin", Some(PlatformRole::Admin)).await, place.member(&world, "olu", TeamRole::Owner).await);
-    let owned = |manager: &str| OwnedField { field: ".spec.hard.pods".into(), manager: manager.into() };
+    let owned = |manager: &str| ChangedField::set_by(manager, ".spec.hard.pods", "ResourceQuota", "slipway");
     let entry = Entry::new("ResourceQuota", "forecasting", "slipway");
     {
         let mut conn = pool.acquire().await.unwrap();
         inventory::intend(&mut conn, place.workspace.0, std::slice::from_ref(&entry)).await.unwrap();
-        let put = Put { entry, uid: "u".into(), made: false, others: vec![owned("kubectl")] };
+        let put = Put { held: Held { others: vec![owned("kubectl")], ..Held::default() }, ..Put::of(entry) };
         inventory::found(&mut conn, place.workspace.0, &[put]).await.unwrap();
     }
     let seen = workspaces::get(&admin, place.workspace).await.unwrap().others;
-    assert_eq!(seen, [ChangedObject { kind: "ResourceQuota".into(), name: "slipway".into(), fields: vec![owned("kubectl")] }]);
+    assert_eq!(seen, [owned("kubectl")]);
     let listed = workspaces::list(&owner, &WorkspaceQuery::default()).await.unwrap();
     assert_eq!(listed.items[0].others, seen);
     let takes = async || subject::load(&world.control, place.workspace).await.unwrap().unwrap().takes_over;
@@ -207,7 +208,7 @@ async fn a_repair_sets_back_what_a_person_was_shown_and_nothing_later_does(pool:
     assert_eq!(takes().await, [Shown::from(&owned("kubectl"))]);
     let changes: serde_json::Value =
         sqlx::query_scalar("select changes from audit_events where action = 'workspace.repair' and outcome = 'accepted' order by id desc limit 1").fetch_one(&pool).await.unwrap();
-    assert_eq!(changes, serde_json::json!([{"field": "take_over", "after": [".spec.hard.pods of kubectl"]}]));
+    assert_eq!(changes, serde_json::json!([{"field": "take_over", "after": [".spec.hard.pods of ResourceQuota slipway, set by kubectl"]}]));
 
     // What it fails over is shown, too.
     let claim = reconcile::claim(&pool, "worker", 1, Times::default()).await.unwrap().remove(0);

@@ -102,7 +102,7 @@ pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_
 async fn unbind(owner: &Owner, api: &Api<RoleBinding>, binding: &RoleBinding, shown: &[Shown]) -> Result<(), Refused> {
     if let Found::Ours(there) = owner.look(api, &binding.name_any()).await?
         && there.role_ref != binding.role_ref
-        && may_take_over(shown, &fields::set_by_others(&there.metadata))
+        && may_take_over(shown, &fields::set_by_others(&there))
     {
         apply::delete_seen(api, &there).await?;
     }

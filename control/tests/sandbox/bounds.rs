@@ -72,17 +72,20 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     accounts.patch(&account, &by_hand, &Patch::Merge(role_arn)).await.unwrap();
     let worker = Worker::start(scene);
     let told = [
-        ("Namespace", vec![".metadata.labels.pod-security.kubernetes.io/enforce"]),
-        ("ResourceQuota", vec![".spec.hard.count/secrets", ".spec.hard.pods"]),
-        ("RoleBinding", vec![".roleRef", ".subjects"]),
-        ("ServiceAccount", vec![".metadata.annotations.eks.amazonaws.com/role-arn"]),
+        ("Namespace", ".metadata.labels.pod-security.kubernetes.io/enforce"),
+        ("ResourceQuota", ".spec.hard.count/secrets"),
+        ("ResourceQuota", ".spec.hard.pods"),
+        ("RoleBinding", ".roleRef"),
+        ("RoleBinding", ".subjects"),
+        ("ServiceAccount", ".metadata.annotations.eks.amazonaws.com/role-arn"),
     ];
     within(20, "each is told with its fields", async || {
         let others = seen().await.others;
-        let fields: Vec<(&str, Vec<&str>)> = others.iter().map(|object| (object.kind.as_str(), object.fields.iter().map(|owned| owned.field.as_str()).collect())).collect();
-        fields == told
+        others.iter().map(|field| (field.kind.as_str(), field.field.as_str())).collect::<Vec<_>>() == told
     })
     .await;
+    let quota = seen().await.others.swap_remove(2);
+    assert_eq!((quota.wanted, quota.found.as_deref()), (Some(made.clone()), Some("9999")));
     assert!(seen().await.state == WorkspaceState::Ready && pods().await == "9999", "a heal sets nothing back");
 
     let repaired = workspaces::repair(&scene.admin, workspace.id).await.unwrap();
@@ -93,6 +96,35 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
     assert_eq!(namespaces.get(&workspace.namespace).await.unwrap().metadata.labels.unwrap()["pod-security.kubernetes.io/enforce"], "restricted");
     let annotations = accounts.get(&account).await.unwrap().metadata.annotations.unwrap();
     assert!(!annotations.contains_key("eks.amazonaws.com/role-arn") && annotations.contains_key("slipway.dev/installation"), "{annotations:?}");
+    within(10, "nothing is told any more", async || seen().await.others.is_empty()).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_others_take_away_is_told_and_repaired(pool: PgPool) {
+    let (stage, worker) = Stage::new(Scene::new(pool).await).await;
+    let Stage { scene, place, admin, workspace, .. } = &stage;
+    let quotas: Api<ResourceQuota> = Api::namespaced(admin.clone(), &workspace.namespace);
+    let namespaces: Api<Namespace> = Api::all(admin.clone());
+    let seen = async || workspaces::get(&place.owner, workspace.id).await.unwrap();
+    let cpu = || async { quotas.get("slipway").await.unwrap().spec.unwrap().hard.unwrap().get("requests.cpu").map(|cpu| cpu.0.clone()) };
+    let level = || async { namespaces.get(&workspace.namespace).await.unwrap().metadata.labels.unwrap().get("pod-security.kubernetes.io/enforce").cloned() };
+    let made = (cpu().await, level().await);
+    assert!(made.0.is_some() && made.1.as_deref() == Some("restricted"), "{made:?}");
+
+    let by_hand = PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() };
+    quotas.patch("slipway", &by_hand, &Patch::Merge(json!({"spec": {"hard": {"requests.cpu": null}}}))).await.unwrap();
+    namespaces.patch(&workspace.namespace, &by_hand, &Patch::Merge(json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": null}}}))).await.unwrap();
+    let told = [("Namespace", ".metadata.labels.pod-security.kubernetes.io/enforce", None, made.1.clone()), ("ResourceQuota", ".spec.hard.requests.cpu", None, made.0.clone())];
+    within(20, "each is told, with what it was", async || {
+        let others = seen().await.others;
+        others.iter().map(|field| (field.kind.as_str(), field.field.as_str(), field.manager.clone(), field.wanted.clone())).collect::<Vec<_>>() == told
+    })
+    .await;
+    assert_eq!((cpu().await, level().await), (None, None), "a heal sets nothing back");
+    let repaired = workspaces::repair(&scene.admin, workspace.id).await.unwrap();
+    scene.succeeds(repaired.operation).await;
+    assert_eq!((cpu().await, level().await), made);
     within(10, "nothing is told any more", async || seen().await.others.is_empty()).await;
     worker.stop().await;
 }

@@ -67,16 +67,22 @@ async fn what_else_was_changed_by_hand_is_said_and_taken_over_whole(pool: PgPool
 
     let swapped = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "image": "docker.io/evil/miner:latest", "env": [{"name": "EVIL", "value": "1"}]}]}}}});
     there.patch("iris", &by_hand("kubectl-set"), &Patch::Strategic(swapped)).await.unwrap();
-    says(r#".image ("kubectl-set" using apps/v1)"#).await;
+    says(r#".image of Deployment iris (set by "kubectl-set" using apps/v1)"#).await;
     assert!(seen().await.others.iter().any(|owned| owned.field.ends_with(r#".env[name="EVIL"]"#)), "{:?}", seen().await.others);
     take_over().await;
     let now = container().await;
     assert_eq!((now.image, now.env), (made.image, made.env));
 
     services.patch("iris", &by_hand("kubectl-edit"), &Patch::Merge(json!({"spec": {"selector": {"canary": "yes"}}}))).await.unwrap();
-    says(r#".spec.selector ("kubectl-edit" using v1)"#).await;
+    says(r#".spec.selector of Service iris (set by "kubectl-edit" using v1)"#).await;
     take_over().await;
     assert!(!services.get("iris").await.unwrap().spec.unwrap().selector.unwrap().contains_key("canary"));
+
+    let unprobed = json!({"spec": {"template": {"spec": {"containers": [{"name": "model", "readinessProbe": null}]}}}});
+    there.patch("iris", &by_hand("kubectl-patch"), &Patch::Strategic(unprobed)).await.unwrap();
+    says(r#".readinessProbe.httpGet.path of Deployment iris (taken away)"#).await;
+    take_over().await;
+    assert_eq!(container().await.readiness_probe, made.readiness_probe);
 
     there.patch("iris", &by_hand("kubectl-rollout"), &Patch::Merge(json!({"spec": {"paused": true}}))).await.unwrap();
     let stuck = deployments::change(&place.deployer, id, &DeploymentChange { replicas: Some(1), ..DeploymentChange::default() }).await.unwrap();

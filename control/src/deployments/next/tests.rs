@@ -241,7 +241,7 @@ proptest! {
 
 #[test]
 fn what_others_set_is_no_live_deployment_whoever_answers() {
-    let owned = OwnedField { field: ".spec.selector.canary".into(), manager: "kubectl".into() };
+    let owned = ChangedField::set_by("kubectl", ".spec.selector.canary", "Service", "iris");
     let live = Desired { operation: Carried::No, came_up: true, ..desired() };
     assert_eq!(next(&live, &whole()), Step::Rest { state: DeploymentState::Live, ready: 2 });
     let of_another = Observed { others: vec![owned.clone()], ..whole() };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Control, audit,
-    inventory::{self, Entry, cluster::Put},
+    inventory::{self, cluster::Put},
     live,
     reconcile::{self, Claim},
 };
@@ -16,7 +16,7 @@ use crate::{
 /// What was missing was written again; says so only when there was any.
 pub(in super::super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
     let mut tx = begin(control, claim, subject).await?;
-    let made: Vec<(Entry, String)> = put.iter().filter(|put| put.made).map(|put| (put.entry.clone(), put.uid.clone())).collect();
+    let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
     inventory::seen(&mut tx, subject.id.0).await?;
     if inventory::found(&mut tx, subject.id.0, put).await? {
         // How it stands is another then, and so is what its page shows.
@@ -25,7 +25,7 @@ pub(in super::super) async fn healed(control: &Control, claim: &Claim, subject: 
     }
     if !made.is_empty() {
         inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &made).await?;
-        let names: Vec<String> = made.iter().map(|(entry, _)| format!("{} {}", entry.kind, entry.name)).collect();
+        let names: Vec<String> = made.iter().map(|put| format!("{} {}", put.entry.kind, put.entry.name)).collect();
         let event = event("deployment.heal", subject).because(Some("it was missing in the cluster")).change("objects", None::<()>, &names);
         audit::record_later(&mut tx, (ActorKind::System, None, "slipway"), event).await?;
         live::changed(&mut tx, subject.id.0).await?;

@@ -19,16 +19,18 @@ impl Kept for DeploymentRow {
         Ok(sqlx::query_scalar!(
             r#"with said as (
                    select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
-                       revision integer, observed_by_controller boolean, asked_replicas integer, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean, others jsonb)
+                       revision integer, observed_by_controller boolean, asked_replicas integer, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean, own jsonb, others jsonb)
                ), fresh as (
-                   select said.* from said join deployments d on d.id = said.deployment_id and d.name = said.name
+                   select said.*, coalesce(changed_fields(i, said.slipway_generation, said.own, said.others), said.others) as changed
+                   from said join deployments d on d.id = said.deployment_id and d.name = said.name
                    join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
+                   left join inventory i on i.object_id = d.id and i.kind = 'Deployment' and i.namespace = said.namespace and i.name = said.name
                ), changed as materialized (
                    -- Another version: who takes over what others set must have seen it.
                    select id from deployments
                    where id in (select f.deployment_id from fresh f
                                 left join observed_deployments o on o.cluster_id = $1 and o.namespace = f.namespace and o.name = f.name
-                                where coalesce(o.others, '[]') is distinct from f.others)
+                                where coalesce(o.others, '[]') is distinct from f.changed)
                    order by id for no key update
                ), counted as (
                    update deployments set version = version + 1 where id in (select id from changed)
@@ -42,7 +44,7 @@ impl Kept for DeploymentRow {
                    insert into observed_deployments as o (cluster_id, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
                        observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others)
                    select $1, namespace, name, deployment_id, uid, resource_version, installation, slipway_generation, revision,
-                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, others from fresh
+                       observed_by_controller, asked_replicas, replicas, updated_replicas, ready_replicas, available_replicas, stalled, paused, changed from fresh
                    where (select count(*) from changed) >= 0
                    on conflict (cluster_id, namespace, name) do update
                    set deployment_id = excluded.deployment_id, uid = excluded.uid, resource_version = excluded.resource_version, installation = excluded.installation,
