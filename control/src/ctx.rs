@@ -120,6 +120,21 @@ impl Ctx {
         &self.request
     }
 
+    /// The secret of the session that asks, where it is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        match &self.request.credential {
+            Credential::Session(secret) => Some(secret),
+            Credential::None | Credential::Token(_) => None,
+        }
+    }
+
+    /// The same, of which no repetition is known: what is kept to know one by would be a hash of what the request holds.
+    #[must_use]
+    pub fn unrepeatable(&self) -> Self {
+        self.with_request(Request { idempotency: None, ..self.request.clone() })
+    }
+
     /// Says what is being tried, for the record, before anything is checked.
     pub fn attempt(&self, action: &'static str, object_kind: ObjectKind, object_id: Option<Uuid>) {
         *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Attempt { action, object_kind, object_id, object_name: None });

@@ -15,7 +15,8 @@ pub struct Passwords {
 
 /// The shortest password taken (NIST SP 800-63B asks for at least eight; length is what counts).
 pub const MIN_LENGTH: usize = 12;
-const MAX_LENGTH: usize = 512;
+/// The longest, in bytes.
+pub const MAX_LENGTH: usize = 512;
 
 impl Default for Passwords {
     fn default() -> Self {

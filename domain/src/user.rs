@@ -200,8 +200,26 @@ pub struct Me {
     pub teams: Vec<UserTeam>,
 }
 
+/// A new password of one's own. It is never shown, not even to whoever debugs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct NewPassword {
+    pub current_password: String,
+    pub new_password: String,
+}
+
+/// What came of a new password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
+pub struct PasswordChanged {
+    /// How many other sessions of yours ended with it.
+    pub sessions_ended: u64,
+}
+
 /// A signed-in browser, as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "native", derive(utoipa::ToSchema))]
 pub struct Session {
     pub id: SessionId,
     /// What the browser called itself.

@@ -8,6 +8,7 @@ pub mod document;
 pub mod error;
 pub mod extract;
 pub mod invitations;
+pub mod me;
 pub mod models;
 pub mod operations;
 pub mod precondition;

@@ -25,7 +25,10 @@ use crate::{forms, rest, rest::error::RestError, session, state::AppState, telem
 /// REST, with the paths its document has.
 pub fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(rest::users::me))
+        .routes(routes!(rest::me::get))
+        .routes(routes!(rest::me::change_password))
+        .routes(routes!(rest::me::sessions))
+        .routes(routes!(rest::me::end_session))
         .routes(routes!(rest::users::list))
         .routes(routes!(rest::users::get, rest::users::update))
         .routes(routes!(rest::invitations::list, rest::invitations::create))

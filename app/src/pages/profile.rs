@@ -19,12 +19,12 @@ use crate::{
     page::{Nav, Page, here},
 };
 
-/// Oneself: name, teams, password, sessions, tokens. `session` is the secret of the one that asks; `created` is a token that was just made: its secret is shown this once.
+/// Oneself: name, teams, password, sessions, tokens. `created` is a token that was just made: its secret is shown this once.
 ///
 /// # Errors
 /// `unauthenticated`.
-pub async fn show(ctx: &Ctx, query: PageQuery, session: Option<&str>, typed: Typed, created: Option<CreatedToken>) -> Result<Page> {
-    let open = sessions::list(ctx, session).await?;
+pub async fn show(ctx: &Ctx, query: PageQuery, typed: Typed, created: Option<CreatedToken>) -> Result<Page> {
+    let open = sessions::list(ctx, ctx.session()).await?;
     let me = users::me(ctx).await?;
     let own = tokens::list(ctx, &query).await?;
     let asked = Asked::new("/profile", &query);

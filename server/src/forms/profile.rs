@@ -6,7 +6,7 @@ use app::{
     pages,
     said::Said,
 };
-use axum::{extract::State, response::IntoResponse as _};
+use axum::response::IntoResponse as _;
 use control::{Ctx, OrReplay as _, sessions, tokens, users};
 use domain::{
     Rejected,
@@ -14,38 +14,30 @@ use domain::{
     token::{CreatedToken, NewToken, TokenKind},
     user::UserChange,
 };
-use http::HeaderMap;
 
 use super::{
     posted::{Posted, confirmed},
     shown::{FormResult, PageResult, Shown, again, saying},
     users::team_role,
 };
-use crate::{
-    rest::extract::Query,
-    session::{Caller, cookie},
-    state::AppState,
-};
+use crate::{rest::extract::Query, session::Caller};
 
-pub async fn show(State(state): State<AppState>, headers: HeaderMap, Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageResult {
-    let session = cookie::secret(&headers, state.is_https());
-    Ok(pages::profile::show(&ctx, query, session.as_deref(), Typed::default(), None).await?.into())
+pub async fn show(Caller(ctx): Caller, Query(query): Query<PageQuery>) -> PageResult {
+    Ok(pages::profile::show(&ctx, query, Typed::default(), None).await?.into())
 }
 
-pub async fn post(State(state): State<AppState>, headers: HeaderMap, Posted(ctx, typed): Posted) -> FormResult {
-    let session = cookie::secret(&headers, state.is_https());
-    let session = session.as_deref();
-    match change(&ctx, session, &typed).await {
+pub async fn post(Posted(ctx, typed): Posted) -> FormResult {
+    match change(&ctx, &typed).await {
         Ok(Done::Said(said)) => Ok(saying("/profile", said)),
         // Shown at once instead of after a redirect: the secret is kept nowhere.
-        Ok(Done::Made(created)) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, Typed::default(), Some(created)).await?).into_response()),
+        Ok(Done::Made(created)) => Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), Typed::default(), Some(created)).await?).into_response()),
         Err(error) => {
             let mut rejected = again(error)?;
             if typed.operation() == buttons::Profile::CreateToken.word() {
                 // The page has another field called name.
                 rejected.errors.iter_mut().filter(|error| error.field == "name").for_each(|error| error.field = "token_name".into());
             }
-            Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), session, typed.rejected(rejected), None).await?).into_response())
+            Ok(Shown::from(pages::profile::show(&ctx, PageQuery::default(), typed.rejected(rejected), None).await?).into_response())
         }
     }
 }
@@ -57,7 +49,7 @@ enum Done {
 }
 
 /// Does what the pressed button names.
-async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Result<Done> {
+async fn change(ctx: &Ctx, typed: &Typed) -> control::Result<Done> {
     match buttons::Profile::pressed(typed)? {
         buttons::Profile::Rename => {
             let user = ctx.actor().check_person()?;
@@ -68,7 +60,7 @@ async fn change(ctx: &Ctx, session: Option<&str>, typed: &Typed) -> control::Res
             if typed.text("new_password") != typed.text("password_again") {
                 return Err(Rejected::field("password_again", "The two passwords differ.").into());
             }
-            let ended = users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), session).await.or_replay()?;
+            let ended = users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), ctx.session()).await.or_replay()?;
             Ok(Done::Said(Said::PasswordChanged(ended)))
         }
         buttons::Profile::RevokeSession => {

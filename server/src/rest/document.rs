@@ -2,6 +2,7 @@
 
 mod bounds;
 mod examples;
+mod lists;
 mod promises;
 
 use std::sync::LazyLock;
@@ -25,7 +26,7 @@ use super::error::RestError;
     info(
         title = "Slipway",
         version = "1",
-        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`; `errors` names each field at fault, by its JSON pointer into the body (empty for all of it) or by the name of the query parameter or the header. Changes that are not instant answer 202 with an operation to watch. Whatever changes something takes `Idempotency-Key`; changing what somebody else may have changed needs `If-Match` with the `ETag` last seen. Lists take `page_size` and `page_token`. Unknown fields and query parameters are refused. A team, an account or a cluster is named by its id or by its name, in bodies and in filters alike: what looks like an id is one. Models, releases, workspaces and deployments are named by their id.",
+        description = "Puts machine-learning models on Amazon EKS. Every rejection is an RFC 9457 problem with a stable `code`; `errors` names each field at fault, by its JSON pointer into the body (empty for all of it) or by the name of the query parameter or the header. Changes that are not instant answer 202 with an operation to watch. Whatever changes something takes `Idempotency-Key`; changing what somebody else may have changed needs `If-Match` with the `ETag` last seen, and wherever else a thing has an `ETag`, deleting it among them, one that is sent is checked. Lists take `page_size` and `page_token`. Unknown fields and query parameters are refused. A team, an account or a cluster is named by its id or by its name, in bodies and in filters alike: what looks like an id is one. Models, releases, workspaces and deployments are named by their id.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/api/v1")),
@@ -54,6 +55,7 @@ static PUBLISHED: LazyLock<Value> = LazyLock::new(|| {
     let mut document = serde_json::to_value(document).expect("a document is JSON");
     promises::complete(&mut document);
     bounds::add(&mut document);
+    lists::tell(&mut document);
     examples::add(&mut document);
     document
 });

@@ -1,11 +1,11 @@
-//! `/api/v1/me` and `/api/v1/users`
+//! `/api/v1/users`
 
 use axum::Json;
 use control::{OrReplay as _, users};
 use domain::{
     ids::UserId,
     page::Page,
-    user::{Me, User, UserChange, UserQuery},
+    user::{User, UserChange, UserQuery},
 };
 
 use super::{
@@ -15,12 +15,6 @@ use super::{
     respond::{Answer, Tagged},
 };
 use crate::session::Caller;
-
-/// Says who you are and what you hold.
-#[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "users", responses((status = 200, body = Me), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub async fn me(Caller(ctx): Caller) -> Answer<Json<Me>> {
-    Ok(Json(users::me(&ctx).await?))
-}
 
 /// Lists everybody, for admins and auditors.
 #[utoipa::path(get, path = "/users", operation_id = "list_users", tag = "users", params(UserQuery), responses((status = 200, body = Page<User>), (status = "default", body = Problem, content_type = "application/problem+json")))]

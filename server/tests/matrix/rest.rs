@@ -18,6 +18,9 @@ const ROUTER: &str = include_str!("../../src/router.rs");
 pub fn table() -> Vec<(&'static str, &'static str, Need, Option<Value>)> {
     vec![
         ("get_me", "/me", Need::SignIn, None),
+        ("change_password", "/me/password", Need::Browser, Some(json!({"current_password": "x", "new_password": "y"}))),
+        ("list_sessions", "/me/sessions", Need::Browser, None),
+        ("end_session", "/me/sessions/00000000-0000-0000-0000-000000000001", Need::Browser, None),
         ("list_users", "/users", Need::PlatformSee, None),
         ("get_user", "/users/{user}", Need::PlatformSee, None),
         ("update_user", "/users/{user}", Need::PlatformManage, Some(json!({"name": "x"}))),
@@ -224,11 +227,32 @@ async fn if_match_is_asked_for_where_the_document_says(pool: PgPool) {
         fixture::fill(&pool).await;
         let (_, method, template) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
         let parameters = document["paths"][&template][method.to_lowercase()]["parameters"].as_array().unwrap();
-        let promised = parameters.iter().any(|parameter| parameter["name"] == "If-Match" && parameter["required"] == true);
+        let if_match = parameters.iter().find(|parameter| parameter["name"] == "If-Match");
+        let promised = if_match.is_some_and(|if_match| if_match["required"] == true);
         let mut request = http::Request::builder().method(method.as_str()).uri(format!("/api/v1{}", filled(path)));
         request = request.header("authorization", format!("Bearer {}", Who::Admin.secret().unwrap())).header("content-type", "application/json");
         let body = body.map_or_else(axum::body::Body::empty, |body| filled(&body.to_string()).into());
         let status = portal.clone().oneshot(request.body(body).unwrap()).await.unwrap().status();
         assert_eq!(status == http::StatusCode::PRECONDITION_REQUIRED, promised, "{name}: {status}");
+    }
+}
+
+/// What says that it checks `If-Match` does, whether it has to be there or not.
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn if_match_is_checked_where_the_document_says(pool: PgPool) {
+    let portal = portal(&pool).await;
+    let document = server::rest::document::openapi();
+    for (name, path, need, body) in table() {
+        fixture::fill(&pool).await;
+        let (_, method, template) = operations().into_iter().find(|(known, ..)| known == name).unwrap();
+        let parameters = document["paths"][&template][method.to_lowercase()]["parameters"].as_array().unwrap();
+        let told = parameters.iter().any(|parameter| parameter["name"] == "If-Match");
+        let who = Who::ALL.into_iter().find(|who| need.expected(*who) == crate::Expected::Through).unwrap_or(Who::Admin);
+        let mut request = http::Request::builder().method(method.as_str()).uri(format!("/api/v1{}", filled(path)));
+        request =
+            request.header("authorization", format!("Bearer {}", who.secret().unwrap_or_default())).header("content-type", "application/json").header("if-match", "\"987654\"");
+        let body = body.map_or_else(axum::body::Body::empty, |body| filled(&body.to_string()).into());
+        let status = portal.clone().oneshot(request.body(body).unwrap()).await.unwrap().status();
+        assert_eq!(status == http::StatusCode::PRECONDITION_FAILED, told, "{name} as {who:?}: {status}");
     }
 }

@@ -95,6 +95,34 @@ async fn a_changed_password_leaves_no_trace_and_no_other_session(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn a_session_does_over_rest_what_its_page_does(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    world.inner.user_with_password("ada").await;
+    let sign_in = [("email", "ada@example.com"), ("password", PASSWORD)];
+    let [elsewhere, other, here] = [(); 3].map(|()| world.post(&Caller::Stranger, "/sign-in", &sign_in));
+    let (elsewhere, other, here) = (elsewhere.await.expect(303).browser(), other.await.expect(303).browser(), here.await.expect(303).browser());
+    let own = [("sec-fetch-site", "same-origin")];
+    let listed = world.get(&here, "/api/v1/me/sessions").await.expect(200).json();
+    assert_eq!(listed.as_array().unwrap().iter().map(|session| session["current"] == true).collect::<Vec<_>>(), [true, false, false]);
+    let of_other = world.get(&other, "/api/v1/me/sessions").await.expect(200).json();
+    let id = of_other.as_array().unwrap().iter().find(|session| session["current"] == true).unwrap()["id"].as_str().unwrap().to_owned();
+    world.send(&here, Method::DELETE, &format!("/api/v1/me/sessions/{id}"), &own, Body::empty()).await.expect(204);
+    world.get(&other, "/api/v1/me").await.expect(401);
+    world.send(&here, Method::DELETE, &format!("/api/v1/me/sessions/{id}"), &own, Body::empty()).await.expect(404);
+
+    let new = "nine entirely different words in a row";
+    let wrong = world.json(&here, Method::POST, "/api/v1/me/password", &own, &json!({"current_password": "not it", "new_password": new})).await.expect(422);
+    assert!(wrong.json()["errors"][0]["field"] == "/current_password" && !wrong.body.contains("not it") && !wrong.body.contains(new), "{}", wrong.body);
+    let keyed = [own[0], ("idempotency-key", "k")];
+    let changed = world.json(&here, Method::POST, "/api/v1/me/password", &keyed, &json!({"current_password": PASSWORD, "new_password": new})).await.expect(200);
+    assert_eq!(changed.json(), json!({"sessions_ended": 1}));
+    let kept: i64 = sqlx::query_scalar("select count(*) from idempotency_keys").fetch_one(&pool).await.unwrap();
+    assert_eq!(kept, 0, "no hash of the passwords is kept");
+    world.get(&elsewhere, "/api/v1/me").await.expect(401);
+    world.get(&here, "/api/v1/me").await.expect(200);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
 async fn a_session_elsewhere_is_ended_from_here(pool: PgPool) {
     let world = World::new(pool).await;
     world.inner.user_with_password("ada").await;

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use control::passwords::MAX_LENGTH;
 use domain::{
     limits,
     names::{LABEL, MAX_DISPLAY_NAME, MAX_EMAIL, MAX_LABEL, MAX_PATH, MAX_REGION, MAX_REPOSITORY, MAX_ROLE_ARN, MAX_TAG, MAX_VARIABLE, TAG, VARIABLE},
@@ -38,7 +39,7 @@ fn of_parameter(name: &str) -> Option<Value> {
         "tail" => range(limits::LOG_TAIL),
         "search" => longest(limits::SEARCH),
         "since" | "until" => longest(limits::MOMENT),
-        "page_token" | "sort" | "region" | "pod" => longest(2000),
+        "page_token" | "region" | "pod" | "action" => longest(2000),
         "team" | "account" | "cluster" => named(),
         "repository" | "prefix" => json!({ "minLength": 2, "maxLength": MAX_REPOSITORY + 1 }),
         _ => return None,
@@ -80,6 +81,8 @@ fn repository() -> Value {
 
 fn fields() -> Vec<(&'static str, &'static str, Value)> {
     vec![
+        ("NewPassword", "current_password", longest(MAX_LENGTH)),
+        ("NewPassword", "new_password", longest(MAX_LENGTH)),
         ("NewAccount", "name", label()),
         ("NewAccount", "role_arn", longest(MAX_ROLE_ARN)),
         ("NewAccount", "regions", regions()),

@@ -7,6 +7,23 @@ use utoipa::IntoParams as _;
 /// POSTs that change nothing: a repetition asks again.
 const ASK_AGAIN: &[&str] = &["preview_deployment", "preview_change", "predict"];
 
+/// What takes no key to be known again by: it would be a hash of a password.
+const UNREPEATABLE: &[&str] = &["change_password"];
+
+/// What checks `If-Match` where it is sent, and goes ahead where it is not.
+const CHECKED_IF_SENT: &[&str] = &[
+    "accept_database",
+    "delete_account",
+    "delete_deployment",
+    "delete_model",
+    "delete_team",
+    "delete_workspace",
+    "detach_cluster",
+    "keep_workspace",
+    "roll_back_deployment",
+    "set_up_cluster_access",
+];
+
 /// Adds headers, paging and errors to every operation.
 pub(super) fn complete(document: &mut Value) {
     let paging = serde_json::to_value(PageQuery::into_params(|| None)).expect("parameters are JSON");
@@ -14,8 +31,12 @@ pub(super) fn complete(document: &mut Value) {
     for (_, operations) in paths {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             spread(operation, &paging);
-            if method != "get" && !ASK_AGAIN.contains(&operation["operationId"].as_str().unwrap_or_default()) {
+            let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            if method != "get" && ![ASK_AGAIN, UNREPEATABLE].concat().contains(&name.as_str()) {
                 parameters(operation).push(idempotency_key());
+            }
+            if CHECKED_IF_SENT.contains(&name.as_str()) {
+                parameters(operation).push(json!({ "name": "If-Match", "in": "header", "required": false }));
             }
             for parameter in parameters(operation).iter_mut().filter(|parameter| parameter["name"] == "If-Match") {
                 parameter["description"] = json!("The `ETag` last seen, or `*` for whatever it is now.");
@@ -63,8 +84,10 @@ fn answers(operation: &mut Value, method: &str) {
     if method != "get" {
         statuses.extend([(403, "You may see it, but not do this."), (409, "Not possible in the present state; `code` says why.")]);
     }
-    if has("header", Some("If-Match")) {
-        statuses.extend([(412, "It changed since you last saw it."), (428, "`If-Match` is missing.")]);
+    let if_match = operation["parameters"].as_array().into_iter().flatten().find(|parameter| parameter["name"] == "If-Match");
+    if let Some(if_match) = if_match {
+        statuses.push((412, "It changed since you last saw it."));
+        statuses.extend((if_match["required"] == true).then_some((428, "`If-Match` is missing.")));
     }
     if operation["requestBody"].is_object() {
         statuses.extend([(413, "The body is too large."), (415, "The body is not JSON."), (422, "Fields hold what cannot be; `errors` names each.")]);
