@@ -39,7 +39,7 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
     };
     let answer = typed.answer();
     let asked = Asked::new("/audit", &query);
-    let about = query.object_id;
+    let (about, by) = (query.object_id, query.actor_id);
     Ok(Page::new("Audit", Nav::Audit, move || {
         let head = view! {
             <div class="head"><div><h1>"Audit"</h1><p class="muted">"Who did what, through which door, and what changed. Events never change; each is sealed into a chain."</p></div></div>
@@ -51,6 +51,10 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
         let about = about.map(|_| {
             let name = page.items.iter().find_map(|event| event.object_name.clone()).unwrap_or_else(|| "one thing".into());
             view! { <section class="notice"><p>"Only what happened to "<strong>{name}</strong>". "<a href=asked.link(&[("object_id", None)])>"Show everything"</a></p></section> }
+        });
+        let by = by.map(|_| {
+            let name = page.items.first().map_or_else(|| "one person or token".into(), |event| event.actor_name.clone());
+            view! { <section class="notice"><p>"Only what "<strong>{name}</strong>" did. "<a href=asked.link(&[("actor_id", None)])>"Show everybody"</a></p></section> }
         });
         let rows = page.items.into_iter().map(|event| view! { <Row event/> }).collect_view();
         let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="4"/> });
@@ -68,6 +72,7 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
             {head}
             <FormRejection typed fields=Some(&[])/>
             {about}
+            {by}
             <section class="card">
                 <Search asked=asked.clone() placeholder="Search by action, person, thing or team" filters days=vec![Day { name: "since", label: "From" }, Day { name: "until", label: "To" }]/>
                 <Table label="Audit events">
@@ -87,8 +92,26 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
 
 #[component]
 fn Row(event: AuditEvent) -> impl IntoView {
-    let AuditEvent { at, actor_name, source, action, outcome, object_kind, object_id, object_name, team, team_name, reason, changes, address, request_id, sequence, hash, .. } =
-        event;
+    let AuditEvent {
+        at,
+        actor_id,
+        actor_name,
+        source,
+        action,
+        outcome,
+        object_kind,
+        object_id,
+        object_name,
+        team,
+        team_name,
+        reason,
+        changes,
+        address,
+        request_id,
+        sequence,
+        hash,
+        ..
+    } = event;
     let (kind, verb) = action.split_once('.').unwrap_or(("", &action));
     let said = capitalized(&verb.replace('_', " "));
     let thing = match (object_name, object_id) {
@@ -109,7 +132,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
     view! {
         <tr class="top">
             <td><Ago at/><span class="instead"><Status tone=outcome.tone() word=outcome.title()/></span></td>
-            <td>{actor_name}<br/><span class="small muted">{source.title()}</span></td>
+            <td>{actor_name.clone()}<br/><span class="small muted">{source.title()}</span></td>
             <td class="breaks">
                 {said}" "{thing}<br/><span class="small muted">{of}</span>
                 {reason.map(|reason| view! { <p class="small">"“"{reason}"”"</p> })}
@@ -118,7 +141,8 @@ fn Row(event: AuditEvent) -> impl IntoView {
                     <Facts>
                         {differences}
                         <Fact term="Exactly">{exact(at)}</Fact>
-                        <Fact term="Action"><code>{action.clone()}</code></Fact>
+                        <Fact term="Action"><a href=format!("/audit?action={action}")><code>{action.clone()}</code></a></Fact>
+                        {actor_id.map(|id| view! { <Fact term="By"><a href=format!("/audit?actor_id={id}")>{format!("Everything {actor_name} did")}</a></Fact> })}
                         {team.map(|team| view! { <Fact term="Team"><Thing kind=ObjectKind::Team id=team.to_string() name=team_name.clone().unwrap_or_default()/></Fact> })}
                         {address.map(|address| view! { <Fact term="From"><code>{address}</code></Fact> })}
                         {request_id.map(|request| view! { <Fact term="Request"><code>{request}</code></Fact> })}

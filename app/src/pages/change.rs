@@ -27,7 +27,7 @@ use crate::{
         notice::{FormRejection, Notice},
         size_choice::SizeChoice,
         status::Status,
-        steps::{Findings, finding_tone},
+        steps::Findings,
         when::Ago,
     },
     form::Typed,
@@ -171,33 +171,37 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
     })
     .collect();
     let unmade = preview.manifests.is_empty();
+    // What failed is tried again, and what is held goes on, without any change.
+    let unchanged = rows.is_empty() && !unmade && !matches!(summary.state, DeploymentState::Failed | DeploymentState::Held);
     let body = match (rows.is_empty(), summary.state) {
         _ if unmade => view! { <p class="muted">"As soon as this is mended, what will change is shown here."</p> }.into_any(),
         (false, _) => view! { <Facts>{rows}</Facts> }.into_any(),
         (true, DeploymentState::Failed) => view! { <p class="muted">"Nothing: the same is tried once more."</p> }.into_any(),
         (true, DeploymentState::Held) => view! { <p class="muted">"Nothing: it is resumed as it is."</p> }.into_any(),
-        (true, _) => view! { <p class="muted">"Nothing yet."</p> }.into_any(),
+        (true, _) => view! { <p class="muted">"Nothing yet: change something first."</p> }.into_any(),
     };
+    let findings = if unchanged { Vec::new() } else { preview.findings.clone() };
     let meanwhile = match deployment.pods.iter().filter(|pod| pod.ready).map(|pod| pod.revision).max() {
         Some(answers) => format!("New replicas come up one at a time; revision {answers} answers until they are ready, and stays when they do not come up."),
         None => "No replica answers now. The new ones do as soon as they are ready.".to_owned(),
     };
     let count = |tone: FindingTone| preview.findings.iter().filter(|finding| finding.tone == tone).count();
     let (tone, word) = match (count(FindingTone::Bad), count(FindingTone::Warn)) {
-        (0, 0) => (FindingTone::Good, "Ready".to_owned()),
-        (0, warnings) => (FindingTone::Warn, format!("{warnings} to know")),
-        (wrong, _) => (FindingTone::Bad, format!("{wrong} to fix")),
+        (0, _) if unchanged => (Tone::Idle, "Nothing to roll out".to_owned()),
+        (0, 0) => (Tone::Good, "Ready".to_owned()),
+        (0, warnings) => (Tone::Warn, format!("{warnings} to know")),
+        (wrong, _) => (Tone::Bad, format!("{wrong} to fix")),
     };
     let manifests = (!preview.manifests.is_empty())
         .then(|| view! { <details><summary>"See manifests"</summary><CopyBlock id="manifests" label="the manifests" text=preview.manifests/></details> });
     view! {
         <section class="card" id="difference">
-            <header><h2>"What will change"</h2><Status tone=finding_tone(tone) word/></header>
+            <header><h2>"What will change"</h2><Status tone word/></header>
             <div class="in">
                 {body}
-                <Findings findings=preview.findings/>
+                <Findings findings/>
                 {manifests}
-                <p class="small muted">{meanwhile}</p>
+                {(!unchanged).then(|| view! { <p class="small muted">{meanwhile}</p> })}
                 <div class="row"><button class="primary" name="do" value=buttons::Change::Change.word()>"Roll out"</button><button class="asleep" name="do" value=buttons::Change::Check.word()>"Check"</button><a class="button" href=format!("/deployments/{}", summary.id)>"Cancel"</a></div>
             </div>
         </section>

@@ -38,7 +38,7 @@ use crate::{
 };
 use access::Access;
 use connection::Connection;
-use nodes::{NodeList, Picture};
+use nodes::{NodeList, Picture, Sight};
 use read_only::{Accept, ReadOnly};
 
 /// The most nodes that are drawn.
@@ -122,6 +122,7 @@ fn Body(loaded: Loaded) -> impl IntoView {
     let lacks_access = cluster.state == ClusterState::NeedsAccess;
     let busy = operation.as_ref().is_some_and(|operation| operation.state == OperationState::Running);
     let asks = lacks_access && !busy;
+    let seen = Sight { fresh: cluster.state == ClusterState::Connected, at: cluster.synced_at };
     view! {
         // By its id the stream finds it: parts of it have ids, too.
         <div class="stack" id="cluster">
@@ -131,9 +132,9 @@ fn Body(loaded: Loaded) -> impl IntoView {
             {operation.filter(|operation| operation.state != OperationState::Succeeded || lacks_access).map(|operation| view! { <SettingUp operation/> })}
             {asks.then(|| view! { <Access cluster=cluster.clone() help=help.clone() may_manage busy open=true/> })}
             <About cluster=cluster.clone()/>
-            <Picture nodes replicas total=cluster.nodes/>
+            <Picture nodes replicas total=cluster.nodes seen/>
             {(!asks).then(|| view! { <Access cluster help may_manage busy open=false/> })}
-            <NodeList id nodes=listed query=asked/>
+            <NodeList id nodes=listed query=asked seen/>
         </div>
     }
 }

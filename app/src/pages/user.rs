@@ -50,6 +50,7 @@ pub async fn show(ctx: &Ctx, id: UserId, typed: Typed) -> Result<Page> {
                 <Fact term="On the platform">{platform_word(user.platform_role)}</Fact>
                 <Fact term="Last seen">{match user.last_seen_at { Some(at) => view! { <Ago at/> }.into_any(), None => "never".into_any() }}</Fact>
                 <Fact term="Here since">{exact(user.created_at)}</Fact>
+                <Fact term="Record"><a href=format!("/audit?actor_id={}", user.id)>"What they did"</a></Fact>
             </Facts></div></section>
             <Teams user=user.clone()/>
             {may_manage.then(|| view! { <Change user=user.clone() typed=typed.clone()/> })}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use control::clusters::Placed;
 use domain::{
+    Timestamp,
     cluster::Node,
     ids::ClusterId,
     page::{Direction, Page as Rows, PageQuery},
@@ -20,9 +21,22 @@ use crate::components::{
     when::Ago,
 };
 
+/// How nodes were seen: how they are now is known of a connected cluster only.
+#[derive(Clone, Copy)]
+pub(super) struct Sight {
+    pub fresh: bool,
+    pub at: Option<Timestamp>,
+}
+
+/// Says how old it is.
+#[component]
+fn AsSeen(seen: Sight) -> impl IntoView {
+    seen.at.filter(|_| !seen.fresh).map(|at| view! { <span class="small muted">"as it was seen "<Ago at/></span> })
+}
+
 /// Zones, nodes and our replicas on them.
 #[component]
-pub(super) fn Picture(nodes: Vec<Node>, replicas: Vec<Placed>, total: i64) -> impl IntoView {
+pub(super) fn Picture(nodes: Vec<Node>, replicas: Vec<Placed>, total: i64, seen: Sight) -> impl IntoView {
     let mut on: HashMap<String, Vec<MapPod>> = HashMap::new();
     for replica in replicas {
         let look = match (replica.ready, replica.reason) {
@@ -50,7 +64,7 @@ pub(super) fn Picture(nodes: Vec<Node>, replicas: Vec<Placed>, total: i64) -> im
     (!empty).then(|| {
         view! {
             <section class="card">
-                <header><h2>"Where replicas run"</h2></header>
+                <header><h2>{if seen.fresh { "Where replicas run" } else { "Where replicas ran" }}</h2><AsSeen seen/></header>
                 <div class="in"><ClusterMap nodes/><MapLegend/>{more.map(|more| view! { <p class="small muted">{more}</p> })}</div>
             </section>
         }
@@ -59,11 +73,11 @@ pub(super) fn Picture(nodes: Vec<Node>, replicas: Vec<Placed>, total: i64) -> im
 
 /// The nodes, to search and sort.
 #[component]
-pub(super) fn NodeList(id: ClusterId, nodes: Rows<Node>, query: PageQuery) -> impl IntoView {
+pub(super) fn NodeList(id: ClusterId, nodes: Rows<Node>, query: PageQuery, seen: Sight) -> impl IntoView {
     let asked = Asked::new(format!("/clusters/{id}"), &query);
     let narrowed = asked.is_narrowed();
     let empty = nodes.items.is_empty();
-    let rows = nodes.items.into_iter().map(|node| view! { <Row node/> }).collect_view();
+    let rows = nodes.items.into_iter().map(|node| view! { <Row node seen/> }).collect_view();
     (!empty || narrowed).then(|| {
         let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
         let rest = view! {
@@ -74,7 +88,7 @@ pub(super) fn NodeList(id: ClusterId, nodes: Rows<Node>, query: PageQuery) -> im
         let none = empty.then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });
         view! {
             <section class="card" id="nodes">
-                <header><h2>"Nodes"</h2></header>
+                <header><h2>"Nodes"</h2><AsSeen seen/></header>
                 <Search asked=asked.clone() placeholder="Search by name, zone, type or node group"/>
                 <Table label="Nodes">
                     <thead><tr>
@@ -89,11 +103,13 @@ pub(super) fn NodeList(id: ClusterId, nodes: Rows<Node>, query: PageQuery) -> im
 }
 
 #[component]
-fn Row(node: Node) -> impl IntoView {
+fn Row(node: Node, seen: Sight) -> impl IntoView {
     let (tone, word) = match (node.ready, node.schedulable) {
-        (true, true) => (Tone::Good, "Ready"),
+        (true, true) if seen.fresh => (Tone::Good, "Ready"),
+        (true, true) => (Tone::Idle, "Was ready"),
         (true, false) => (Tone::Idle, "Cordoned"),
-        (false, _) => (Tone::Bad, "Not ready"),
+        (false, _) if seen.fresh => (Tone::Bad, "Not ready"),
+        (false, _) => (Tone::Idle, "Was not ready"),
     };
     view! {
         <tr>
