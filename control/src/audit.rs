@@ -3,7 +3,7 @@
 pub mod list;
 pub mod seal;
 
-pub use list::{LIST, list};
+pub use list::{LIST, MAX_ACTION, list};
 
 #[cfg(test)]
 mod tests;

@@ -159,7 +159,7 @@ pub struct AuditQuery {
     /// Only events about the thing with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<Uuid>,
-    /// Only what this person or token did, by its id.
+    /// Only what this person did, in person or with a token that is known still, or what this token did; by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_id: Option<Uuid>,
     /// Only events of this action: `deployment.change`.

@@ -141,13 +141,16 @@ pub struct Rejected {
     pub blockers: Vec<Blocker>,
     /// What AWS, Kubernetes or the model said, for the admin's eye.
     pub raw: Option<String>,
+    /// After how many seconds it may be tried again, where that is known.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
 }
 
 impl Rejected {
     /// A rejection with a code and a sentence.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), errors: Vec::new(), blockers: Vec::new(), raw: None }
+        Self { code, message: message.into(), errors: Vec::new(), blockers: Vec::new(), raw: None, retry_after: None }
     }
 
     /// One field is wrong.

@@ -252,7 +252,14 @@ impl ChangedField {
     /// Which it is: `.spec.replicas of Deployment iris`.
     #[must_use]
     pub fn whole(&self) -> String {
-        format!("{} of {} {}", self.field, self.kind, self.name)
+        format!("{}{}", self.field, self.of())
+    }
+
+    /// Whose field it is, to follow its name: ` of Deployment iris`.
+    #[must_use]
+    pub fn of(&self) -> String {
+        // What was written down by an earlier version does not say.
+        if self.kind.is_empty() { String::new() } else { format!(" of {} {}", self.kind, self.name) }
     }
 
     /// What became of it: `set by "kubectl-edit" using apps/v1`.

@@ -12,15 +12,13 @@ pub fn SetByOthers(fields: Vec<ChangedField>) -> impl IntoView {
 
 #[component]
 fn Changed(field: ChangedField) -> impl IntoView {
-    let what = field.what();
-    let ChangedField { kind, name, field, manager, wanted, found } = field;
-    let of = format!(" of {kind} {name}");
+    let (of, what) = (field.of(), field.what());
     let value = |value: String| view! { <code>{value}</code> };
-    let became = match (manager, found, wanted) {
-        (Some(_), Some(found), Some(wanted)) => view! { " is "{value(found)}" instead of "{value(wanted)}", "{what} }.into_any(),
-        (Some(_), Some(found), None) => view! { " is "{value(found)}", "{what} }.into_any(),
-        (Some(_), None, _) | (None, _, None) => view! { ", "{what} }.into_any(),
-        (None, _, Some(wanted)) => view! { " was "{value(wanted)}", and was "{what} }.into_any(),
+    let became = match (field.found, field.wanted) {
+        (Some(found), Some(wanted)) => view! { {format!("{of} is ")}{value(found)}" instead of "{value(wanted)}{format!(", {what}")} }.into_any(),
+        (Some(found), None) => view! { {format!("{of} is ")}{value(found)}{format!(", {what}")} }.into_any(),
+        (None, Some(wanted)) => view! { {format!("{of} was ")}{value(wanted)}{format!(", {what}")} }.into_any(),
+        (None, None) => format!("{of}, {what}").into_any(),
     };
-    view! { <code>{field}</code>{of}{became} }
+    view! { <code>{field.field}</code>{became} }
 }

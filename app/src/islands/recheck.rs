@@ -22,7 +22,7 @@ mod checking {
 
     use wasm_bindgen::{JsCast, JsValue, closure::Closure};
     use wasm_bindgen_futures::JsFuture;
-    use web_sys::{Document, FormData, HtmlFormElement, RequestInit, Response, UrlSearchParams, Window};
+    use web_sys::{Document, Element, Event, FormData, HtmlFormElement, RequestInit, Response, UrlSearchParams, Window};
 
     /// As long as people pause between keys.
     const QUIET_MS: i32 = 350;
@@ -35,7 +35,8 @@ mod checking {
         let asked = Rc::new(Cell::new(0u32));
         let on_input = {
             let form = form.clone();
-            Closure::<dyn FnMut()>::new(move || {
+            Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+                forget_what_was_wrong(&event);
                 let turn = asked.get().wrapping_add(1);
                 asked.set(turn);
                 let (window_later, document, form, parts, asked) = (window.clone(), document.clone(), form.clone(), Rc::clone(&parts), Rc::clone(&asked));
@@ -56,6 +57,19 @@ mod checking {
         };
         let _ = form.add_event_listener_with_callback("input", on_input.as_ref().unchecked_ref());
         on_input.forget();
+    }
+
+    /// What was wrong with a field was said of what stood there before.
+    fn forget_what_was_wrong(event: &Event) {
+        let typed_into = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let Some(field) = typed_into.and_then(|input| input.closest(".field.wrong").ok().flatten()) else { return };
+        field.set_class_name("field");
+        if let Ok(Some(why)) = field.query_selector(".why") {
+            why.remove();
+        }
+        if let Ok(Some(input)) = field.query_selector("[aria-invalid]") {
+            let _ = input.remove_attribute("aria-invalid");
+        }
     }
 
     fn show(document: &Document, html: &str, parts: &[String]) {

@@ -180,7 +180,7 @@ fn Difference(typed: Typed, deployment: Deployment, releases: Vec<Release>, prev
         (true, DeploymentState::Held) => view! { <p class="muted">"Nothing: it is resumed as it is."</p> }.into_any(),
         (true, _) => view! { <p class="muted">"Nothing yet: change something first."</p> }.into_any(),
     };
-    let findings = if unchanged { Vec::new() } else { preview.findings.clone() };
+    let findings: Vec<_> = preview.findings.iter().filter(|finding| !unchanged || finding.tone == FindingTone::Bad).cloned().collect();
     let meanwhile = match deployment.pods.iter().filter(|pod| pod.ready).map(|pod| pod.revision).max() {
         Some(answers) => format!("New replicas come up one at a time; revision {answers} answers until they are ready, and stays when they do not come up."),
         None => "No replica answers now. The new ones do as soon as they are ready.".to_owned(),

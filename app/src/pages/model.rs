@@ -124,8 +124,8 @@ fn Row(release: Release, may_deploy: bool) -> impl IntoView {
     });
     view! {
         <tr id=format!("release-{}", release.number)>
-            <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a><span class="instead small muted"><Ago at=release.created_at/>" by "{release.created_by.clone()}</span></td>
-            <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code>{same}</span></td>
+            <td><a href=to>{format!("{} {}", release.model_name, release.number)}</a></td>
+            <td>{format!("{}:{}", release.repository, release.tag)}<br/><span class="small muted"><code>{short(&release.digest)}</code>{same}</span><span class="instead small muted"><Ago at=release.created_at/>" by "{release.created_by.clone()}</span></td>
             <td class="extra">{release.protocol.title()}<br/><span class="small muted">{format!("port {} · {}", release.port, release.size.as_str())}</span></td>
             <td class="extra"><Ago at=release.created_at/><br/><span class="small muted">{release.created_by}</span></td>
             <td class="act">{deploy}</td>

@@ -24,7 +24,7 @@ use crate::{
 /// # Errors
 /// `unauthenticated`.
 pub async fn show(ctx: &Ctx, query: PageQuery, typed: Typed, created: Option<CreatedToken>) -> Result<Page> {
-    let open = sessions::list(ctx, ctx.session()).await?;
+    let open = sessions::list(ctx).await?;
     let me = users::me(ctx).await?;
     let own = tokens::list(ctx, &query).await?;
     let asked = Asked::new("/profile", &query);

@@ -79,7 +79,8 @@ pub async fn count(pool: &PgPool, limits: &[Limit]) -> Result<()> {
         if row.count > limit.most {
             let minutes = (row.seconds / 60 + 1).max(1);
             let unit = if minutes == 1 { "minute" } else { "minutes" };
-            return Err(Rejected::new(Code::RateLimited, format!("That was tried too often. Wait {minutes} {unit}, then try again.")).into());
+            let rejected = Rejected::new(Code::RateLimited, format!("That was tried too often. Wait {minutes} {unit}, then try again."));
+            return Err(Rejected { retry_after: u32::try_from(row.seconds.max(1)).ok(), ..rejected }.into());
         }
     }
     Ok(())

@@ -17,8 +17,20 @@ use crate::{
     paging::{List, Paging},
 };
 
+/// The longest name of an action that is asked for.
+pub const MAX_ACTION: usize = 64;
+
 /// The list of events.
 pub const LIST: List = List { name: "audit", sorts: &[("at", Direction::Descending)], searched: "its action, who did it, what it is about or its team" };
+
+/// The name of an action, as events have it.
+fn action(text: &str) -> Result<String, String> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    match text.trim().split_once('.') {
+        Some((kind, verb)) if text.len() <= MAX_ACTION && is_word(kind) && is_word(verb) => Ok(text.trim().to_owned()),
+        _ => Err("Enter an action as events name it, like deployment.change.".into()),
+    }
+}
 
 /// The events the actor may see: their teams', or all for admins and auditors.
 ///
@@ -32,10 +44,10 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
     if let (Some(since), Some(until)) = (since, until) {
         checks.ensure(since.begins() < until.is_over(), "until", "Enter a day that is not before the first one.");
     }
+    let action = checks.take_given("action", query.action.as_deref(), action);
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let action = query.action.as_deref().filter(|action| !action.is_empty());
-    let filters = (query.outcome, query.object_kind, query.object_id, (query.actor_id, action, &team), since, until);
+    let filters = (query.outcome, query.object_kind, query.object_id, (query.actor_id, &action, &team), since, until);
     let paging = Paging::read(ctx.control(), &LIST, &query.page, &filters)?;
     let mut conn = ctx.read().await?;
     // Teams that are gone have their record, too.
@@ -54,7 +66,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
              and ($3::object_kind is null or object_kind = $3)
              and ($4::uuid is null or object_id = $4)
              and ($5::text is null or action ilike $5 or actor_name ilike $5 or object_name ilike $5 or team_name ilike $5)
-             and ($11::uuid is null or actor_id = $11) and ($12::text is null or action = $12)
+             and ($11::uuid is null or actor_id = any(array(select $11 union all select id from tokens where user_id = $11))) and ($12::text is null or action = $12)
              and ($13::uuid is null or team_id = $13) and ($14::text is null or team_name = $14)
              and ($9::timestamptz is null or at >= $9) and ($10::timestamptz is null or at < $10)
              and ($6::uuid is null or case when $7 then id < $6 else id > $6 end)
@@ -71,7 +83,7 @@ pub async fn list(ctx: &Ctx, query: &AuditQuery) -> Result<Page<AuditEvent>> {
         since.map(|since| since.begins().0),
         until.map(|until| until.is_over().0),
         query.actor_id,
-        action,
+        action.as_deref(),
         team_id,
         team_name
     )

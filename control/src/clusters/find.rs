@@ -136,6 +136,10 @@ pub async fn attach(ctx: &Ctx, new: &NewCluster) -> Result<Cluster> {
         principal: &principal,
     };
     let taken = |field: &str, what: String| Rejected::new(Code::AlreadyExists, what).at(field);
+    // Another name would not help.
+    if store::is_attached(&mut tx, &described.arn).await? {
+        return Err(taken("eks_name", "This cluster is attached already.".into()).into());
+    }
     let inserted = store::insert(&mut tx, &row).await;
     if let Err(sqlx::Error::Database(error)) = &inserted
         && error.constraint() == Some("clusters_arn_unique")

@@ -276,6 +276,10 @@ pub(super) struct New<'a> {
     pub principal: &'a str,
 }
 
+pub(super) async fn is_attached(conn: &mut PgConnection, arn: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"select exists (select from clusters where arn = $1) as "attached!""#, arn).fetch_one(conn).await?)
+}
+
 pub(super) async fn insert(conn: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into clusters (id, name, account_id, region, eks_name, arn, principal_arn, eks_status, kubernetes_version, authentication_mode, endpoint, certificate_authority)

@@ -102,11 +102,14 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
     judged.into_iter().find(|verdict| matches!(verdict, Verdict::Passing(_))).unwrap_or(Verdict::Nothing)
 }
 
+/// The code of a failure for which a quota has no room.
+pub(super) const QUOTA_EXCEEDED: &str = "quota_exceeded";
+
 /// The ReplicaSet's attempt to make a pod was refused.
 fn not_created(evidence: &Evidence, message: &str) -> Failure {
     if message.contains("exceeded quota") {
         return failure(
-            "quota_exceeded",
+            QUOTA_EXCEEDED,
             format!("The quota of {} has no room for another replica. An update needs room for one more than there are.", evidence.workspace),
             "Choose a smaller size or fewer replicas, or ask a platform admin for a larger quota.",
             message,
@@ -213,9 +216,12 @@ fn ended(evidence: &Evidence, pod: &Replica, exit: &Exit) -> Verdict {
     })
 }
 
-/// The last line that it wrote.
+/// The last line that it wrote of something being wrong, or else the last one: one that is told to stop often says only that.
 fn last_line(pod: &Replica) -> Option<String> {
-    pod.last_words.as_deref()?.lines().rev().find(|line| !line.trim().is_empty()).map(words::one_line)
+    const WRONG: [&str; 7] = ["error", "warn", "fail", "fatal", "panic", "exception", "not ready"];
+    let lines = || pod.last_words.as_deref().into_iter().flat_map(str::lines).rev().filter(|line| !line.trim().is_empty());
+    let tells = |line: &&str| WRONG.iter().any(|word| line.to_lowercase().contains(word));
+    lines().find(tells).or_else(|| lines().next()).map(words::one_line)
 }
 
 /// What the startup probe got, when it is why the kubelet ended the container.

@@ -216,8 +216,9 @@ fn run(desired: &Desired, observed: &Observed) -> Step {
 fn settled(desired: &Desired, observed: &Observed) -> Step {
     let progress = progress(desired, observed);
     let whole = observed.deployment.as_ref().is_some_and(|seen| desired.applied >= desired.generation && is_whole(desired, seen, progress));
-    // Every replica may answer, and answer something else than was made.
-    let whole = whole && observed.set_by_others().next().is_none();
+    // Every replica may answer, and answer something else than was made; and what somebody scaled is not as it is wanted, whether more replicas come of it or not.
+    let scaled = observed.deployment.as_ref().and_then(|seen| seen.asked).is_some_and(|asked| asked != desired.replicas);
+    let whole = whole && !scaled && observed.set_by_others().next().is_none();
     let state = match (whole, desired.came_up) {
         (true, _) => DeploymentState::Live,
         (false, true) => DeploymentState::Degraded,

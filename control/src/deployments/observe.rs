@@ -1,5 +1,6 @@
 //! What is seen of a deployment: in the rows of the watches while they are fresh, in the cluster itself otherwise.
 
+use domain::operation::ChangedField;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{Api, api::ListParams};
 
@@ -99,7 +100,7 @@ pub(super) async fn cluster(control: &Control, subject: &Subject) -> Result<Obse
     let deployment = match deployment {
         Some(deployment) => {
             let others = inventory::changed(&mut *control.pool.acquire().await?, subject.id.0, &Put::there(&deployment)).await?;
-            Some(Seen { others, ..seen(control, subject, &deployment) })
+            Some(seen(control, subject, &deployment, others))
         }
         None => None,
     };
@@ -111,7 +112,7 @@ pub(super) async fn list_pods(pods: &Api<Pod>, subject: &Subject) -> k8s::Result
     Ok(pods.list(&ListParams::default().labels(&format!("{}={}", labels::DEPLOYMENT, subject.id))).await?.items)
 }
 
-fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
+fn seen(control: &Control, subject: &Subject, deployment: &Deployment, others: Vec<ChangedField>) -> Seen {
     let meta = &deployment.metadata;
     let status = deployment.status.clone().unwrap_or_default();
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).map(String::as_str);
@@ -127,7 +128,7 @@ fn seen(control: &Control, subject: &Subject, deployment: &Deployment) -> Seen {
         available: status.available_replicas.unwrap_or(0),
         stalled: None,
         paused: is_paused(deployment),
-        others: Vec::new(),
+        others,
     }
 }
 

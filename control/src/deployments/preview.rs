@@ -165,6 +165,10 @@ async fn standing(conn: &mut PgConnection, workspace: &store::Workspace) -> Resu
             warn("The cluster is not connected", waits(why))
         }
     }];
+    if workspace.changed_by_others {
+        let detail = format!("Its quota or its policies may not be what is shown here, and replicas may not come up. Ask a platform admin to look at {}'s page.", workspace.name);
+        findings.push(warn("Others changed the workspace in the cluster", detail));
+    }
     match workspace.state {
         WorkspaceState::Ready => {}
         WorkspaceState::Preparing => findings.push(warn("The workspace is still being prepared", format!("The rollout starts as soon as {} is ready.", workspace.name))),

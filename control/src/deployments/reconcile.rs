@@ -8,12 +8,13 @@ use domain::{
     deployment::DeploymentState,
     ids::DeploymentId,
     operation::{Failure, ObjectKind, Remedy},
+    serving::ModelMetadata,
 };
 
 use super::{
-    diagnosis::{self, Verdict},
+    diagnosis::{self, QUOTA_EXCEEDED, Verdict},
     examine, metadata,
-    next::{Dead, Intent, Observed, Progress, Step, next},
+    next::{Dead, Intent, Metadata, Observed, Progress, Step, next},
     observe,
     record::{self, Drift},
     store,
@@ -155,6 +156,15 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     }
     let drift = Drift { asked: sight.observed.deployment.as_ref().and_then(|seen| seen.asked), others: sight.observed.set_by_others().cloned().collect() };
     record::resting(control, claim, subject, state, ready, &drift).await?;
+    // What failed and came up by itself was not asked yet.
+    if state == DeploymentState::Live && subject.desired.metadata == Metadata::Wanted {
+        match ask_once(control, subject).await {
+            Ok(metadata) => record::told(control, claim, subject, Some(&metadata), None).await?,
+            Err(crate::Error::Fault(error)) => return Err(Halt::Ours(error.into())),
+            Err(crate::Error::Rejected(why)) => record::told(control, claim, subject, None, Some(&why.message)).await?,
+            Err(_) => {}
+        }
+    }
     let next = Next::Settled { again: REST };
     Ok(if heals { next } else { sight.heard(next) })
 }
@@ -162,7 +172,11 @@ async fn rest(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
 async fn apply(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {
     record::applying(control, claim, subject, &write::entries(subject)).await?;
     points::reached("deployment.intended").await;
-    let put = write::apply(control, subject, subject.when()).await?;
+    let mut put = Vec::new();
+    if let Err(halt) = write::apply(control, subject, subject.when(), &mut put).await {
+        record::partly(control, claim, subject, &put).await?;
+        return Err(halt);
+    }
     points::reached("deployment.applied").await;
     record::applied(control, claim, subject, &put).await?;
     points::reached("deployment.recorded").await;
@@ -175,7 +189,11 @@ async fn heal(control: &Control, claim: &Claim, subject: &Subject) -> Result<Nex
     if healed.desired != subject.desired {
         return Err(Halt::Lost);
     }
-    let put = write::apply(control, &healed, When::Missing).await?;
+    let mut put = Vec::new();
+    if let Err(halt) = write::apply(control, &healed, When::Missing, &mut put).await {
+        record::healed_partly(control, claim, subject, &put).await?;
+        return Err(halt);
+    }
     record::healed(control, claim, subject, &put).await?;
     Ok(Next::Again(PACE))
 }
@@ -195,8 +213,14 @@ async fn look(control: &Control, claim: &Claim, subject: &Subject, sight: &Sight
     Ok(if examines { next } else { sight.heard(next) })
 }
 
-/// A larger size helps only where the workspace's quota has room for it: where it has not, that comes first.
+/// A larger size helps only where the workspace's quota has room for it: where it has not, that comes first. A quota that others set is not a matter of sizes.
 async fn with_quota(control: &Control, subject: &Subject, failure: Failure) -> Result<Failure> {
+    if failure.code == QUOTA_EXCEEDED {
+        let workspace = store::workspace(&mut *control.pool.acquire().await?, subject.workspace).await?;
+        let next =
+            format!("Others changed {} in the cluster: ask a platform admin to look at its page, where Repair sets it back. Then deploy again.", subject.blueprint.namespace);
+        return Ok(if workspace.is_some_and(|workspace| workspace.changed_by_others) { Failure { next, ..failure } } else { failure });
+    }
     let Some(size) = failure.remedy.as_ref().and_then(|remedy| remedy.size) else { return Ok(failure) };
     let lacks = store::lacks(&mut *control.pool.acquire().await?, subject.id, size).await?;
     if lacks.is_empty() {
@@ -208,8 +232,7 @@ async fn with_quota(control: &Control, subject: &Subject, failure: Failure) -> R
 
 async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Progress) -> Result<Next, Halt> {
     let asked_for = record::asking(control, claim, subject, progress).await?;
-    let answer = tokio::time::timeout(ASK_ONCE, metadata::ask(control, subject)).await;
-    match answer.unwrap_or_else(|_| Err(Rejected::new(Code::ModelUnavailable, format!("The model did not say what it takes within {} seconds.", ASK_ONCE.as_secs())).into())) {
+    match ask_once(control, subject).await {
         Ok(metadata) => record::told(control, claim, subject, Some(&metadata), None).await?,
         Err(crate::Error::Fault(error)) => return Err(Halt::Ours(error.into())),
         Err(error) if asked_for > ASK_FOR => {
@@ -219,6 +242,11 @@ async fn ask(control: &Control, claim: &Claim, subject: &Subject, progress: Prog
         Err(_) => return Ok(Next::Waits(PACE / 2)),
     }
     Ok(Next::Again(Duration::ZERO))
+}
+
+async fn ask_once(control: &Control, subject: &Subject) -> Result<ModelMetadata> {
+    let late = || Rejected::new(Code::ModelUnavailable, format!("The model did not say what it takes within {} seconds.", ASK_ONCE.as_secs()));
+    tokio::time::timeout(ASK_ONCE, metadata::ask(control, subject)).await.unwrap_or_else(|_| Err(late().into()))
 }
 
 async fn delete(control: &Control, claim: &Claim, subject: &Subject) -> Result<Next, Halt> {

@@ -25,7 +25,7 @@ use crate::{
     reconcile::{self, Claim, Halt},
 };
 
-pub(super) use healing::healed;
+pub(super) use healing::{healed, healed_partly};
 
 /// The numbers of the steps in [`super::ROLL_OUT`] and [`super::DELETE`].
 pub(super) mod steps {
@@ -83,6 +83,14 @@ pub(super) async fn applying(control: &Control, claim: &Claim, subject: &Subject
     inventory::intend(&mut tx, subject.id.0, entries).await?;
     note(&mut tx, subject, steps::CHECK, StepState::Done, None).await?;
     note(&mut tx, subject, steps::APPLY, StepState::Running, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Some of the objects were written before something stood in the way: what Slipway set of them is known all the same.
+pub(super) async fn partly(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
+    let mut tx = begin(control, claim, subject).await?;
+    inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &put.iter().collect::<Vec<_>>()).await?;
+    inventory::found(&mut tx, subject.id.0, put).await?;
     Ok(tx.commit().await?)
 }
 

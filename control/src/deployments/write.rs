@@ -30,7 +30,8 @@ pub(super) fn entries(subject: &Subject) -> Vec<Entry> {
 }
 
 /// Applies the objects as the team's deployer: the Deployment last, since its pods need the others, and only if it is still wanted then.
-pub(super) async fn apply(control: &Control, subject: &Subject, when: When<'_>) -> Result<Vec<Put>, Halt> {
+/// What was written is in `put`, whatever becomes of the rest.
+pub(super) async fn apply(control: &Control, subject: &Subject, when: When<'_>, put: &mut Vec<Put>) -> Result<(), Halt> {
     let client = control.k8s.as_team(control, subject.cluster, subject.team, TeamRole::Deployer, &subject.person()).await?;
     let namespace = &subject.blueprint.namespace;
     let (owner, objects) = (subject.owner(), subject.blueprint.objects());
@@ -38,16 +39,26 @@ pub(super) async fn apply(control: &Control, subject: &Subject, when: When<'_>) 
         (Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace));
     let deployments: Api<Deployment> = Api::namespaced(client, namespace);
     let (account, service, budget) =
-        tokio::try_join!(owner.put(&accounts, objects.service_account, when), owner.put(&services, objects.service, when), owner.put(&budgets, objects.disruption_budget, when))?;
+        tokio::join!(owner.put(&accounts, objects.service_account, when), owner.put(&services, objects.service, when), owner.put(&budgets, objects.disruption_budget, when));
+    let mut refused = None;
+    for outcome in [account, service, budget] {
+        match outcome {
+            Ok(written) => put.push(written),
+            Err(why) => refused = refused.or(Some(why)),
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(refused.into());
+    }
     points::reached("deployment.half_applied").await;
     if !store::is_still_wanted(&mut *control.pool.acquire().await?, subject).await? {
         return Err(Halt::Lost);
     }
-    let deployment = owner.put(&deployments, objects.deployment, when).await?;
+    put.push(owner.put(&deployments, objects.deployment, when).await?);
     if when != When::Missing {
         set_paused(&deployments, subject, Rollout::GoesOn).await?;
     }
-    Ok(vec![account, service, budget, deployment])
+    Ok(())
 }
 
 /// Has Kubernetes go no further with what it rolls out, until something is applied again.

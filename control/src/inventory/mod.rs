@@ -86,8 +86,23 @@ pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
 /// A fault when the database fails.
 pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result<bool> {
     let (kinds, namespaces, names) = columns(put.iter().map(|put| &put.entry));
-    let generations: Vec<i64> = put.iter().map(|put| put.generation.unwrap_or_default()).collect();
+    let generations: Vec<Option<i64>> = put.iter().map(|put| put.generation).collect();
     let held = put.iter().map(|put| serde_json::to_value(&put.held)).collect::<Result<Vec<_>, _>>()?;
+    // What was applied before that was written down is taken for what it was meant to be, unless others had a hand in it.
+    sqlx::query!(
+        "update inventory i set owned = e.held -> 'own'
+         from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[]) as e (kind, namespace, name, generation, held)
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.owned = '{}' and i.applied_at is not null
+           and e.held -> 'others' = '[]' and coalesce(i.generation = e.generation, true)",
+        object,
+        &kinds,
+        &namespaces,
+        &names,
+        &generations as &[Option<i64>],
+        &held
+    )
+    .execute(&mut *conn)
+    .await?;
     let news = sqlx::query!(
         "with seen as (
              select i.kind, i.namespace, i.name, changed_fields(i, e.generation, e.held -> 'own', e.held -> 'others') as others
@@ -101,7 +116,7 @@ pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result
         &kinds,
         &namespaces,
         &names,
-        &generations,
+        &generations as &[Option<i64>],
         &held
     )
     .execute(conn)
@@ -120,7 +135,7 @@ pub async fn changed(conn: &mut PgConnection, object: Uuid, put: &Put) -> Result
         put.entry.kind,
         put.entry.namespace,
         put.entry.name,
-        put.generation.unwrap_or_default(),
+        put.generation,
         serde_json::to_value(&put.held.own)?,
         serde_json::to_value(&put.held.others)?
     )
@@ -192,9 +207,34 @@ mod tests {
         assert_eq!(told(&mut conn, &seen(&own[1..], &[".spec.a"], 1)).await, [".spec.a Some(\"kubectl\") Some(\"20\")->Some(\"9\")"], "it was not taken away but set");
         assert_eq!(told(&mut conn, &seen(&[own[0], own[3]], &[], 1)).await, [".spec.list[name=\"x\"] None Some(\"20\")->None"], "and all that was in it");
         assert!(told(&mut conn, &seen(&[own[0], own[3]], &[".spec.list"], 1)).await.iter().all(|field| field.contains("kubectl")), "the whole list is somebody's");
-        assert!(told(&mut conn, &seen(&[], &[], 2)).await.is_empty(), "what is applied just now is not written down yet");
-        assert!(found(&mut conn, id, &[seen(&[], &[], 1)]).await.unwrap());
-        assert!(!found(&mut conn, id, &[seen(&[], &[], 1)]).await.unwrap(), "that is known");
+        assert!(told(&mut conn, &seen(&own[1..], &[], 2)).await.is_empty(), "what is applied just now is not written down yet");
+        let of_none = Put { generation: None, ..seen(&own[1..], &[], 1) };
+        assert_eq!(told(&mut conn, &of_none).await.len(), 1, "what has no generation is the same in all of them");
+        assert!(told(&mut conn, &seen(&[], &[], 1)).await.is_empty(), "Kubernetes does not tell any more whose anything is");
+        assert!(told(&mut conn, &seen(&[own[1], own[2], own[3], ".spec.a.b"], &[], 1)).await.is_empty(), "one field has become several");
+        assert!(found(&mut conn, id, &[seen(&own[1..], &[], 1)]).await.unwrap());
+        assert!(!found(&mut conn, id, &[seen(&own[1..], &[], 1)]).await.unwrap(), "that is known");
         assert!(found(&mut conn, id, &[seen(&own, &[], 1)]).await.unwrap());
+
+        let many: Vec<String> = (0..30).map(|n| format!(".spec.many{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        applied(&mut conn, id, 1, &[&seen(&many, &[], 1)]).await.unwrap();
+        let by_force = told(&mut conn, &seen(&[own[0]], &many, 1)).await;
+        assert!(by_force.len() == 20 && by_force.iter().all(|field| field.contains("kubectl")), "none of them was taken away: {by_force:?}");
+    }
+
+    #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+    async fn what_an_earlier_version_applied_is_known_from_the_first_look(pool: PgPool) {
+        let mut conn = pool.acquire().await.unwrap();
+        let (id, entry) = (Uuid::from_u128(1), Entry::new("ResourceQuota", "forecasting", "slipway"));
+        let seen = |own: &[&str]| Put {
+            generation: Some(1),
+            held: Held { own: own.iter().map(|&field| (field.to_owned(), None)).collect(), others: Vec::new() },
+            ..Put::of(entry.clone())
+        };
+        intend(&mut conn, id, std::slice::from_ref(&entry)).await.unwrap();
+        applied(&mut conn, id, 1, &[&Put::of(entry.clone())]).await.unwrap();
+        assert!(!found(&mut conn, id, &[seen(&[".spec.a", ".spec.b"])]).await.unwrap());
+        assert_eq!(changed(&mut conn, id, &seen(&[".spec.b"])).await.unwrap()[0].field, ".spec.a");
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct NodeRow {
     pub created_at: Timestamp,
 }
 
-/// A row of `observed_deployments`.
+/// What a watch tells of a Deployment, for `observed_deployments`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct DeploymentRow {
     pub namespace: String,
@@ -129,7 +129,8 @@ pieces! {
 pub(super) struct PieceRow<K> {
     pub namespace: String,
     pub name: String,
-    pub generation: i64,
+    /// Which it says it is of.
+    pub generation: Option<i64>,
     #[serde(flatten)]
     pub held: Held,
     #[serde(skip)]
@@ -149,7 +150,7 @@ pub(super) fn piece<K: Piece>(object: &K) -> Option<PieceRow<K>> {
     let there = || PieceRow {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
-        generation: generation(object.meta()).unwrap_or_default(),
+        generation: generation(object.meta()),
         held: fields::held(object),
         of: PhantomData,
     };

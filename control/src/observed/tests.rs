@@ -332,8 +332,17 @@ async fn a_workspaces_quota_that_is_missed_or_changed_has_it_looked_at_again(poo
     assert_eq!(due().await, [id]);
 
     let made = Held { own: [(".spec.hard.pods".to_owned(), Some("20".to_owned()))].into(), others: Vec::new() };
-    inventory::applied(&mut pool.acquire().await.unwrap(), id, 0, &[&Put { held: made, ..Put::of(entry) }]).await.unwrap();
-    store::write(&pool, lease, &batch(Seen::Applied(quota(json!([]))))).await.unwrap();
+    inventory::applied(&mut pool.acquire().await.unwrap(), id, 7, &[&Put { held: made, ..Put::of(entry) }]).await.unwrap();
+    let ours = |generation: &str| {
+        let mut quota = json!({"metadata": {"name": "slipway", "namespace": "forecasting", "managedFields": [
+            {"manager": "slipway", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:hard": {"f:requests.cpu": {}}}}}
+        ]}});
+        quota["metadata"]["annotations"] = json!({"slipway.dev/generation": generation});
+        rows::piece::<ResourceQuota>(&serde_json::from_value(quota).unwrap()).expect("it is there")
+    };
+    store::write(&pool, lease, &batch(Seen::Applied(ours("8")))).await.unwrap();
+    assert_eq!(others().await, json!([]), "what was just applied is not written down yet");
+    store::write(&pool, lease, &batch(Seen::Applied(ours("7")))).await.unwrap();
     let gone = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": null, "wanted": "20", "found": null}]);
     assert_eq!(others().await, gone, "what nobody holds any more was taken away");
 }

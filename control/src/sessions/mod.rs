@@ -93,14 +93,14 @@ pub async fn sign_out(ctx: &Ctx, secret: &str) -> Result<()> {
     tx.commit(()).await
 }
 
-/// One's own sessions, the newest first. `current` is the secret of the one that asks.
+/// One's own sessions, the newest first.
 ///
 /// # Errors
 /// `unauthenticated`; `forbidden` for a token.
-pub async fn list(ctx: &Ctx, current: Option<&str>) -> Result<Vec<Session>> {
+pub async fn list(ctx: &Ctx) -> Result<Vec<Session>> {
     let user = ctx.actor().check_person()?;
     let mut conn = ctx.read().await?;
-    store::list(&mut conn, ctx.control(), user, current.map(secrets::hash)).await
+    store::list(&mut conn, ctx.control(), user, ctx.session().map(secrets::hash)).await
 }
 
 /// Ends one of one's own sessions.

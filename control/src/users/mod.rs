@@ -162,11 +162,13 @@ pub async fn me(ctx: &Ctx) -> Result<Me> {
     Ok(Me { id: actor.user_id(), email, name, platform_role: actor.platform_role(), teams })
 }
 
-/// Changes one's own password and ends every other session; gives how many ended. `keep` is the secret of the session that asks.
+/// Changes one's own password and ends every session but the one that asks; gives how many ended. No repetition of it is known: what is kept to know one by
+/// would be a hash of the passwords.
 ///
 /// # Errors
 /// `unauthenticated`; `forbidden` for a token; `invalid_input` naming the field; `rate_limited` for guessing.
-pub async fn change_password(ctx: &Ctx, current: &str, new: &str, keep: Option<&str>) -> Result<u64> {
+pub async fn change_password(ctx: &Ctx, current: &str, new: &str) -> Result<u64> {
+    let ctx = &ctx.unrepeatable();
     ctx.attempt("user.change_password", ObjectKind::User, ctx.actor().id());
     let id = ctx.actor().check_person()?;
     let control = ctx.control();
@@ -183,7 +185,7 @@ pub async fn change_password(ctx: &Ctx, current: &str, new: &str, keep: Option<&
     if !store::set_password(&mut tx, id, &new, &hash).await? {
         return Err(Rejected::conflict("Your password was changed meanwhile.").into());
     }
-    let ended = sessions::end_all(&mut tx, id, keep).await?;
+    let ended = sessions::end_all(&mut tx, id, ctx.session()).await?;
     links::withdraw_resets(&mut tx, id).await?;
     audit::record(&mut tx, ctx, Event::new("user.change_password", ObjectKind::User, id.0, &email)).await?;
     tx.commit(ended).await

@@ -10,7 +10,7 @@ use domain::{
 use sqlx::PgPool;
 
 use crate::{
-    Ctx, links, sessions,
+    Credential, Ctx, Request, links, sessions,
     sessions::Browser,
     teams,
     testing::{PASSWORD, World, until_somebody_waits},
@@ -145,11 +145,12 @@ async fn a_new_password_ends_the_other_sessions(pool: PgPool) {
     let world = World::new(pool).await;
     let ada = world.user_with_password("ada").await;
     let here = sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
+    let ada = ada.with_request(Request { credential: Credential::Session(here.clone()), ..Request::default() });
     let elsewhere = sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap();
-    let wrong = users::change_password(&ada, "not my password", "eight other words in a row", Some(&here)).await.unwrap_err();
+    let wrong = users::change_password(&ada, "not my password", "eight other words in a row").await.unwrap_err();
     assert!(wrong.rejected().unwrap().message_for("current_password").is_some());
-    assert!(users::change_password(&ada, PASSWORD, "short", Some(&here)).await.unwrap_err().rejected().unwrap().message_for("new_password").is_some());
-    users::change_password(&ada, PASSWORD, "eight other words in a row", Some(&here)).await.unwrap();
+    assert!(users::change_password(&ada, PASSWORD, "short").await.unwrap_err().rejected().unwrap().message_for("new_password").is_some());
+    users::change_password(&ada, PASSWORD, "eight other words in a row").await.unwrap();
     assert!(sessions::authenticate(&world.control, &here).await.unwrap().is_some());
     assert!(sessions::authenticate(&world.control, &elsewhere).await.unwrap().is_none());
     assert!(sessions::sign_in(&world.nobody(), "ada@example.com", PASSWORD, Browser::default()).await.unwrap_err().is(Code::WrongCredentials));
@@ -157,7 +158,7 @@ async fn a_new_password_ends_the_other_sessions(pool: PgPool) {
 
     let token = tokens::create(&ada, &NewToken { name: "ci".into(), days: 3, ..NewToken::default() }).await.unwrap();
     let token = world.ctx(tokens::authenticate(&world.control, &token.secret).await.unwrap().unwrap());
-    assert!(users::change_password(&token, "eight other words in a row", PASSWORD, None).await.unwrap_err().is(Code::Forbidden));
+    assert!(users::change_password(&token, "eight other words in a row", PASSWORD).await.unwrap_err().is(Code::Forbidden));
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Control, Result, access, clusters,
-    inventory::cluster::When,
+    inventory::cluster::{Put, When},
     k8s::Kind,
     reconcile::{Claim, Halt, Next, PATIENCE, poke, unlost},
     work::points,
@@ -135,14 +135,23 @@ async fn make(control: &Control, claim: &Claim, subject: &Subject, client: &Clie
         record::looked(control, claim, subject, &write::entries(&subject.blueprint)).await?;
     }
     points::reached("workspace.intended").await;
-    let mut put = write::bounds(client, &subject.blueprint, when).await?;
+    let mut put = Vec::new();
+    if let Err(halt) = write_all(control, claim, subject, client, when, &mut put).await {
+        record::partly(control, claim, subject, &put, when).await?;
+        return Err(halt);
+    }
+    record::whole(control, claim, subject, &put, when).await
+}
+
+async fn write_all(control: &Control, claim: &Claim, subject: &Subject, client: &Client, when: When<'_>, put: &mut Vec<Put>) -> Result<(), Halt> {
+    write::bounds(client, &subject.blueprint, when, put).await?;
     points::reached("workspace.half_applied").await;
     if when != When::Missing {
         record::bounded(control, claim, subject).await?;
     }
-    put.extend(write::rights(client, &subject.blueprint, when).await?);
+    write::rights(client, &subject.blueprint, when, put).await?;
     points::reached("workspace.applied").await;
-    record::whole(control, claim, subject, &put, when).await
+    Ok(())
 }
 
 async fn remove(control: &Control, claim: &Claim, subject: &Subject, client: &Client) -> Result<Next, Halt> {

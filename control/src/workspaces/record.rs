@@ -61,6 +61,20 @@ pub(super) async fn bounded(control: &Control, claim: &Claim, subject: &Subject)
     Ok(tx.commit().await?)
 }
 
+/// Some of it was written before something stood in the way: what Slipway set of it is known all the same.
+pub(super) async fn partly(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When<'_>) -> Result<(), Halt> {
+    let id = subject.blueprint.workspace.0;
+    let mut tx = begin(control, claim, subject).await?;
+    inventory::applied(&mut tx, id, subject.blueprint.generation, &written(put, when)).await?;
+    inventory::found(&mut tx, id, put).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What of it was written, and not only seen to be there.
+fn written<'a>(put: &'a [Put], when: When<'_>) -> Vec<&'a Put> {
+    put.iter().filter(|put| when != When::Missing || put.made).collect()
+}
+
 /// Everything is there.
 pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, put: &[Put], when: When<'_>) -> Result<Next, Halt> {
     let id = subject.blueprint.workspace;
@@ -71,8 +85,7 @@ pub(super) async fn whole(control: &Control, claim: &Claim, subject: &Subject, p
         poke(&mut tx, deployment).await?;
     }
     let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
-    let applied: Vec<&Put> = put.iter().filter(|put| when != When::Missing || put.made).collect();
-    inventory::applied(&mut tx, id.0, subject.blueprint.generation, &applied).await?;
+    inventory::applied(&mut tx, id.0, subject.blueprint.generation, &written(put, when)).await?;
     inventory::seen(&mut tx, id.0).await?;
     let news = inventory::found(&mut tx, id.0, put).await?;
     let was_whole = sqlx::query_scalar!(r#"select state = 'ready' and state_message is null as "whole!" from workspaces where id = $1"#, id.0).fetch_one(&mut *tx).await?;

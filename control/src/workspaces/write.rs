@@ -69,22 +69,21 @@ pub(super) async fn adopt(client: &Client, blueprint: &Blueprint) -> k8s::Result
     Ok(())
 }
 
-/// The namespace with what bounds it.
-pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When<'_>) -> Result<Vec<Put>, Refused> {
+/// The namespace with what bounds it. What was written is in `put`, whatever becomes of the rest.
+pub(super) async fn bounds(client: &Client, blueprint: &Blueprint, when: When<'_>, put: &mut Vec<Put>) -> Result<(), Refused> {
     let owner = owner(blueprint);
-    let mut put = vec![owner.put(&Api::all(client.clone()), blueprint.namespace(), when).await?];
+    put.push(owner.put(&Api::all(client.clone()), blueprint.namespace(), when).await?);
     put.push(owner.put(&here(client, blueprint), blueprint.quota(), when).await?);
     put.push(owner.put(&here(client, blueprint), blueprint.limits(), when).await?);
     for policy in blueprint.policies() {
         put.push(owner.put(&here(client, blueprint), policy, when).await?);
     }
-    Ok(put)
+    Ok(())
 }
 
-/// The team's accounts and what they may do here.
-pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_>) -> Result<Vec<Put>, Refused> {
+/// The team's accounts and what they may do here. What was written is in `put`, whatever becomes of the rest.
+pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_>, put: &mut Vec<Put>) -> Result<(), Refused> {
     let (owner, team) = (owner(blueprint), team_owner(blueprint));
-    let mut put = Vec::new();
     for account in blueprint.accounts() {
         put.push(team.put(&Api::namespaced(client.clone(), labels::ACCESS_NAMESPACE), account, when).await?);
     }
@@ -95,7 +94,7 @@ pub(super) async fn rights(client: &Client, blueprint: &Blueprint, when: When<'_
         }
         put.push(owner.put(&api, binding, when).await?);
     }
-    Ok(put)
+    Ok(())
 }
 
 /// Deletes a binding that others made anew with another role, which Kubernetes lets nobody change, if all that they set of it was shown.

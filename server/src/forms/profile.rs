@@ -60,7 +60,7 @@ async fn change(ctx: &Ctx, typed: &Typed) -> control::Result<Done> {
             if typed.text("new_password") != typed.text("password_again") {
                 return Err(Rejected::field("password_again", "The two passwords differ.").into());
             }
-            let ended = users::change_password(ctx, typed.text("current_password"), typed.text("new_password"), ctx.session()).await.or_replay()?;
+            let ended = users::change_password(ctx, typed.text("current_password"), typed.text("new_password")).await.or_replay()?;
             Ok(Done::Said(Said::PasswordChanged(ended)))
         }
         buttons::Profile::RevokeSession => {

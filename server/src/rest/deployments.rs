@@ -59,7 +59,7 @@ pub async fn get(Caller(ctx): Caller, Id(id): Id<DeploymentId>) -> Answer<Tagged
     Ok(Tagged(deployment.version, deployment))
 }
 
-/// Changes a deployment, as a new revision.
+/// Changes a deployment, as a new revision. The same once more is tried again where it failed, and goes on where it is held.
 #[utoipa::path(patch, path = "/deployments/{id}", operation_id = "change_deployment", tag = "deployments", params(("id" = DeploymentId, Path), ("If-Match" = String, Header)), request_body = DeploymentChange, responses((status = 202, body = Started), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(Seen(ctx): Seen, Id(id): Id<DeploymentId>, Body(change): Body<DeploymentChange>) -> Answer<Begun> {
     Ok(Begun(deployments::change(&ctx, id, &change).await.or_replay()?))

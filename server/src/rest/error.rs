@@ -141,7 +141,7 @@ impl IntoResponse for Problem {
 impl IntoResponse for RestError {
     fn into_response(self) -> Response {
         let rejected = outside(self.0);
-        let retry = (rejected.code == Code::RateLimited).then_some(60);
+        let retry = (rejected.code == Code::RateLimited).then_some(rejected.retry_after.unwrap_or(60));
         let mut response = Problem::from(rejected.clone()).into_response();
         let headers = response.headers_mut();
         if rejected.code == Code::Unauthenticated {

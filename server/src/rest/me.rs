@@ -24,14 +24,14 @@ pub async fn get(Caller(ctx): Caller) -> Answer<Json<Me>> {
 /// Changes your password and ends your other sessions. Takes a signed-in person: no token changes a password.
 #[utoipa::path(post, path = "/me/password", operation_id = "change_password", tag = "users", request_body = NewPassword, responses((status = 200, body = PasswordChanged), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn change_password(Caller(ctx): Caller, Body(new): Body<NewPassword>) -> Answer<Json<PasswordChanged>> {
-    let sessions_ended = users::change_password(&ctx.unrepeatable(), &new.current_password, &new.new_password, ctx.session()).await?;
+    let sessions_ended = users::change_password(&ctx, &new.current_password, &new.new_password).await?;
     Ok(Json(PasswordChanged { sessions_ended }))
 }
 
 /// Lists where you are signed in, the newest first. Takes a signed-in person.
 #[utoipa::path(get, path = "/me/sessions", operation_id = "list_sessions", tag = "users", responses((status = 200, body = Vec<Session>), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn sessions(Caller(ctx): Caller) -> Answer<Json<Vec<Session>>> {
-    Ok(Json(sessions::list(&ctx, ctx.session()).await?))
+    Ok(Json(sessions::list(&ctx).await?))
 }
 
 /// Ends one of your sessions. Takes a signed-in person.

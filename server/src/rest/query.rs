@@ -1,4 +1,4 @@
-//! Query parameters, looked at before any handler: an unknown or repeated one is refused instead of ignored, and every wrong value is named.
+//! Query parameters and keys, looked at before any handler: an unknown or repeated one is refused instead of ignored, and every wrong value is named.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -23,13 +23,25 @@ pub async fn layer(request: Request, next: Next) -> Response {
     // HEAD is GET without the body, and answered wherever GET is.
     let method = if request.method() == Method::HEAD { "get".to_owned() } else { request.method().as_str().to_ascii_lowercase() };
     let checked = match path {
-        Some(path) => check(&openapi()["paths"][path][&method], request.uri().query().unwrap_or_default()),
+        Some(path) => {
+            let operation = &openapi()["paths"][path][&method];
+            check(operation, request.uri().query().unwrap_or_default()).and_then(|()| check_key(operation, &request))
+        }
         None => Ok(()),
     };
     match checked {
         Ok(()) => next.run(request).await,
         Err(rejected) => RestError::from(rejected).into_response(),
     }
+}
+
+/// A key that would be kept for nothing is refused: who sends one counts on it. Reading takes none and needs none.
+fn check_key(operation: &Value, request: &Request) -> Result<(), Rejected> {
+    let takes = operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "Idempotency-Key");
+    if takes || operation.is_null() || request.method().is_safe() || !request.headers().contains_key("idempotency-key") {
+        return Ok(());
+    }
+    Err(Rejected::new(Code::MalformedRequest, "This operation takes no Idempotency-Key: a repetition of it is not known.").at("Idempotency-Key"))
 }
 
 const TAKES_NONE: &str = "This operation takes no query parameters.";

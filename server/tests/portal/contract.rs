@@ -121,7 +121,7 @@ async fn a_query_is_understood_whole_or_refused(pool: PgPool) {
     says(&ask("deployments?state=live&state=failed").await.expect(400), &[("state", "once")]);
     ask("deployments?state=live,failed").await.expect(200);
     says(&ask("users?page_size=99999999999999999999999").await.expect(400), &[("page_size", "from 1 to 100")]);
-    says(&ask("users?sort=age").await.expect(400), &[("sort", "Sort by one of")]);
+    says(&ask("users?sort=age").await.expect(400), &[("sort", "one of: name, email, created_at, last_seen_at")]);
     says(&ask("users?page_token=abc").await.expect(400), &[("page_token", "not from this list")]);
     says(&ask("releases?model=iris").await.expect(400), &[("model", "an id")]);
     says(&ask("operations?object_id=iris").await.expect(400), &[("object_id", "an id")]);

@@ -138,7 +138,7 @@ async fn the_change_form_shows_what_will_change_before_it_does(pool: PgPool) {
     let id = place.deployed(1).await;
     let path = format!("/deployments/{id}/change");
     let before = place.world.get(&place.deployer.browser, &path).await.expect(200).body;
-    assert!(before.contains("Nothing yet.") && before.contains("See manifests"), "{before}");
+    assert!(before.contains("Nothing yet: change something first.") && before.contains("Nothing to roll out") && before.contains("See manifests"), "{before}");
     let fields = [("do", "check"), ("release", "00000000-0000-0000-0000-000000000062"), ("size", "small"), ("replicas", "2"), ("environment", "LEVEL=debug")];
     let checked = place.world.post(&place.deployer.browser, &path, &fields).await.expect(200).body;
     for text in [

@@ -113,8 +113,10 @@ async fn a_session_does_over_rest_what_its_page_does(pool: PgPool) {
     let new = "nine entirely different words in a row";
     let wrong = world.json(&here, Method::POST, "/api/v1/me/password", &own, &json!({"current_password": "not it", "new_password": new})).await.expect(422);
     assert!(wrong.json()["errors"][0]["field"] == "/current_password" && !wrong.body.contains("not it") && !wrong.body.contains(new), "{}", wrong.body);
-    let keyed = [own[0], ("idempotency-key", "k")];
-    let changed = world.json(&here, Method::POST, "/api/v1/me/password", &keyed, &json!({"current_password": PASSWORD, "new_password": new})).await.expect(200);
+    let passwords = json!({"current_password": PASSWORD, "new_password": new});
+    let keyed = world.json(&here, Method::POST, "/api/v1/me/password", &[own[0], ("idempotency-key", "k")], &passwords).await.expect(400).json();
+    assert_eq!(keyed["errors"][0]["field"], "Idempotency-Key");
+    let changed = world.json(&here, Method::POST, "/api/v1/me/password", &own, &passwords).await.expect(200);
     assert_eq!(changed.json(), json!({"sessions_ended": 1}));
     let kept: i64 = sqlx::query_scalar("select count(*) from idempotency_keys").fetch_one(&pool).await.unwrap();
     assert_eq!(kept, 0, "no hash of the passwords is kept");

@@ -73,7 +73,8 @@ async fn automation_lets_one_take_over_a_namespace(pool: PgPool) {
 async fn what_others_changed_is_told_to_the_team_and_repaired_by_an_admin(pool: PgPool) {
     let place = Place::new(pool.clone()).await;
     let (path, api) = (format!("/workspaces/{WORKSPACE}"), format!("/api/v1/workspaces/{WORKSPACE}"));
-    let others = json!([{"field": ".spec.hard.pods", "manager": "</textarea><script>alert(1)</script>"}]);
+    let shown = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": "</textarea><script>alert(1)</script>"}]);
+    let others = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": shown[0]["manager"], "wanted": "20", "found": "<i>9999</i>"}]);
     sqlx::query("update workspaces set state = 'ready', synced_at = now()").execute(&pool).await.unwrap();
     sqlx::query("insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'forecasting', 'slipway', 1, $2)")
         .bind(WORKSPACE)
@@ -83,21 +84,26 @@ async fn what_others_changed_is_told_to_the_team_and_repaired_by_an_admin(pool: 
         .unwrap();
     let (seen, admin) = (place.world.get(&place.viewer.browser, &path).await.expect(200), place.world.get(&place.admin.browser, &path).await.expect(200));
     for page in [&seen, &admin] {
-        for text in ["Degraded", "Others changed what Slipway made here", "<code>.spec.hard.pods</code>, set by &lt;/textarea>"] {
-            assert!(has(page, text) || has(page, &text.replace("&lt;/textarea>", "&lt;/textarea&gt;")), "{text} is not in {}", page.body);
+        for text in [
+            "Degraded",
+            "Others changed what Slipway made here",
+            "<code>.spec.hard.pods</code> of ResourceQuota slipway is <code>&lt;i>9999&lt;/i></code> instead of <code>20</code>, set by &lt;/textarea>",
+        ] {
+            let escaped = text.replace("/textarea>", "/textarea&gt;").replace("&lt;i>", "&lt;i&gt;").replace("&lt;/i>", "&lt;/i&gt;");
+            assert!(has(page, text) || has(page, &escaped), "{text} is not in {}", page.body);
         }
         assert!(!page.body.contains("<script>alert"), "{}", page.body);
     }
     assert!(has(&admin, ">Repair</button>") && !has(&seen, ">Repair</button>"), "it is an admin's to press");
     let told = place.world.get(&place.viewer.browser, &api).await.expect(200).json();
-    assert_eq!(told["others"], json!([{"kind": "ResourceQuota", "name": "slipway", "fields": others}]));
+    assert_eq!(told["others"], others);
 
     place.world.post(&place.viewer.browser, &path, &[("do", "repair")]).await.expect(403);
     assert_eq!(place.world.post(&place.admin.browser, &path, &[("do", "repair")]).await.expect(303).header("location"), path);
     let running = async || -> (String, serde_json::Value) {
         sqlx::query_as("select o.verb, w.takes_over from operations o join workspaces w on w.id = o.object_id where o.state = 'running'").fetch_one(&pool).await.unwrap()
     };
-    assert_eq!(running().await, ("repair".to_owned(), others));
+    assert_eq!(running().await, ("repair".to_owned(), shown));
     assert!(!has(&place.world.get(&place.admin.browser, &path).await.expect(200), ">Repair</button>"), "it is under way");
     place.world.json(&place.admin.browser, Method::POST, &format!("{api}/repair"), &[("if-match", "*")], &json!({})).await.expect(202);
     assert_eq!(running().await.0, "repair");

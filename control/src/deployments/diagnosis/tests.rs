@@ -113,7 +113,9 @@ fn a_startup_probe_that_got_nothing_says_which_kind_of_nothing() {
         last_words: Some("reading weights\n2026-11-24T10:00:00.5Z warming the cache up\n\n".into()),
         ..killed("Startup probe failed: HTTP probe failed with statuscode: 503")
     };
-    assert!(fatal(&evidence(vec![busy])).cause.ends_with("The last line of its log: warming the cache up"));
+    assert!(fatal(&evidence(vec![busy.clone()])).cause.ends_with("The last line of its log: warming the cache up"));
+    let stopped = Replica { last_words: Some("WARN not ready: the self-test got [0]\nINFO told to stop\nINFO stopped\n".into()), ..busy };
+    assert!(fatal(&evidence(vec![stopped])).cause.ends_with("The last line of its log: WARN not ready: the self-test got [0]"));
 }
 
 #[test]

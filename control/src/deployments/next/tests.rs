@@ -247,7 +247,9 @@ fn what_others_set_is_no_live_deployment_whoever_answers() {
     let of_another = Observed { others: vec![owned.clone()], ..whole() };
     let mut of_its_own = whole();
     of_its_own.deployment.as_mut().unwrap().others = vec![owned];
-    for observed in [of_another, of_its_own] {
+    let mut scaled = whole();
+    scaled.deployment.as_mut().unwrap().asked = Some(3);
+    for observed in [of_another, of_its_own, scaled] {
         assert_eq!(next(&live, &observed), Step::Rest { state: DeploymentState::Degraded, ready: 2 });
         assert_eq!(next(&Desired { metadata: Metadata::Settled, ..desired() }, &observed), Step::Finish(DONE), "a rollout came to what was asked");
     }

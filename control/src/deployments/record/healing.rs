@@ -2,6 +2,8 @@
 
 use domain::{audit::ActorKind, deployment::DeploymentState, operation::Failure};
 
+use sqlx::{Postgres, Transaction};
+
 use super::{
     super::{next::Intent, store, subject::Subject},
     Done, begin, event, state,
@@ -16,21 +18,33 @@ use crate::{
 /// What was missing was written again; says so only when there was any.
 pub(in super::super) async fn healed(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
     let mut tx = begin(control, claim, subject).await?;
-    let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
     inventory::seen(&mut tx, subject.id.0).await?;
-    if inventory::found(&mut tx, subject.id.0, put).await? {
+    note_healed(&mut tx, subject, put).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Some of what was missing was written again, before something stood in the way.
+pub(in super::super) async fn healed_partly(control: &Control, claim: &Claim, subject: &Subject, put: &[Put]) -> Done {
+    let mut tx = begin(control, claim, subject).await?;
+    note_healed(&mut tx, subject, put).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn note_healed(tx: &mut Transaction<'static, Postgres>, subject: &Subject, put: &[Put]) -> Done {
+    let made: Vec<&Put> = put.iter().filter(|put| put.made).collect();
+    inventory::applied(tx, subject.id.0, subject.desired.generation, &made).await?;
+    if inventory::found(tx, subject.id.0, put).await? {
         // How it stands is another then, and so is what its page shows.
-        store::shows_anew(&mut tx, subject.id).await?;
-        reconcile::poke(&mut tx, subject.id.0).await?;
+        store::shows_anew(tx, subject.id).await?;
+        reconcile::poke(tx, subject.id.0).await?;
     }
     if !made.is_empty() {
-        inventory::applied(&mut tx, subject.id.0, subject.desired.generation, &made).await?;
         let names: Vec<String> = made.iter().map(|put| format!("{} {}", put.entry.kind, put.entry.name)).collect();
         let event = event("deployment.heal", subject).because(Some("it was missing in the cluster")).change("objects", None::<()>, &names);
-        audit::record_later(&mut tx, (ActorKind::System, None, "slipway"), event).await?;
-        live::changed(&mut tx, subject.id.0).await?;
+        audit::record_later(tx, (ActorKind::System, None, "slipway"), event).await?;
+        live::changed(tx, subject.id.0).await?;
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// What is missing could not be written again, with no operation to say so. What never came up keeps saying why.

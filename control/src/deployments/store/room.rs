@@ -26,12 +26,15 @@ pub struct Workspace {
     /// Whether its namespace was whole before, whatever became of later changes.
     pub made: bool,
     pub quota: Quota,
+    /// Whether what Slipway made of it is not as it was made, as far as that was seen.
+    pub changed_by_others: bool,
 }
 
 pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>> {
     let row = sqlx::query!(
         r#"select w.id as "id: WorkspaceId", w.name, w.team_id as "team: TeamId", w.cluster_id as "cluster: ClusterId", c.name as cluster_name,
-                  w.state as "state: WorkspaceState", w.deleting_at is not null as "deleting!", w.synced_at is not null as "made!", w.cpu_millis, w.memory_mib, w.gpus, w.pods
+                  w.state as "state: WorkspaceState", w.deleting_at is not null as "deleting!", w.synced_at is not null as "made!", w.cpu_millis, w.memory_mib, w.gpus, w.pods,
+                  exists (select from inventory i where i.object_id = w.id and i.others <> '[]') as "changed_by_others!"
            from workspaces w join clusters c on c.id = w.cluster_id
            where w.id = $1"#,
         id.0
@@ -48,6 +51,7 @@ pub async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Optio
         deleting: row.deleting,
         made: row.made,
         quota: Quota { cpu_millis: row.cpu_millis, memory_mib: row.memory_mib, gpus: row.gpus, pods: row.pods },
+        changed_by_others: row.changed_by_others,
     }))
 }
 

@@ -21,7 +21,7 @@ impl Kept for DeploymentRow {
                    select * from jsonb_to_recordset($2) as r (namespace text, name text, deployment_id uuid, uid text, resource_version text, installation text, slipway_generation bigint,
                        revision integer, observed_by_controller boolean, asked_replicas integer, replicas integer, updated_replicas integer, ready_replicas integer, available_replicas integer, stalled text, paused boolean, own jsonb, others jsonb)
                ), fresh as (
-                   select said.*, coalesce(changed_fields(i, said.slipway_generation, said.own, said.others), said.others) as changed
+                   select said.*, coalesce(changed_fields(i, nullif(said.slipway_generation, 0), said.own, said.others), said.others) as changed
                    from said join deployments d on d.id = said.deployment_id and d.name = said.name
                    join workspaces w on w.id = d.workspace_id and w.cluster_id = $1 and w.name = said.namespace
                    left join inventory i on i.object_id = d.id and i.kind = 'Deployment' and i.namespace = said.namespace and i.name = said.name
