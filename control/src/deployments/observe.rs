@@ -54,8 +54,11 @@ pub(super) async fn rows(control: &Control, subject: &Subject) -> Result<Option<
         .fetch_all(&mut *conn)
         .await?;
     // Nor need the watches have told of the end that the cluster itself was seen to come to.
+    let wanted = subject.desired.replicas;
     let answering = pods.iter().filter(|pod| pod.ready && !pod.terminating).count();
-    let behind = subject.desired.came_up && subject.operation.is_none() && answering < usize::try_from(subject.desired.replicas).unwrap_or_default();
+    let counted = row.as_ref().is_some_and(|row| row.observed_by_controller && row.updated_replicas.min(row.available_replicas) >= wanted && row.replicas == wanted);
+    let short = answering < usize::try_from(wanted).unwrap_or_default() || !counted;
+    let behind = subject.desired.came_up && subject.operation.is_none() && short;
     if behind && subject.applied_for.is_some_and(|seconds| seconds < FRESH) {
         return Ok(None);
     }

@@ -75,6 +75,9 @@ async fn what_others_set_is_told_and_repaired_at_an_admins_word(pool: PgPool) {
         ("Namespace", ".metadata.labels.pod-security.kubernetes.io/enforce"),
         ("ResourceQuota", ".spec.hard.count/secrets"),
         ("ResourceQuota", ".spec.hard.pods"),
+        // Of what was made anew even the marks are others'.
+        ("RoleBinding", ".metadata.annotations.slipway.dev/generation"),
+        ("RoleBinding", ".metadata.annotations.slipway.dev/installation"),
         ("RoleBinding", ".roleRef"),
         ("RoleBinding", ".subjects"),
         ("ServiceAccount", ".metadata.annotations.eks.amazonaws.com/role-arn"),

@@ -49,9 +49,13 @@ async fn two_workers_take_every_step_of_many_rollouts_once(pool: PgPool) {
     }
     let ids: Vec<DeploymentId> = deployed.iter().map(|started| DeploymentId(started.object)).collect();
     all_end("all are deployed").await;
+    // The end is what the cluster itself said; the watches follow.
     for id in &ids {
-        let deployment = deployments::get(&place.deployer, *id).await.unwrap();
-        assert_eq!((deployment.summary.state, deployment.summary.ready_replicas), (DeploymentState::Live, 2), "{deployment:?}");
+        within(10, "all of it is seen", async || {
+            let summary = deployments::get(&place.deployer, *id).await.unwrap().summary;
+            (summary.state, summary.ready_replicas) == (DeploymentState::Live, 2)
+        })
+        .await;
     }
 
     // One third is changed, one is changed and rolled back at once, one is deleted while it is being changed.
