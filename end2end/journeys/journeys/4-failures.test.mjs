@@ -84,7 +84,7 @@ test("what others change in a workspace is told to its page, and set back by one
   await kubernetes(`${address}?fieldManager=kubectl-edit`, { patch: { spec: { hard: { pods: "9999" } } } });
   const told = page.locator(".notice", { hasText: "Others changed what Slipway made here" });
   await told.waitFor();
-  assert.match(await told.innerText(), /ResourceQuota slipway\s+\.spec\.hard\.pods, set by "kubectl-edit" using v1/);
+  assert.match(await told.innerText(), /\.spec\.hard\.pods of ResourceQuota slipway is \d+ instead of \d+, set by "kubectl-edit" using v1/);
   await standsAs(page, "Degraded");
   await look(page, "workspace-changed");
 
