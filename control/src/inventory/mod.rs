@@ -89,29 +89,19 @@ pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result
     let generations: Vec<Option<i64>> = put.iter().map(|put| put.generation).collect();
     let held = put.iter().map(|put| serde_json::to_value(&put.held)).collect::<Result<Vec<_>, _>>()?;
     // What was applied before that was written down is taken for what it was meant to be, unless others had a hand in it.
-    sqlx::query!(
-        "update inventory i set owned = e.held -> 'own'
-         from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[]) as e (kind, namespace, name, generation, held)
-         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name) and i.owned = '{}' and i.applied_at is not null
-           and e.held -> 'others' = '[]' and coalesce(i.generation = e.generation, true)",
-        object,
-        &kinds,
-        &namespaces,
-        &names,
-        &generations as &[Option<i64>],
-        &held
-    )
-    .execute(&mut *conn)
-    .await?;
-    let news = sqlx::query!(
-        "with seen as (
-             select i.kind, i.namespace, i.name, changed_fields(i, e.generation, e.held -> 'own', e.held -> 'others') as others
+    let written = sqlx::query_scalar!(
+        r#"with seen as materialized (
+             select i.kind, i.namespace, i.name, e.held -> 'own' as own, now.others,
+                 i.others is distinct from now.others and not coalesce(i.others_at > (select claimed_at from reconcile where object_id = $1), false) as news,
+                 i.owned = '{}' and e.held -> 'own' <> '{}' and i.applied_at is not null and e.held -> 'others' = '[]' and coalesce(i.generation = e.generation, true) as first
              from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[]) as e (kind, namespace, name, generation, held)
              join inventory i on i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name)
+             cross join lateral (select changed_fields(i, e.generation, e.held -> 'own', e.held -> 'others') as others) now
          )
-         update inventory i set others = seen.others from seen
-         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (seen.kind, seen.namespace, seen.name) and i.others is distinct from seen.others
-           and not coalesce(i.others_at > (select claimed_at from reconcile where object_id = $1), false)",
+         update inventory i set others = case when seen.news then seen.others else i.others end, owned = case when seen.first then seen.own else i.owned end
+         from seen
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (seen.kind, seen.namespace, seen.name) and (seen.news or seen.first)
+         returning seen.news as "news!""#,
         object,
         &kinds,
         &namespaces,
@@ -119,9 +109,9 @@ pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result
         &generations as &[Option<i64>],
         &held
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(news.rows_affected() > 0)
+    Ok(written.contains(&true))
 }
 
 /// What others changed of one object, as it was just seen.
