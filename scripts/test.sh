@@ -28,8 +28,9 @@ timed "Checking" scripts/check.sh
 queue "Building the tests" cargo test --locked --workspace --no-run
 queue "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
 build_site
-SLIPWAY_PROFILE=release build_slipway
 queue "Installing what the journeys need" npm ci --no-audit --no-fund --prefix end2end/journeys
+# Last: it waits for the tests, which share nearly all of it.
+build_slipway
 drain
 
 DATABASE_URL=$(scripts/postgres.sh start test)
@@ -50,7 +51,8 @@ timed "Testing the model server" end2end/sandbox/build-model-server test
 step "Building the tests of clusters and workers" cargo test --locked --workspace --test sandbox --no-run
 timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox -- --test-threads=1
 
-# In a demo of their own, whose addresses and sign-ins they find in the environment; of the build that ships.
-SLIPWAY_PROFILE=release timed "Journeys in a browser" scripts/demo.sh --run npm test --prefix "$root/end2end/journeys"
+# In a demo of their own, whose addresses and sign-ins they find in the environment. An optimized build would take longer
+# than everything else here, and answers the same; with SLIPWAY_PROFILE=release they are run on one.
+timed "Journeys in a browser" scripts/demo.sh --run npm test --prefix "$root/end2end/journeys"
 
 say "Everything holds ($(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s)"
