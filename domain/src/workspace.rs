@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
     cluster::ClusterState,
@@ -108,6 +108,16 @@ impl ClusterTrouble {
 }
 
 impl Workspace {
+    /// Whether somebody should look at it: it could not be made, could not be looked at, or others changed what was made for it.
+    #[must_use]
+    pub fn needs_a_look(&self) -> bool {
+        match self.state {
+            WorkspaceState::Failed => true,
+            WorkspaceState::Ready => self.state_message.is_some() || !self.others.is_empty(),
+            WorkspaceState::Preparing | WorkspaceState::Deleting => false,
+        }
+    }
+
     /// What is the matter with its cluster; nothing while changes get there and what is shown is fresh.
     #[must_use]
     pub fn trouble(&self, now: Timestamp) -> Option<ClusterTrouble> {
@@ -217,6 +227,19 @@ pub struct WorkspaceQuery {
     /// Only workspaces on this cluster, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Only workspaces that somebody should look at, when `true`: what could not be made, could not be looked at, or others changed. Only the others when `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "yes_or_no")]
+    pub needs_a_look: Option<bool>,
+}
+
+/// A query holds text only, and a question that is part of a larger one reaches serde as such.
+fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(None),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(D::Error::custom("needs_a_look has to be true or false")),
+    }
 }
 
 /// Makes a workspace.

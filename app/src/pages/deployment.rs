@@ -145,13 +145,14 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
         let Loaded { deployment, revisions, operation, place, workspace, platform, instead, register, may } = loaded;
         // Only a page that was drawn before a replica was ready has the place for this.
         let try_it = may.predict.then(|| view! { <div class="trial" id=TRY_WAITS><TryIt deployment=deployment.clone() typed=Typed::default() asked=None portal/></div> });
+        let state = deployment.summary.state;
         view! {
             <Head deployment=deployment.clone() revisions=revisions.clone() operation=operation.clone() workspace platform register may/>
             <RevisionStatus deployment=deployment.clone()/>
             <RevisionTimes revisions/>
             <ReachIt deployment=deployment.clone() instead/>
             <WhereItRuns deployment place/>
-            <Rollout operation may/>
+            <Rollout operation state may/>
             {try_it}
         }
     }))
@@ -202,7 +203,7 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
                 {not_yours}
             </div>
             <aside class="stack" aria-label="About it">
-                <Rollout operation may/>
+                <Rollout operation state=summary.state may/>
                 <ReachIt deployment instead/>
                 <section class="card"><header><h2>"Look closer"</h2></header><div class="in">
                     <a href=logs>"Logs of every replica"</a>

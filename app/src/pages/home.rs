@@ -1,11 +1,13 @@
 //! `/`: what needs a look, or the next step for whoever has nothing yet.
 
-use control::{Ctx, Result, access, deployments, operations, teams};
+use control::{Ctx, Result, access, deployments, operations, teams, workspaces};
 use domain::{
     access::{PlatformRole, TeamAction},
     deployment::{DeploymentCounts, DeploymentQuery, DeploymentState, DeploymentSummary, States},
     operation::{Operation, OperationQuery, OperationState},
     page::PageQuery,
+    state::Tone,
+    workspace::{Workspace, WorkspaceQuery},
 };
 use leptos::prelude::*;
 
@@ -15,6 +17,7 @@ use crate::{
     pages::{
         deployments::status_word,
         operations::{OperationStatus, title},
+        workspaces::status,
     },
 };
 
@@ -30,8 +33,13 @@ pub async fn show(ctx: &Ctx) -> Result<Page> {
     let runs = counts != DeploymentCounts::default();
     let those = async |state: Option<States>| deployments::list(ctx, &DeploymentQuery { page: few.clone(), state, ..DeploymentQuery::default() }).await.map(|page| page.items);
     let newest = if runs { those(None).await? } else { Vec::new() };
-    let ill = States::that(DeploymentState::needs_a_look);
-    let ill = if counts.among(&ill) > 0 { those(Some(ill)).await? } else { Vec::new() };
+    let looks = States::that(DeploymentState::needs_a_look);
+    let count = counts.among(&looks);
+    let ill = Ill {
+        deployments: if count > 0 { those(Some(looks)).await? } else { Vec::new() },
+        more_deployments: count > i64::from(RECENT),
+        workspaces: workspaces::list(ctx, &WorkspaceQuery { page: few.clone(), needs_a_look: Some(true), ..WorkspaceQuery::default() }).await?,
+    };
     let has_teams = runs || !teams::list(ctx, &few).await?.items.is_empty();
     let may_deploy = access::may_somewhere(&mut *ctx.read().await?, ctx.actor(), TeamAction::Deploy).await?;
     let recent = operations::list(ctx, &OperationQuery { page: few.clone(), ..OperationQuery::default() }).await?;
@@ -47,7 +55,7 @@ pub async fn show(ctx: &Ctx) -> Result<Page> {
             <div class="head"><div><h1>{format!("Hello, {name}")}</h1></div>{deploy}</div>
             {first}
             {figures}
-            {attention(ill, &counts)}
+            {attention(ill)}
             <div class="halves">{newest}{done}</div>
         }
     }))
@@ -105,33 +113,53 @@ fn Figures(counts: DeploymentCounts) -> impl IntoView {
     }
 }
 
-/// What does not run as it should.
-fn attention(ill: Vec<DeploymentSummary>, counts: &DeploymentCounts) -> Option<impl IntoView + use<>> {
-    let states = States::that(DeploymentState::needs_a_look);
-    let hidden = counts.among(&states) > i64::from(RECENT);
-    (!ill.is_empty()).then(|| {
-        let more = hidden.then(|| view! { <a class="small" href=format!("/deployments?state={}", String::from(states))>"All that do"</a> });
-        let items = ill
-            .into_iter()
-            .map(|deployment| {
-                // The message stands beside it.
-                let word = status_word(&DeploymentSummary { state_message: None, ..deployment.clone() });
-                let tone = deployment.tone();
-                view! {
-                    <tr>
-                        <td><a href=format!("/deployments/{}", deployment.id)>{deployment.name.clone()}</a><br/><span class="small muted">{format!("{} on {}", deployment.workspace_name, deployment.cluster_name)}</span></td>
-                        <td><Status tone word/><span class="instead small muted">{deployment.state_message.clone()}</span></td>
-                        <td class="extra">{deployment.state_message.clone()}</td>
-                    </tr>
-                }
-            })
-            .collect_view();
+/// What does not stand as it should: the first of it.
+struct Ill {
+    deployments: Vec<DeploymentSummary>,
+    more_deployments: bool,
+    workspaces: domain::page::Page<Workspace>,
+}
+
+fn attention(ill: Ill) -> Option<impl IntoView + use<>> {
+    let Ill { deployments, more_deployments, workspaces } = ill;
+    (!deployments.is_empty() || !workspaces.items.is_empty()).then(|| {
+        let more = more_deployments.then(|| {
+            let states = String::from(States::that(DeploymentState::needs_a_look));
+            view! { <a class="small" href=format!("/deployments?state={states}")>"All deployments that do"</a> }
+        });
+        let more_workspaces = workspaces.next_page_token.is_some().then(|| view! { <a class="small" href="/workspaces?needs_a_look=true">"All workspaces that do"</a> });
+        let spaces = workspaces.items.into_iter().map(|workspace| {
+            let (tone, word) = status(&workspace);
+            let changed = workspace.others.first().map(|field| format!("Others changed what Slipway made: {}, {}", field.whole(), field.what()));
+            let message = workspace.state_message.or(changed);
+            view! { <LookAt to=format!("/workspaces/{}", workspace.id) name=workspace.name place=format!("workspace on {}", workspace.cluster_name) tone word message/> }.into_any()
+        });
+        let runs = deployments.into_iter().map(|deployment| {
+            // The message stands beside it.
+            let word = status_word(&DeploymentSummary { state_message: None, ..deployment.clone() });
+            let (to, tone) = (format!("/deployments/{}", deployment.id), deployment.tone());
+            let place = format!("{} on {}", deployment.workspace_name, deployment.cluster_name);
+            view! { <LookAt to name=deployment.name place tone word message=deployment.state_message/> }.into_any()
+        });
+        // What is wrong with a workspace is wrong with what runs there.
+        let rows = spaces.chain(runs).collect::<Vec<_>>();
         view! {
-            <section class="card"><header><h2>"Needs a look"</h2>{more}</header>
-                <Table label="Deployments that need a look"><tbody>{items}</tbody></Table>
+            <section class="card"><header><h2>"Needs a look"</h2>{more_workspaces}{more}</header>
+                <Table label="What needs a look"><tbody>{rows}</tbody></Table>
             </section>
         }
     })
+}
+
+#[component]
+fn LookAt(to: String, name: String, place: String, tone: Tone, #[prop(into)] word: String, message: Option<String>) -> impl IntoView {
+    view! {
+        <tr>
+            <td><a href=to>{name}</a><br/><span class="small muted">{place}</span></td>
+            <td><Status tone word/><span class="instead small muted">{message.clone()}</span></td>
+            <td class="extra">{message}</td>
+        </tr>
+    }
 }
 
 #[component]

@@ -52,7 +52,8 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
             let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
             let team = Filter::named(&asked, "team", "Team", "Any team", places.teams);
             let cluster = Filter::named(&asked, "cluster", "Cluster", "Any cluster", places.clusters);
-            let filters = [team, cluster].into_iter().flatten().collect();
+            let look = Filter { name: "needs_a_look", label: "Status", any: "Any status", options: vec![("true".to_owned(), "Needs a look".to_owned())] };
+            let filters = [Some(look), team, cluster].into_iter().flatten().collect();
             view! {
                 <section class="card">
                     <Search asked=asked.clone() placeholder="Search by name, team or cluster" filters/>
@@ -96,7 +97,7 @@ fn Row(workspace: Workspace) -> impl IntoView {
 pub fn status(workspace: &Workspace) -> (Tone, &'static str) {
     match workspace.state {
         WorkspaceState::Preparing => (Tone::Busy, "Preparing"),
-        WorkspaceState::Ready if !workspace.others.is_empty() || workspace.state_message.is_some() => (Tone::Warn, "Degraded"),
+        WorkspaceState::Ready if workspace.needs_a_look() => (Tone::Warn, "Degraded"),
         WorkspaceState::Ready => (Tone::Good, "Ready"),
         WorkspaceState::Failed => (Tone::Bad, "Failed"),
         WorkspaceState::Deleting => (Tone::Busy, "Deleting"),

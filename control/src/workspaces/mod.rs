@@ -93,9 +93,10 @@ pub async fn list(ctx: &Ctx, query: &WorkspaceQuery) -> Result<Page<Workspace>> 
     let team = checks.take_given("team", query.team.as_deref(), IdOrName::parse);
     let cluster = checks.take_given("cluster", query.cluster.as_deref(), IdOrName::parse);
     checks.finish()?;
-    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(&team, &cluster))?;
+    let paging = Paging::read(ctx.control(), &LIST, &query.page, &(&team, &cluster, query.needs_a_look))?;
     let mut conn = ctx.read().await?;
-    let only = store::Only { team: teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, cluster: clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await? };
+    let (team, cluster) = (teams::narrowed(&mut conn, ctx.actor(), team.as_ref()).await?, clusters::narrowed(&mut conn, ctx.actor(), cluster.as_ref()).await?);
+    let only = store::Only { team, cluster, needs_a_look: query.needs_a_look };
     let rows = store::list(&mut conn, ctx.actor().visible(), only, &paging).await?;
     paging.page(rows, |row| (row.key.clone(), row.workspace.id.0), |row| row.workspace)
 }

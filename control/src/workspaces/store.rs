@@ -19,6 +19,7 @@ use crate::{Result, access::Visible, inventory::cluster::Shown, paging::Paging};
 pub(super) struct Only {
     pub team: Option<TeamId>,
     pub cluster: Option<ClusterId>,
+    pub needs_a_look: Option<bool>,
 }
 
 /// A row of the list, with its sort key.
@@ -185,6 +186,8 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
              and ($5::text is null or w.name ilike $5 or t.name ilike $5 or c.name ilike $5)
              and ($14::uuid is null or w.team_id = $14)
              and ($15::uuid is null or w.cluster_id = $15)
+             -- As Workspace::needs_a_look has it.
+             and ($16::boolean is null or $16 = (w.state = 'failed' or (w.state = 'ready' and (w.state_message is not null or exists (select from inventory i where i.object_id = w.id and i.others <> '[]')))))
              and ($6::text is null or case when $8 then (k, w.id) < ($6, $7) else (k, w.id) > ($6, $7) end)
            order by case when $8 then k end desc, case when not $8 then k end asc, case when $8 then w.id end desc, case when not $8 then w.id end asc
            limit $9"#,
@@ -202,7 +205,8 @@ pub(super) async fn list(conn: &mut PgConnection, visible: Visible, only: Only, 
         &sizes.memory_mib,
         &sizes.gpus,
         only.team.map(|team| team.0),
-        only.cluster.map(|cluster| cluster.0)
+        only.cluster.map(|cluster| cluster.0),
+        only.needs_a_look
     )
     .fetch_all(conn)
     .await?;

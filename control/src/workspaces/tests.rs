@@ -309,3 +309,31 @@ async fn pages_follow_each_other_without_gaps(pool: PgPool) {
     let none = WorkspaceQuery { team: Some("growth".into()), ..WorkspaceQuery::default() };
     assert!(workspaces::list(&admin, &none).await.unwrap_err().is(Code::InvalidInput));
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn those_that_need_a_look_are_listed_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let mut ids = Vec::new();
+    for name in ["changed", "failed", "not-looked-at", "prepared", "whole"] {
+        ids.push(workspaces::create(&admin, &new(name)).await.unwrap().object);
+    }
+    let pool = &world.control.pool;
+    sqlx::query("update workspaces set state = 'ready' where id = any($1)").bind(&ids).execute(pool).await.unwrap();
+    sqlx::query(
+        "insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'changed', 'slipway', 1, '[{\"field\": \".spec.hard.pods\"}]')",
+    )
+    .bind(ids[0])
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("update workspaces set state = 'failed', state_message = 'It is full.' where id = $1").bind(ids[1]).execute(pool).await.unwrap();
+    sqlx::query("update workspaces set state_message = 'Slipway may not look.' where id = $1").bind(ids[2]).execute(pool).await.unwrap();
+    sqlx::query("update workspaces set state = 'preparing', state_message = 'Waits for its cluster.' where id = $1").bind(ids[3]).execute(pool).await.unwrap();
+    for (needs_a_look, names) in [(Some(true), &["changed", "failed", "not-looked-at"][..]), (Some(false), &["forecasting", "prepared", "whole"])] {
+        let found = workspaces::list(&admin, &WorkspaceQuery { needs_a_look, ..WorkspaceQuery::default() }).await.unwrap().items;
+        assert!(found.iter().all(|workspace| Some(workspace.needs_a_look()) == needs_a_look), "the database and the code agree");
+        assert_eq!(found.iter().map(|workspace| workspace.name.as_str()).collect::<Vec<_>>(), names);
+    }
+}

@@ -136,6 +136,18 @@ async fn what_broke_long_ago_is_still_on_the_first_page(pool: PgPool) {
     assert_eq!(counted, serde_json::json!({ "pending": 40, "rolling_out": 0, "live": 40, "degraded": 1, "failed": 0, "held": 0, "deleting": 40 }));
     let narrowed = place.world.get(&place.viewer.browser, "/api/v1/deployments?state=degraded,held").await.expect(200).json();
     assert_eq!((narrowed["items"].as_array().unwrap().len(), &narrowed["items"][0]["id"]), (1, &serde_json::json!(old)));
+    assert!(!attention.contains("/workspaces/"), "{attention}");
+    let sql = format!("update workspaces set state = 'failed', state_message = 'the namespace is somebody else''s' where id = '{WORKSPACE}'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body;
+    let attention = &home[home.find("Needs a look").unwrap()..home.find("Changed last").unwrap()];
+    assert!(attention.contains(&format!("/workspaces/{WORKSPACE}")) && attention.contains("the namespace is somebody else"), "{attention}");
+    for (asked, found) in [("true", 1), ("false", 0), ("", 1)] {
+        let listed = place.world.get(&place.viewer.browser, &format!("/api/v1/workspaces?needs_a_look={asked}")).await.expect(200).json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), found, "{asked}: {listed}");
+    }
+    let wrong = place.world.get(&place.viewer.browser, "/api/v1/workspaces?needs_a_look=maybe").await;
+    assert!(wrong.expect(400).body.contains("true or false"));
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]

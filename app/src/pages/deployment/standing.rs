@@ -185,7 +185,7 @@ fn registering(release: &Release, deployment: DeploymentId, field: &str, port: O
 
 /// The steps of the newest operation, with the button that stops it while it goes on.
 #[component]
-pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
+pub fn Rollout(operation: Option<Operation>, state: DeploymentState, may: May) -> impl IntoView {
     let card = operation.map(|operation| {
         let time = took(operation.finished_at.unwrap_or_else(clock::now).since(operation.created_at));
         let word = match operation.state {
@@ -198,6 +198,9 @@ pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
             "roll back" => "Rollback",
             _ => "Rollout",
         };
+        // Why it had failed is part of its history; that it did must not look as if it still were so.
+        let later = (operation.state == OperationState::Failed && state == DeploymentState::Live)
+            .then(|| view! { <p class="small muted">"It came up later by itself: what is wanted runs now."</p> });
         let cancel = (may.deploy && can_be_held(&operation)).then(|| {
             view! {
                 <form method="post" action=here() class="row">
@@ -209,7 +212,7 @@ pub fn Rollout(operation: Option<Operation>, may: May) -> impl IntoView {
         view! {
             <section class="card">
                 <header><h2><a href=format!("/operations/{}", operation.id)>{title}</a></h2><Status tone=operation.state.tone() word/></header>
-                <div class="in"><OperationSteps operation/>{cancel}</div>
+                <div class="in"><OperationSteps operation/>{later}{cancel}</div>
             </section>
         }
     });
