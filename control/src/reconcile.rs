@@ -28,7 +28,7 @@ const BREAKER_FAILURES: i32 = 5;
 /// How patient workers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// How long a claim lasts; a step makes one bounded call, far shorter than this. When its worker died, this is how long nobody else looks.
+    /// How long a claim lasts; a step makes a handful of bounded calls and ends before this. When its worker died, this is how long nobody else looks.
     pub lease: Duration,
     /// How long a scope is left alone after failures in a row.
     pub breaker: Duration,
@@ -138,7 +138,8 @@ pub async fn poke(conn: &mut PgConnection, object: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Makes everything of a scope due now: what held it up is over. Failures in a row are forgotten.
+/// Makes due now what waits for a scope: what held it up is over. Failures in a row are forgotten. Workspaces are looked at in any case: nothing but a look
+/// takes back what the last one complained of.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -146,7 +147,7 @@ pub async fn poke_scope(conn: &mut PgConnection, scope: Scope) -> Result<()> {
     sqlx::query!("delete from scopes where scope = $1", scope.key()).execute(&mut *conn).await?;
     sqlx::query!(
         "update reconcile set not_before = least(not_before, now()), attempts = 0, marked_at = clock_timestamp()
-         where object_id in (select object_id from reconcile where scope = $1 and attempts > 0 order by kind <> 'cluster', object_id for update)",
+         where object_id in (select object_id from reconcile where scope = $1 and (attempts > 0 or kind = 'workspace') order by kind <> 'cluster', object_id for update)",
         scope.key()
     )
     .execute(&mut *conn)

@@ -108,7 +108,7 @@ impl ClusterTrouble {
 }
 
 impl Workspace {
-    /// Whether somebody should look at it: it could not be made, could not be looked at, or others changed what was made for it.
+    /// Whether somebody should look at it: it could not be made, could not be looked at, or others changed what was made for it. The list's SQL says the same.
     #[must_use]
     pub fn needs_a_look(&self) -> bool {
         match self.state {
@@ -227,13 +227,13 @@ pub struct WorkspaceQuery {
     /// Only workspaces on this cluster, by its id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// Only workspaces that somebody should look at, when `true`: what could not be made, could not be looked at, or others changed. Only the others when `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "yes_or_no")]
+    /// `true`: only workspaces that somebody should look at, which could not be made or looked at, or of which others changed something. `false`: only those that need none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "look")]
     pub needs_a_look: Option<bool>,
 }
 
-/// A query holds text only, and a question that is part of a larger one reaches serde as such.
-fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+/// Beside a flattened part serde hands on the values of a query as the texts they are.
+fn look<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
         "" => Ok(None),
         "true" => Ok(Some(true)),

@@ -31,13 +31,10 @@ pub async fn show(ctx: &Ctx) -> Result<Page> {
     let few = PageQuery { page_size: Some(RECENT), ..PageQuery::default() };
     let counts = deployments::counts(ctx).await?;
     let runs = counts != DeploymentCounts::default();
-    let those = async |state: Option<States>| deployments::list(ctx, &DeploymentQuery { page: few.clone(), state, ..DeploymentQuery::default() }).await.map(|page| page.items);
-    let newest = if runs { those(None).await? } else { Vec::new() };
-    let looks = States::that(DeploymentState::needs_a_look);
-    let count = counts.among(&looks);
+    let those = async |state: Option<States>| deployments::list(ctx, &DeploymentQuery { page: few.clone(), state, ..DeploymentQuery::default() }).await;
+    let newest = if runs { those(None).await?.items } else { Vec::new() };
     let ill = Ill {
-        deployments: if count > 0 { those(Some(looks)).await? } else { Vec::new() },
-        more_deployments: count > i64::from(RECENT),
+        deployments: those(Some(States::that(DeploymentState::needs_a_look))).await?,
         workspaces: workspaces::list(ctx, &WorkspaceQuery { page: few.clone(), needs_a_look: Some(true), ..WorkspaceQuery::default() }).await?,
     };
     let has_teams = runs || !teams::list(ctx, &few).await?.items.is_empty();
@@ -113,33 +110,36 @@ fn Figures(counts: DeploymentCounts) -> impl IntoView {
     }
 }
 
-/// What does not stand as it should: the first of it.
+/// What needs a look, the first few of each.
 struct Ill {
-    deployments: Vec<DeploymentSummary>,
-    more_deployments: bool,
+    deployments: domain::page::Page<DeploymentSummary>,
     workspaces: domain::page::Page<Workspace>,
 }
 
+/// What does not stand as it should; nothing where all is well.
 fn attention(ill: Ill) -> Option<impl IntoView + use<>> {
-    let Ill { deployments, more_deployments, workspaces } = ill;
-    (!deployments.is_empty() || !workspaces.items.is_empty()).then(|| {
-        let more = more_deployments.then(|| {
+    let Ill { deployments, workspaces } = ill;
+    (!deployments.items.is_empty() || !workspaces.items.is_empty()).then(|| {
+        let more = deployments.next_page_token.is_some().then(|| {
             let states = String::from(States::that(DeploymentState::needs_a_look));
             view! { <a class="small" href=format!("/deployments?state={states}")>"All deployments that do"</a> }
         });
         let more_workspaces = workspaces.next_page_token.is_some().then(|| view! { <a class="small" href="/workspaces?needs_a_look=true">"All workspaces that do"</a> });
         let spaces = workspaces.items.into_iter().map(|workspace| {
             let (tone, word) = status(&workspace);
-            let changed = workspace.others.first().map(|field| format!("Others changed what Slipway made: {}, {}", field.whole(), field.what()));
+            let changed = workspace.others.first().map(|field| {
+                let more = if workspace.others.len() > 1 { format!("; {} more", workspace.others.len() - 1) } else { String::new() };
+                format!("Others changed what Slipway made: {}, {}{more}", field.whole(), field.what())
+            });
             let message = workspace.state_message.or(changed);
-            view! { <LookAt to=format!("/workspaces/{}", workspace.id) name=workspace.name place=format!("workspace on {}", workspace.cluster_name) tone word message/> }.into_any()
+            view! { <IllRow to=format!("/workspaces/{}", workspace.id) name=workspace.name place=format!("workspace on {}", workspace.cluster_name) tone word message/> }.into_any()
         });
-        let runs = deployments.into_iter().map(|deployment| {
+        let runs = deployments.items.into_iter().map(|deployment| {
             // The message stands beside it.
             let word = status_word(&DeploymentSummary { state_message: None, ..deployment.clone() });
             let (to, tone) = (format!("/deployments/{}", deployment.id), deployment.tone());
             let place = format!("{} on {}", deployment.workspace_name, deployment.cluster_name);
-            view! { <LookAt to name=deployment.name place tone word message=deployment.state_message/> }.into_any()
+            view! { <IllRow to name=deployment.name place tone word message=deployment.state_message/> }.into_any()
         });
         // What is wrong with a workspace is wrong with what runs there.
         let rows = spaces.chain(runs).collect::<Vec<_>>();
@@ -152,7 +152,7 @@ fn attention(ill: Ill) -> Option<impl IntoView + use<>> {
 }
 
 #[component]
-fn LookAt(to: String, name: String, place: String, tone: Tone, #[prop(into)] word: String, message: Option<String>) -> impl IntoView {
+fn IllRow(to: String, name: String, place: String, tone: Tone, #[prop(into)] word: String, message: Option<String>) -> impl IntoView {
     view! {
         <tr>
             <td><a href=to>{name}</a><br/><span class="small muted">{place}</span></td>

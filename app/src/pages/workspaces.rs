@@ -52,7 +52,8 @@ pub async fn list(ctx: &Ctx, query: WorkspaceQuery, typed: Typed) -> Result<Page
             let name = view! { <SortBy asked=asked.clone() field="name" label="Name" default=Direction::Ascending/> };
             let team = Filter::named(&asked, "team", "Team", "Any team", places.teams);
             let cluster = Filter::named(&asked, "cluster", "Cluster", "Any cluster", places.clusters);
-            let look = Filter { name: "needs_a_look", label: "Status", any: "Any status", options: vec![("true".to_owned(), "Needs a look".to_owned())] };
+            let looks = [("true", "Needs a look"), ("false", "Does not need a look")].map(|(value, words)| (value.to_owned(), words.to_owned()));
+            let look = Filter { name: "needs_a_look", label: "Status", any: "Any status", options: looks.into() };
             let filters = [Some(look), team, cluster].into_iter().flatten().collect();
             view! {
                 <section class="card">

@@ -81,6 +81,7 @@ pub async fn seen(conn: &mut PgConnection, object: Uuid) -> Result<()> {
 }
 
 /// Writes down what others changed of these, as it was just seen, unless a watch has said something since the step began. Gives whether that is news.
+/// What an object was applied with before that was written down is learnt from it. The caller holds the thing's mark, so that no watch writes meanwhile.
 ///
 /// # Errors
 /// A fault when the database fails.
@@ -88,19 +89,19 @@ pub async fn found(conn: &mut PgConnection, object: Uuid, put: &[Put]) -> Result
     let (kinds, namespaces, names) = columns(put.iter().map(|put| &put.entry));
     let generations: Vec<Option<i64>> = put.iter().map(|put| put.generation).collect();
     let held = put.iter().map(|put| serde_json::to_value(&put.held)).collect::<Result<Vec<_>, _>>()?;
-    // What was applied before that was written down is taken for what it was meant to be, unless others had a hand in it.
     let written = sqlx::query_scalar!(
-        r#"with seen as materialized (
+        r#"with seen as materialized ( -- what others changed is worked out once for each
              select i.kind, i.namespace, i.name, e.held -> 'own' as own, now.others,
                  i.others is distinct from now.others and not coalesce(i.others_at > (select claimed_at from reconcile where object_id = $1), false) as news,
-                 i.owned = '{}' and e.held -> 'own' <> '{}' and i.applied_at is not null and e.held -> 'others' = '[]' and coalesce(i.generation = e.generation, true) as first
+                 -- What was applied before that was written down is taken for what it was meant to be, unless others had a hand in it.
+                 i.owned = '{}' and e.held -> 'own' <> '{}' and i.applied_at is not null and e.held -> 'others' = '[]' and coalesce(i.generation = e.generation, true) as baseline
              from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[]) as e (kind, namespace, name, generation, held)
              join inventory i on i.object_id = $1 and (i.kind, i.namespace, i.name) = (e.kind, e.namespace, e.name)
              cross join lateral (select changed_fields(i, e.generation, e.held -> 'own', e.held -> 'others') as others) now
          )
-         update inventory i set others = case when seen.news then seen.others else i.others end, owned = case when seen.first then seen.own else i.owned end
+         update inventory i set others = case when seen.news then seen.others else i.others end, owned = case when seen.baseline then seen.own else i.owned end
          from seen
-         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (seen.kind, seen.namespace, seen.name) and (seen.news or seen.first)
+         where i.object_id = $1 and (i.kind, i.namespace, i.name) = (seen.kind, seen.namespace, seen.name) and (seen.news or seen.baseline)
          returning seen.news as "news!""#,
         object,
         &kinds,
@@ -226,5 +227,29 @@ mod tests {
         applied(&mut conn, id, 1, &[&Put::of(entry.clone())]).await.unwrap();
         assert!(!found(&mut conn, id, &[seen(&[".spec.a", ".spec.b"])]).await.unwrap());
         assert_eq!(changed(&mut conn, id, &seen(&[".spec.b"])).await.unwrap()[0].field, ".spec.a");
+
+        let known = async |conn: &mut PgConnection| -> (bool, bool) {
+            sqlx::query_as("select owned <> '{}', others <> '[]' from inventory where object_id = $1").bind(id).fetch_one(conn).await.unwrap()
+        };
+        let forget = "update inventory set owned = '{}', others = '[]', others_at = null where object_id = $1";
+        let theirs = Put { held: Held { others: vec![ChangedField::set_by("kubectl", ".spec.b", "ResourceQuota", "slipway")], ..seen(&[".spec.a"]).held }, ..seen(&[".spec.a"]) };
+        sqlx::query(forget).bind(id).execute(&mut *conn).await.unwrap();
+        assert!(found(&mut conn, id, std::slice::from_ref(&theirs)).await.unwrap());
+        assert_eq!(known(&mut conn).await, (false, true), "others had a hand in it: what it was meant to be is not known");
+        assert!(found(&mut conn, id, &[seen(&[".spec.a", ".spec.b"])]).await.unwrap(), "what they set is gone again");
+        assert_eq!(known(&mut conn).await, (true, false), "and now it is known");
+
+        sqlx::query(forget).bind(id).execute(&mut *conn).await.unwrap();
+        assert!(!found(&mut conn, id, &[Put { generation: Some(2), ..seen(&[".spec.a"]) }]).await.unwrap());
+        assert_eq!(known(&mut conn).await, (false, false), "it is of another generation");
+
+        sqlx::query("insert into reconcile (object_id, kind, scope, generation, claimed_at) values ($1, 'workspace', 'none', 1, now() - interval '1 minute')")
+            .bind(id)
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        sqlx::query("update inventory set others = '[{}]', others_at = now() where object_id = $1").bind(id).execute(&mut *conn).await.unwrap();
+        assert!(!found(&mut conn, id, &[seen(&[".spec.a"])]).await.unwrap());
+        assert_eq!(known(&mut conn).await, (true, true), "what a watch said since stands");
     }
 }

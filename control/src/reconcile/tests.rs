@@ -118,6 +118,21 @@ async fn a_breaker_closes_only_when_the_scope_was_heard(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn when_a_cluster_is_back_what_waited_and_every_workspace_is_looked_at(pool: PgPool) {
+    let cluster = Scope::Cluster(Uuid::from_u128(99));
+    let (waits, rests, elsewhere) = (marked(&pool, 1, cluster, 1).await, marked(&pool, 2, cluster, 1).await, marked(&pool, 3, Scope::None, 1).await);
+    let workspace = Uuid::from_u128(4);
+    mark(&mut pool.acquire().await.unwrap(), workspace, ObjectKind::Workspace, cluster, 1).await.unwrap();
+    sqlx::query("update reconcile set not_before = now() + interval '10 minutes'").execute(&pool).await.unwrap();
+    sqlx::query("update reconcile set attempts = 3 where object_id = any($1)").bind([waits, elsewhere]).execute(&pool).await.unwrap();
+    super::poke_scope(&mut pool.acquire().await.unwrap(), cluster).await.unwrap();
+    let mut due: Vec<Uuid> = claim(&pool, "a", 50).await.unwrap().into_iter().map(|claim| claim.object_id).collect();
+    due.sort_unstable();
+    assert_eq!(due, [waits, workspace]);
+    assert!(!due.contains(&rests));
+}
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
 async fn a_new_wish_does_not_wait_for_slow_looks(pool: PgPool) {
     let cluster = Scope::Cluster(Uuid::from_u128(0xface));
     for n in 0..20 {

@@ -316,7 +316,7 @@ async fn those_that_need_a_look_are_listed_alone(pool: PgPool) {
     Place::new(&world).await;
     let admin = world.user("admin", Some(PlatformRole::Admin)).await;
     let mut ids = Vec::new();
-    for name in ["changed", "failed", "not-looked-at", "prepared", "whole"] {
+    for name in ["changed", "failed", "not-looked-at", "prepared", "whole", "on-its-way-out"] {
         ids.push(workspaces::create(&admin, &new(name)).await.unwrap().object);
     }
     let pool = &world.control.pool;
@@ -330,9 +330,21 @@ async fn those_that_need_a_look_are_listed_alone(pool: PgPool) {
     .unwrap();
     sqlx::query("update workspaces set state = 'failed', state_message = 'It is full.' where id = $1").bind(ids[1]).execute(pool).await.unwrap();
     sqlx::query("update workspaces set state_message = 'Slipway may not look.' where id = $1").bind(ids[2]).execute(pool).await.unwrap();
+    // Everything that was made has rows there.
+    sqlx::query("insert into inventory (object_id, kind, namespace, name, generation) values ($1, 'ResourceQuota', 'whole', 'slipway', 1)")
+        .bind(ids[4])
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query("update workspaces set state = 'deleting', state_message = 'Waits for its cluster.' where id = $1").bind(ids[5]).execute(pool).await.unwrap();
     sqlx::query("update workspaces set state = 'preparing', state_message = 'Waits for its cluster.' where id = $1").bind(ids[3]).execute(pool).await.unwrap();
-    for (needs_a_look, names) in [(Some(true), &["changed", "failed", "not-looked-at"][..]), (Some(false), &["forecasting", "prepared", "whole"])] {
-        let found = workspaces::list(&admin, &WorkspaceQuery { needs_a_look, ..WorkspaceQuery::default() }).await.unwrap().items;
+    for (needs_a_look, names) in [(Some(true), &["changed", "failed", "not-looked-at"][..]), (Some(false), &["forecasting", "on-its-way-out", "prepared", "whole"])] {
+        let mut query = WorkspaceQuery { page: PageQuery { page_size: Some(2), ..PageQuery::default() }, needs_a_look, ..WorkspaceQuery::default() };
+        let first = workspaces::list(&admin, &query).await.unwrap();
+        query.page.page_token = first.next_page_token;
+        let rest = workspaces::list(&admin, &query).await.unwrap();
+        assert!(rest.next_page_token.is_none());
+        let found = [first.items, rest.items].concat();
         assert!(found.iter().all(|workspace| Some(workspace.needs_a_look()) == needs_a_look), "the database and the code agree");
         assert_eq!(found.iter().map(|workspace| workspace.name.as_str()).collect::<Vec<_>>(), names);
     }

@@ -136,18 +136,6 @@ async fn what_broke_long_ago_is_still_on_the_first_page(pool: PgPool) {
     assert_eq!(counted, serde_json::json!({ "pending": 40, "rolling_out": 0, "live": 40, "degraded": 1, "failed": 0, "held": 0, "deleting": 40 }));
     let narrowed = place.world.get(&place.viewer.browser, "/api/v1/deployments?state=degraded,held").await.expect(200).json();
     assert_eq!((narrowed["items"].as_array().unwrap().len(), &narrowed["items"][0]["id"]), (1, &serde_json::json!(old)));
-    assert!(!attention.contains("/workspaces/"), "{attention}");
-    let sql = format!("update workspaces set state = 'failed', state_message = 'the namespace is somebody else''s' where id = '{WORKSPACE}'");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-    let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body;
-    let attention = &home[home.find("Needs a look").unwrap()..home.find("Changed last").unwrap()];
-    assert!(attention.contains(&format!("/workspaces/{WORKSPACE}")) && attention.contains("the namespace is somebody else"), "{attention}");
-    for (asked, found) in [("true", 1), ("false", 0), ("", 1)] {
-        let listed = place.world.get(&place.viewer.browser, &format!("/api/v1/workspaces?needs_a_look={asked}")).await.expect(200).json();
-        assert_eq!(listed["items"].as_array().unwrap().len(), found, "{asked}: {listed}");
-    }
-    let wrong = place.world.get(&place.viewer.browser, "/api/v1/workspaces?needs_a_look=maybe").await;
-    assert!(wrong.expect(400).body.contains("true or false"));
 }
 
 #[sqlx::test(migrator = "control::db::MIGRATOR")]
@@ -355,4 +343,20 @@ async fn what_a_page_refuses_is_on_the_record(pool: PgPool) {
     place.world.post(&place.viewer.browser, &format!("/deployments/{id}"), &fields).await.expect(403);
     let refused: Vec<(String, Uuid)> = sqlx::query_as("select action, actor_id from audit_events where outcome = 'refused'").fetch_all(&pool).await.unwrap();
     assert_eq!(refused, [("deployment.roll_back".to_owned(), place.viewer.id.0)]);
+}
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn what_failed_and_came_up_later_does_not_look_failed(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let id = place.deployed(1).await;
+    let failure = serde_json::json!({"code": "never_ready", "cause": "It was not ready in time.", "next": "Read its log.", "raw": null, "remedy": null});
+    sqlx::query("update operations set state = 'failed', finished_at = now(), failure = $2 where object_id = $1").bind(id.0).bind(&failure).execute(&pool).await.unwrap();
+    for (state, later) in [("failed", false), ("degraded", false), ("live", true)] {
+        sqlx::query("update deployments set state = $2::deployment_state, live_revision = 1 where id = $1").bind(id.0).bind(state).execute(&pool).await.unwrap();
+        let page = place.world.get(&place.viewer.browser, &format!("/deployments/{id}")).await.expect(200).body;
+        assert_eq!(page.contains("It came up later, without another operation"), later, "{state}: {page}");
+    }
+    sqlx::query("update operations set state = 'succeeded', failure = null where object_id = $1").bind(id.0).execute(&pool).await.unwrap();
+    let page = place.world.get(&place.viewer.browser, &format!("/deployments/{id}")).await.expect(200).body;
+    assert!(!page.contains("It came up later"), "{page}");
 }

@@ -143,3 +143,53 @@ async fn one_that_was_kept_says_why_its_deletion_failed(pool: PgPool) {
     // The figures are Slipway's own book; only what the cluster showed was seen.
     assert!(has(&page, "by what its deployments ask for") && has(&page, "seen whole "), "{}", page.body);
 }
+
+#[sqlx::test(migrator = "control::db::MIGRATOR")]
+async fn one_that_needs_a_look_is_on_the_first_page_and_listed_alone(pool: PgPool) {
+    let place = Place::new(pool.clone()).await;
+    let run = place.deployed(1).await;
+    sqlx::query("update deployments set state = 'degraded', state_message = 'two replicas are gone'").execute(&pool).await.unwrap();
+    sqlx::query("update workspaces set state = 'ready', state_message = null").execute(&pool).await.unwrap();
+    let attention = async || {
+        let home = place.world.get(&place.viewer.browser, "/").await.expect(200).body.replace("<!>", "");
+        home[home.find("Needs a look").unwrap()..home.find("Changed last").unwrap()].to_owned()
+    };
+    assert!(!attention().await.contains("/workspaces"));
+    let others = json!([
+        {"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": "kubectl", "wanted": "20", "found": "9"},
+        {"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.cpu", "manager": null, "wanted": "4", "found": null},
+    ]);
+    sqlx::query("insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'forecasting', 'slipway', 1, $2)")
+        .bind(WORKSPACE)
+        .bind(&others)
+        .execute(&pool)
+        .await
+        .unwrap();
+    let seen = attention().await;
+    let (space, run) = (seen.find(&format!("/workspaces/{WORKSPACE}")).expect("the workspace"), seen.find(&format!("/deployments/{run}")).expect("the deployment"));
+    assert!(space < run, "what is wrong with a workspace may be why something there does not run: {seen}");
+    assert!(seen.contains("Others changed what Slipway made: .spec.hard.pods of ResourceQuota slipway, set by kubectl; 1 more"), "{seen}");
+    assert!(!seen.contains("All workspaces that do"), "{seen}");
+
+    for (asked, words, found) in [("true", "Needs a look", 1), ("false", "Does not need a look", 0), ("", "Any status", 1)] {
+        let listed = place.world.get(&place.viewer.browser, &format!("/api/v1/workspaces?needs_a_look={asked}")).await.expect(200).json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), found, "{asked}: {listed}");
+        let page = place.world.get(&place.viewer.browser, &format!("/workspaces?needs_a_look={asked}")).await.expect(200);
+        assert_eq!(has(&page, &format!("/workspaces/{WORKSPACE}")), found == 1, "{asked}: {}", page.body);
+        assert!(asked.is_empty() || has(&page, &format!("<option value=\"{asked}\" selected>{words}</option>")), "{asked}: {}", page.body);
+    }
+    for path in ["/api/v1/workspaces?needs_a_look=maybe", "/workspaces?needs_a_look=maybe"] {
+        assert!(place.world.get(&place.viewer.browser, path).await.expect(400).body.contains("true or false"), "{path}");
+    }
+
+    sqlx::query(
+        "insert into workspaces (id, name, team_id, cluster_id, cpu_millis, memory_mib, gpus, pods, state)
+         select gen_random_uuid(), 'scratch-' || n, w.team_id, w.cluster_id, 1000, 1024, 0, 5, 'failed' from workspaces w, generate_series(1, 6) n where w.id = $1",
+    )
+    .bind(WORKSPACE)
+    .execute(&pool)
+    .await
+    .unwrap();
+    let seen = attention().await;
+    assert!(seen.contains("href=\"/workspaces?needs_a_look=true\"") && seen.contains("All workspaces that do"), "{seen}");
+}

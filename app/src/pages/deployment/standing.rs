@@ -200,7 +200,7 @@ pub fn Rollout(operation: Option<Operation>, state: DeploymentState, may: May) -
         };
         // Why it had failed is part of its history; that it did must not look as if it still were so.
         let later = (operation.state == OperationState::Failed && state == DeploymentState::Live)
-            .then(|| view! { <p class="small muted">"It came up later by itself: what is wanted runs now."</p> });
+            .then(|| view! { <p class="small muted">"It came up later, without another operation: what is wanted runs now."</p> });
         let cancel = (may.deploy && can_be_held(&operation)).then(|| {
             view! {
                 <form method="post" action=here() class="row">
