@@ -2,7 +2,8 @@
 # Proves everything: the checks, then the tests from the smallest to the whole.
 #
 # SANDBOX_PORT (4566; the ports after it too), SLIPWAY_PORT (3000) and SLIPWAY_METRICS_PORT (3001) are where
-# the sandbox and the journeys' demo listen.
+# the sandbox and the journeys' demo listen. With SLIPWAY_PROFILE=release the journeys run on the build that ships and
+# a database that keeps what it is told: before a release.
 source "$(dirname "$0")/lib.sh"
 source "$root/scripts/services.sh"
 cd "$root"
@@ -29,7 +30,7 @@ queue "Building the tests" cargo test --locked --workspace --no-run
 queue "Building the sandbox's tests" cargo test --locked --manifest-path end2end/sandbox/Cargo.toml --workspace --no-run
 build_site
 queue "Installing what the journeys need" npm ci --no-audit --no-fund --prefix end2end/journeys
-# Last: it waits for the tests, which share nearly all of it.
+# Last: cargo builds one thing at a time into target/, and by then what it depends on is there.
 build_slipway
 drain
 
@@ -51,8 +52,7 @@ timed "Testing the model server" end2end/sandbox/build-model-server test
 step "Building the tests of clusters and workers" cargo test --locked --workspace --test sandbox --no-run
 timed "Testing clusters and workers on a sandbox" env SANDBOX_NODES=simulated scripts/sandbox.sh --run cargo test --locked --workspace --test sandbox -- --test-threads=1
 
-# In a demo of their own, whose addresses and sign-ins they find in the environment. An optimized build would take longer
-# than everything else here, and answers the same; with SLIPWAY_PROFILE=release they are run on one.
+# In a demo of their own, whose addresses and sign-ins they find in the environment.
 timed "Journeys in a browser" scripts/demo.sh --run npm test --prefix "$root/end2end/journeys"
 
 say "Everything holds ($(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s)"
