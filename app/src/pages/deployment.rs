@@ -41,6 +41,10 @@ use try_it::TryIt;
 
 /// Where the form for requests appears as soon as a replica is ready.
 const TRY_WAITS: &str = "try-waits";
+/// Where that form stands from the beginning: what is typed into it is left alone.
+const TRIAL: &str = "trial";
+/// Everything below the head, which goes when the deployment is gone.
+const REST: &str = "rest";
 
 /// What somebody may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,7 @@ pub async fn part(ctx: &Ctx, id: DeploymentId) -> Result<String> {
             <WhereItRuns deployment place/>
             <Rollout operation state may/>
             {try_it}
+            {(state == DeploymentState::Deleting).then(|| view! { <div class="trial" id=TRY_WAITS></div><div class="trial" id=TRIAL></div> })}
         }
     }))
 }
@@ -163,6 +168,7 @@ fn gone() -> impl IntoView {
         <div class="stack" id="standing">
             <div class="head"><div><h1>"It is gone"</h1><p class="muted">"This deployment was deleted, or you cannot see it any more."</p></div><a class="button" href="/deployments">"All deployments"</a></div>
         </div>
+        <div class="cols weave" id=REST></div>
     }
 }
 
@@ -191,9 +197,10 @@ fn Rest(loaded: Loaded, typed: Typed, asked: Option<Asked>, portal: Url) -> impl
     });
     let not_yours = (may.deploy && !may.delete).then(|| view! { <p class="small muted">{format!("Only an owner of {} can delete this deployment.", summary.team_name)}</p> });
     let waits = asked.is_none() && !deployment.pods.iter().any(|pod| pod.ready) && typed.operation().is_empty();
-    let try_it = may.predict.then(|| view! { <div class="trial" id=waits.then_some(TRY_WAITS)><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
+    let try_it =
+        may.predict.then(|| view! { <div class="trial" id=if waits { TRY_WAITS } else { TRIAL }><TryIt deployment=deployment.clone() typed=typed.clone() asked portal/></div> });
     view! {
-        <div class="cols weave">
+        <div class="cols weave" id=REST>
             <div class="stack">
                 // What grows and shrinks while it rolls out comes below what is pressed meanwhile.
                 {try_it}

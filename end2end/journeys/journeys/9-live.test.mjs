@@ -77,6 +77,7 @@ test("status and logs of every replica stream in, until the role is taken away",
   const taken = await rest("DELETE", `/teams/${team}/members/${watcher.id}`);
   assert.equal(taken.status, 200, JSON.stringify(taken.body));
   await status.getByRole("heading", { name: "It is gone" }).waitFor({ timeout: 20_000 });
+  assert.equal(await status.locator("#rest > *").count(), 0, "and what was shown of it is gone, too");
   await logs.locator("[role=log] .said").waitFor({ timeout: 45_000 });
   const last = await lines();
   const shown = await status.locator("main").innerText();
