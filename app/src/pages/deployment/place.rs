@@ -89,13 +89,11 @@ fn is_stopping(pod: &Pod) -> bool {
 }
 
 fn look(pod: &Pod) -> PodLook {
-    if is_stopping(pod) {
-        return PodLook::Stopping;
-    }
-    match (pod.ready, pod.reason.is_some() || pod.restarts > 0) {
-        (true, _) => PodLook::Ready,
-        (false, true) => PodLook::Ill,
-        (false, false) => PodLook::Rising,
+    match status(pod).0 {
+        Tone::Idle => PodLook::Stopping,
+        Tone::Good => PodLook::Ready,
+        Tone::Busy => PodLook::Rising,
+        Tone::Warn | Tone::Bad => PodLook::Ill,
     }
 }
 
@@ -136,6 +134,7 @@ fn status(pod: &Pod) -> (Tone, String) {
         Some("ErrImagePull" | "ImagePullBackOff") => "Image cannot be pulled",
         Some("Unschedulable") => "No node fits",
         Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => "Cannot be started",
+        None if pod.restarts > 0 => "Started again, not ready",
         Some("ContainerCreating" | "PodInitializing") | None => return (Tone::Busy, "Starting".into()),
         Some(other) => other,
     };
@@ -151,5 +150,40 @@ fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
     };
     view! {
         <div class="in words"><h3>"Last words of the container"</h3><p class="small muted">{how}</p>{words}</div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Timestamp;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn the_map_and_the_table_say_the_same_of_a_replica() {
+        let pod = |ready, reason: Option<&str>, restarts| Pod {
+            name: "iris-1".into(),
+            revision: 1,
+            node: None,
+            zone: None,
+            phase: "Running".into(),
+            ready,
+            restarts,
+            reason: reason.map(str::to_owned),
+            message: None,
+            last_exit: None,
+            created_at: Timestamp(datetime!(2026-11-24 12:00 UTC)),
+        };
+        for (pod, tone, seen) in [
+            (pod(true, None, 2), Tone::Good, PodLook::Ready),
+            (pod(false, None, 0), Tone::Busy, PodLook::Rising),
+            (pod(false, Some("ContainerCreating"), 0), Tone::Busy, PodLook::Rising),
+            (pod(false, None, 2), Tone::Bad, PodLook::Ill),
+            (pod(false, Some("CrashLoopBackOff"), 2), Tone::Bad, PodLook::Ill),
+            (pod(true, Some("Terminating"), 0), Tone::Idle, PodLook::Stopping),
+        ] {
+            assert_eq!((status(&pod).0, look(&pod)), (tone, seen), "{pod:?}");
+        }
     }
 }
