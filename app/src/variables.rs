@@ -1,7 +1,7 @@
 //! Environment variables as people type them: one `NAME=value` a line. A value in double quotes is read as JSON text, so
 //! that line breaks and blanks at its ends have a way in and out.
 
-use domain::{Rejected, deployment::Variable, error::FieldError, names::VariableName};
+use domain::{Rejected, deployment::Variable, error::FieldError, limits, names::VariableName};
 
 /// The field that holds them.
 pub const FIELD: &str = "environment";
@@ -16,7 +16,7 @@ const SHOWN: usize = 40;
 pub fn read(text: &str) -> Result<Vec<Variable>, Rejected> {
     let (mut variables, mut wrong): (Vec<Variable>, Vec<String>) = (Vec::new(), Vec::new());
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match variable(line).and_then(|variable| new_name(&variable.name, &variables).map(|()| variable)) {
+        match variable(line).and_then(|variable| new_name(&variable.name, &variables).and_then(|()| short(variable))) {
             Ok(variable) => variables.push(variable),
             Err(why) => wrong.push(format!("Line {}: {why}", at + 1)),
         }
@@ -35,6 +35,11 @@ fn variable(line: &str) -> Result<Variable, String> {
 fn new_name(name: &str, before: &[Variable]) -> Result<(), String> {
     VariableName::parse(name).map_err(|why| format!("“{}” cannot be a name. {why}", name.chars().take(SHOWN).collect::<String>()))?;
     if before.iter().any(|variable| variable.name == name) { Err(format!("{name} is set twice.")) } else { Ok(()) }
+}
+
+fn short(variable: Variable) -> Result<Variable, String> {
+    let (most, characters) = (limits::VARIABLE_VALUE, variable.value.chars().count());
+    if characters > most { Err(format!("The value of {} has {characters} characters. Use at most {most}.", variable.name)) } else { Ok(variable) }
 }
 
 /// Writes them so that [`read`] gives the same.
@@ -85,6 +90,9 @@ mod tests {
         let all = read("1BAD\nA=1\nA=2\nC D=3\nB=4").unwrap_err();
         let said = all.message_for(FIELD).unwrap();
         assert!(said.starts_with("Line 1: write NAME=value. Line 3: A is set twice. Line 4: “C D” cannot be a name.") && !said.contains("Line 5"), "{said}");
+        let long = read(&format!("A=1\nB={}\nC=2", "ü".repeat(limits::VARIABLE_VALUE + 1))).unwrap_err();
+        assert_eq!(long.message_for(FIELD), Some("Line 2: The value of B has 4097 characters. Use at most 4096."));
+        assert!(read(&format!("B={}", "ü".repeat(limits::VARIABLE_VALUE))).is_ok());
     }
 
     #[test]

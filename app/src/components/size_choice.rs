@@ -33,11 +33,16 @@ pub fn SizeChoice(typed: Typed, value: Size, sizes: Vec<SizeRoom>) -> impl IntoV
         .collect_view();
     // A choice that is disabled is not sent. It is kept until another one is made: the first value sent is the one that counts.
     let kept = sizes.iter().any(|room| room.size.as_str() == chosen && !room.allowed).then(|| view! { <input type="hidden" name="size" value=chosen/> });
+    // Without scripts nothing follows what is chosen besides.
+    let closed = sizes.iter().any(|room| !room.allowed).then(|| {
+        view! { <noscript><p class="small muted">"After choosing another place or number of replicas, press Check: it says anew what there is room for."</p></noscript> }
+    });
     view! {
         <fieldset id="sizes" class:wrong=wrong aria-describedby=wrong.then_some("size-why")>
             <legend>"Size of each replica"</legend>
             <div class="choices">{choices}</div>
             {kept}
+            {closed}
             {why.map(|why| view! { <span class="why" id="size-why">{why}</span> })}
         </fieldset>
     }

@@ -109,7 +109,7 @@ pub fn request(typed: &Typed) -> Result<NewDeployment, Rejected> {
     let workspace = checks.take("workspace", typed.text("workspace").parse().map_err(|_| "Choose a workspace.".into()));
     let size: Option<Size> = typed.filled("size").and_then(|size| checks.take("size", size.parse()));
     // The operation says this and the next, too, but only of a request that can be read as a whole.
-    let replicas = typed.filled("replicas").and_then(|text| checks.take("replicas", replica_count(text)));
+    let replicas = if typed.has("replicas") { checks.take("replicas", replica_count(typed.text("replicas"))) } else { None };
     if let Some(name) = typed.filled("name") {
         checks.take("name", DeploymentName::parse(name));
     }
@@ -222,7 +222,7 @@ fn what_to_mend(field: &str) -> &'static str {
 
 /// How each size stands; nothing while the number of replicas cannot be read.
 async fn sizes(ctx: &Ctx, typed: &Typed, chosen: &Chosen) -> Result<Vec<SizeRoom>> {
-    let Ok(replicas) = replica_count(typed.filled("replicas").unwrap_or("1")) else { return Ok(Vec::new()) };
+    let Ok(replicas) = replica_count(&typed.text_or("replicas", "1")) else { return Ok(Vec::new()) };
     match deployments::sizes(ctx, chosen.workspace.id, replicas, None).await {
         Ok(sizes) => Ok(sizes),
         // The preview says why.

@@ -37,7 +37,7 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
     if body.len() > reach::MAX_ANSWER {
         return Err(Rejected::new(Code::TooLarge, format!("A request to a model may hold {} KiB.", reach::MAX_ANSWER / 1024)).into());
     }
-    let pod = served.pod.take().ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready.", found.name)))?;
+    let pod = served.pod.take().ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready. How the deployment stands says why.", found.name)))?;
     // What goes in and out is not recorded, only that it was sent.
     audit::record(&mut conn, ctx, Event::new("deployment.predict", ObjectKind::Deployment, id.0, &found.name).of_team(found.team, &found.team_name)).await?;
     // Nothing is held while the model thinks.

@@ -41,7 +41,7 @@ pub fn check_replicas(checks: &mut Checks, replicas: i32) {
 
 /// Takes the variables with their names trimmed, or notes what is wrong with each.
 pub fn check_environment(checks: &mut Checks, environment: &[Variable]) -> Vec<Variable> {
-    checks.ensure(environment.len() <= MAX_VARIABLES, "environment", format!("Set at most {MAX_VARIABLES} variables."));
+    checks.ensure(environment.len() <= MAX_VARIABLES, "environment", format!("Set at most {MAX_VARIABLES} variables; these are {}.", environment.len()));
     let mut names = BTreeSet::new();
     let mut checked = Vec::with_capacity(environment.len());
     for (n, variable) in environment.iter().take(MAX_VARIABLES).enumerate() {

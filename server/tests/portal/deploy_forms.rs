@@ -33,7 +33,7 @@ async fn a_wrong_field_is_named_and_nothing_is_planned(pool: PgPool) {
         place.world.post(&place.deployer.browser, "/deployments/new", &fields).await.expect(200).body
     };
     assert!(check("iris", "2", "").await.contains("See manifests"), "what can be made is planned");
-    for replicas in ["abc", "99", "0", "1.5"] {
+    for replicas in ["abc", "99", "0", "1.5", ""] {
         unplanned(&check("iris", replicas, "").await, &["The number of replicas needs a change", "Enter a whole number from 1 to 50.", "1 to fix"]);
     }
     let both = check("My Iris", "2", "no variable").await;
