@@ -269,7 +269,9 @@ fn repository(text: &str) -> Result<String, String> {
 
 fn repository_prefix(text: &str) -> Result<String, String> {
     let inner = text.trim().trim_end_matches('/');
-    repository(inner).map(|prefix| format!("{prefix}/")).map_err(|_| "Enter a prefix of repository names like forecasting/.".into())
+    repository(inner)
+        .map(|prefix| format!("{prefix}/"))
+        .map_err(|_| "Enter a prefix of repository names, like forecasting/: small letters and digits, with single . _ - or / between them.".into())
 }
 
 /// The rule of the OCI distribution specification.

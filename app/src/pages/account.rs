@@ -80,7 +80,7 @@ fn Outcome(account: Account) -> impl IntoView {
         .into_any(),
         (None, None) => view! {
             <Notice tone=Tone::Idle title="Check it once">
-                <p>"Until then Slipway does not know which AWS account this is. Copy the policies below into IAM first if the role does not have them yet."</p>
+                <p>"Until then Slipway does not know whether it gets in, nor as whom. Copy the policies below into IAM first if the role does not have them yet."</p>
             </Notice>
         }
         .into_any(),

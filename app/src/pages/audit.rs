@@ -45,7 +45,7 @@ pub async fn list(ctx: &Ctx, query: AuditQuery) -> Result<Page> {
             <div class="head"><div><h1>"Audit"</h1><p class="muted">"Who did what, through which door, and what changed. Events never change; each is sealed into a chain."</p></div></div>
         };
         if page.items.is_empty() && !asked.is_narrowed() {
-            return view! { {head}<EmptyState title="Nothing has happened yet" text="Every change that is made, and every one that is refused, is written down here."/> }
+            return view! { {head}<EmptyState title="Nothing to see yet" text="Every change that is made, and every one that is refused, is written down. You see here what concerns you and your teams."/> }
                 .into_any();
         }
         let about = about.map(|_| {

@@ -92,7 +92,7 @@ pub async fn show(ctx: &Ctx, id: ClusterId, query: PageQuery, typed: Typed) -> R
     let answer = typed.answer();
     Ok(Page::new(loaded.cluster.name.clone(), Nav::Clusters, move || {
         let (cluster, newer, may_manage) = (loaded.cluster.clone(), loaded.newer.clone(), loaded.may_manage);
-        let note = "Nothing in the cluster is touched: what runs there goes on. Slipway's roles and its access entry stay until somebody removes them.";
+        let note = "Only a cluster without workspaces can be detached. Nothing in it is touched then: what others run there goes on. Slipway's roles and its access entry stay until somebody removes them.";
         view! {
             <FormRejection typed=typed.clone()/>
             <LookAgain/>

@@ -39,7 +39,7 @@ pub async fn list(ctx: &Ctx, query: OperationQuery) -> Result<Page> {
     Ok(Page::new("Operations", Nav::Operations, move || {
         let head = view! { <div class="head"><div><h1>"Operations"</h1><p class="muted">"Changes that take a while: what is being done, step by step."</p></div></div> };
         if page.items.is_empty() && !asked.is_narrowed() {
-            return view! { {head}<EmptyState title="Nothing has been done yet" text="When somebody deploys, changes or deletes something, each step of it is seen here, with the time it took."/> }.into_any();
+            return view! { {head}<EmptyState title="Nothing to see yet" text="When somebody in your teams deploys, changes or deletes something, each step of it is seen here, with the time it took."/> }.into_any();
         }
         let rows = page.items.into_iter().map(|operation| view! { <Row operation/> }).collect_view();
         let none = rows.is_empty().then(|| view! { <NoMatch asked=asked.clone() columns="5"/> });

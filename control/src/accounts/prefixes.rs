@@ -49,7 +49,8 @@ pub async fn add_prefix(ctx: &Ctx, id: AccountId, new: &NewPrefix) -> Result<Acc
     }
     store::lock_prefixes(&mut tx).await?;
     if let Some(other) = store::overlapping(&mut tx, &account.aws_account_id, prefix.as_str(), team.id).await? {
-        let message = format!("{} overlaps {}, which is {}'s in the account {}.", prefix, other.prefix, other.team_name, other.account_name);
+        let how = if other.prefix == prefix.as_str() { format!("{prefix} is") } else { format!("{prefix} overlaps {}, which is", other.prefix) };
+        let message = format!("{how} {}'s already in the account {}.", other.team_name, other.account_name);
         return Err(Rejected::new(Code::AlreadyExists, message).at("prefix").into());
     }
     if !store::insert_prefix(&mut tx, id, prefix.as_str(), team.id).await? {

@@ -162,7 +162,7 @@ pub(super) async fn delete(conn: &mut PgConnection, id: TeamId) -> Result<()> {
 pub(super) async fn blockers(conn: &mut PgConnection, id: TeamId) -> Result<Vec<Blocker>> {
     let rows = sqlx::query!(
         r#"select 'deployment' as "kind!", d.name as "name!", '/deployments/' || d.id as "path!" from deployments d join workspaces w on w.id = d.workspace_id where w.team_id = $1
-           union all select 'workspace', name, '/workspaces/' || id from workspaces where team_id = $1
+           union all select 'workspace', w.name || ' on ' || c.name, '/workspaces/' || w.id from workspaces w join clusters c on c.id = w.cluster_id where w.team_id = $1
            union all select 'model', name, '/models/' || id from models where team_id = $1
            union all select 'repository prefix', prefix, '/accounts/' || account_id from repository_prefixes where team_id = $1
            union all select 'open invitation', email, '/users' from one_time_links where team_id = $1 and used_at is null and expires_at > now()

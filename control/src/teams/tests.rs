@@ -175,3 +175,14 @@ async fn a_team_that_somebody_is_invited_to_stays(pool: PgPool) {
     links::revoke_invitation(&admin, invited.id).await.unwrap();
     teams::delete(&admin, made.id).await.unwrap();
 }
+
+#[sqlx::test(migrator = "crate::db::MIGRATOR")]
+async fn workspaces_that_keep_a_team_are_told_apart_by_their_clusters(pool: PgPool) {
+    let world = World::new(pool).await;
+    Place::new(&world).await;
+    let admin = world.user("admin", Some(PlatformRole::Admin)).await;
+    let team = teams::list(&admin, &PageQuery::default()).await.unwrap().items.into_iter().find(|team| team.name == "forecasting").expect("the fixture's team");
+    let refused = teams::delete(&admin, team.id).await.unwrap_err();
+    let blockers = &refused.rejected().unwrap().blockers;
+    assert!(blockers.iter().any(|blocker| (blocker.kind.as_str(), blocker.name.as_str()) == ("workspace", "forecasting on forecasting-lab")), "{blockers:?}");
+}
