@@ -16,7 +16,7 @@ const SHOWN: usize = 40;
 pub fn read(text: &str) -> Result<Vec<Variable>, Rejected> {
     let (mut variables, mut wrong): (Vec<Variable>, Vec<String>) = (Vec::new(), Vec::new());
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match variable(line).and_then(|variable| new_name(&variable.name, &variables).and_then(|()| short(variable))) {
+        match variable(line).and_then(|variable| new_name(&variable.name, &variables).and_then(|()| short_enough(variable))) {
             Ok(variable) => variables.push(variable),
             Err(why) => wrong.push(format!("Line {}: {why}", at + 1)),
         }
@@ -37,7 +37,7 @@ fn new_name(name: &str, before: &[Variable]) -> Result<(), String> {
     if before.iter().any(|variable| variable.name == name) { Err(format!("{name} is set twice.")) } else { Ok(()) }
 }
 
-fn short(variable: Variable) -> Result<Variable, String> {
+fn short_enough(variable: Variable) -> Result<Variable, String> {
     let (most, characters) = (limits::VARIABLE_VALUE, variable.value.chars().count());
     if characters > most { Err(format!("The value of {} has {characters} characters. Use at most {most}.", variable.name)) } else { Ok(variable) }
 }

@@ -141,7 +141,7 @@ fn attention(ill: Ill) -> Option<impl IntoView + use<>> {
             let place = format!("{} on {}", deployment.workspace_name, deployment.cluster_name);
             view! { <IllRow to name=deployment.name place tone word message=deployment.state_message/> }.into_any()
         });
-        // What is wrong with a workspace is wrong with what runs there.
+        // What is wrong with a workspace may be why something there does not run.
         let rows = spaces.chain(runs).collect::<Vec<_>>();
         view! {
             <section class="card"><header><h2>"Needs a look"</h2>{more_workspaces}{more}</header>

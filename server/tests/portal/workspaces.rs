@@ -6,7 +6,7 @@ use domain::{
     workspace::{Adopt, NewWorkspace, Quota},
 };
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
@@ -26,6 +26,16 @@ async fn fails(pool: &PgPool, id: WorkspaceId, code: &str, cause: &str) {
         .await
         .unwrap();
     sqlx::query("update workspaces set state = 'failed', state_message = $2 where id = $1").bind(id.0).bind(cause).execute(pool).await.unwrap();
+}
+
+/// Others changed these fields of its quota.
+async fn others_changed(pool: &PgPool, fields: &Value) {
+    sqlx::query("insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'forecasting', 'slipway', 1, $2)")
+        .bind(WORKSPACE)
+        .bind(fields)
+        .execute(pool)
+        .await
+        .unwrap();
 }
 
 fn has(page: &Answer, text: &str) -> bool {
@@ -76,12 +86,7 @@ async fn what_others_changed_is_told_to_the_team_and_repaired_by_an_admin(pool: 
     let shown = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": "</textarea><script>alert(1)</script>"}]);
     let others = json!([{"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": shown[0]["manager"], "wanted": "20", "found": "<i>9999</i>"}]);
     sqlx::query("update workspaces set state = 'ready', synced_at = now()").execute(&pool).await.unwrap();
-    sqlx::query("insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'forecasting', 'slipway', 1, $2)")
-        .bind(WORKSPACE)
-        .bind(&others)
-        .execute(&pool)
-        .await
-        .unwrap();
+    others_changed(&pool, &others).await;
     let (seen, admin) = (place.world.get(&place.viewer.browser, &path).await.expect(200), place.world.get(&place.admin.browser, &path).await.expect(200));
     for page in [&seen, &admin] {
         for text in [
@@ -159,12 +164,7 @@ async fn one_that_needs_a_look_is_on_the_first_page_and_listed_alone(pool: PgPoo
         {"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.pods", "manager": "kubectl", "wanted": "20", "found": "9"},
         {"kind": "ResourceQuota", "name": "slipway", "field": ".spec.hard.cpu", "manager": null, "wanted": "4", "found": null},
     ]);
-    sqlx::query("insert into inventory (object_id, kind, namespace, name, generation, others) values ($1, 'ResourceQuota', 'forecasting', 'slipway', 1, $2)")
-        .bind(WORKSPACE)
-        .bind(&others)
-        .execute(&pool)
-        .await
-        .unwrap();
+    others_changed(&pool, &others).await;
     let seen = attention().await;
     let (space, run) = (seen.find(&format!("/workspaces/{WORKSPACE}")).expect("the workspace"), seen.find(&format!("/deployments/{run}")).expect("the deployment"));
     assert!(space < run, "what is wrong with a workspace may be why something there does not run: {seen}");
