@@ -105,7 +105,7 @@ async fn what_others_changed_is_told_to_the_team_and_repaired_by_an_admin(pool: 
 
     place.world.post(&place.viewer.browser, &path, &[("do", "repair")]).await.expect(403);
     assert_eq!(place.world.post(&place.admin.browser, &path, &[("do", "repair")]).await.expect(303).header("location"), path);
-    let running = async || -> (String, serde_json::Value) {
+    let running = async || -> (String, Value) {
         sqlx::query_as("select o.verb, w.takes_over from operations o join workspaces w on w.id = o.object_id where o.state = 'running'").fetch_one(&pool).await.unwrap()
     };
     assert_eq!(running().await, ("repair".to_owned(), shown));
