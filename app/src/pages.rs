@@ -19,6 +19,7 @@ pub mod profile;
 pub mod reference;
 pub mod register;
 pub mod release;
+mod replica;
 pub mod sign_in;
 mod team_choice;
 pub mod team_tokens;

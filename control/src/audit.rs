@@ -107,7 +107,7 @@ pub async fn record_later(conn: &mut PgConnection, actor: (ActorKind, Option<Uui
 /// A fault when the database fails.
 pub async fn record_refusal(ctx: &Ctx, rejected: &Rejected) -> Result<()> {
     let Some(attempt) = ctx.attempted() else { return Ok(()) };
-    let mut conn = ctx.read().await?;
+    let mut conn = ctx.write().await?;
     let called = match attempt.object_id {
         Some(id) => called(&mut conn, attempt.object_kind, id).await?,
         None => None,

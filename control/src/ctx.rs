@@ -8,10 +8,10 @@ use std::{
 
 use domain::{Code, Rejected, audit::Source, names::is_deceptive, operation::ObjectKind};
 use serde::Serialize;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction, pool::PoolConnection};
 use uuid::Uuid;
 
-use crate::{Actor, Control, Result, idempotency};
+use crate::{Actor, Control, Result, db::Reading, idempotency};
 
 /// What the caller showed, to make sure of them again while a stream goes on.
 #[derive(Clone, Default)]
@@ -154,11 +154,19 @@ impl Ctx {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A connection to read with.
+    /// A connection to read with: it refuses to write.
     ///
     /// # Errors
     /// A fault when the database does not answer.
-    pub async fn read(&self) -> Result<sqlx::pool::PoolConnection<Postgres>> {
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(self.control.reads.get().await?)
+    }
+
+    /// A connection to write one thing with, where there is no transaction of an operation's.
+    ///
+    /// # Errors
+    /// A fault when the database does not answer.
+    pub async fn write(&self) -> Result<PoolConnection<Postgres>> {
         Ok(self.control.pool.acquire().await?)
     }
 

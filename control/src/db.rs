@@ -1,5 +1,7 @@
 //! The database: the only state that replicas share.
 
+mod reads;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -9,6 +11,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
+
+pub use reads::{Reading, Reads};
 
 /// Every migration, in the program.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");

@@ -65,7 +65,10 @@ pub struct Control(Arc<Parts>);
 
 /// The parts of [`Control`].
 pub struct Parts {
+    /// Connections to write with, and for what works in the background.
     pub pool: PgPool,
+    /// Connections that requests read with.
+    pub reads: db::Reads,
     pub settings: Settings,
     /// Marks every object Slipway makes in clusters.
     pub installation: Uuid,
@@ -107,7 +110,8 @@ impl Control {
     /// Those of [`Control::new`].
     pub async fn with_aws(pool: PgPool, settings: Settings, aws: aws::Aws) -> anyhow::Result<Self> {
         let (installation, cursor_key) = db::installation(&pool).await?;
-        Ok(Self(Arc::new(Parts { aws, k8s: k8s::Clients::new(), passwords: passwords::Passwords::new(), live: live::Hub::new(), pool, settings, installation, cursor_key })))
+        let reads = db::Reads::beside(&pool)?;
+        Ok(Self(Arc::new(Parts { aws, k8s: k8s::Clients::new(), passwords: passwords::Passwords::new(), live: live::Hub::new(), pool, reads, settings, installation, cursor_key })))
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Settings {
     /// The folder with the style sheet, the scripts and the icons.
     #[arg(long, env = "SLIPWAY_SITE", default_value = "target/site", global = true)]
     pub site: PathBuf,
-    /// Connections to the database.
+    /// Connections to the database: half for requests to read with, half for all that writes and works.
     #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = number::<u32>, global = true)]
     pub database_connections: u32,
     /// Hours until an unused session ends.
@@ -123,7 +123,7 @@ impl Settings {
             self.public_url
         );
         ensure!(self.public_url.path() == "/" && self.public_url.query().is_none(), "SLIPWAY_PUBLIC_URL has to be an origin without a path: {}", self.public_url);
-        ensure!((2..=500).contains(&self.database_connections), "SLIPWAY_DATABASE_CONNECTIONS has to be 2 to 500");
+        ensure!((4..=500).contains(&self.database_connections), "SLIPWAY_DATABASE_CONNECTIONS has to be 4 to 500");
         ensure!((1..=720).contains(&self.session_idle_hours), "SLIPWAY_SESSION_IDLE_HOURS has to be 1 to 720");
         ensure!((1..=3650).contains(&self.operation_retention_days), "SLIPWAY_OPERATION_RETENTION_DAYS has to be 1 to 3650");
         ensure!(self.listen != self.metrics_listen, "SLIPWAY_LISTEN and SLIPWAY_METRICS_LISTEN have to differ");

@@ -179,7 +179,7 @@ mod tests {
     async fn follow<P>(pool: PgPool, changes: Receiver<Change>, part: P) -> Follow<P> {
         let world = testing::World::new(pool).await;
         let ada = world.user("ada", None).await;
-        let secret = sessions::open(&mut ada.read().await.unwrap(), &ada, ada.actor().user_id().unwrap(), "tests").await.unwrap();
+        let secret = sessions::open(&mut ada.write().await.unwrap(), &ada, ada.actor().user_id().unwrap(), "tests").await.unwrap();
         let ctx = ada.with_request(Request { credential: Credential::Session(secret), ..Request::default() });
         let place = Place::take(&serve::state(world.control.clone(), Path::new("/nonexistent"), TrustedProxies(0)), &ctx).unwrap();
         Follow { ctx, object: OBJECT, part, changes, shown: None, next: None, _place: place }

@@ -79,7 +79,8 @@ fn database(url: &str) -> anyhow::Result<PgConnectOptions> {
 }
 
 async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
-    let pool = db::connect(database, cli.settings.database_connections).await?;
+    // The other half are those that requests read with.
+    let pool = db::connect(database, cli.settings.database_connections.div_ceil(2)).await?;
     match &cli.command {
         Some(Command::Migrate) => {
             db::migrate(&pool).await?;
@@ -90,12 +91,14 @@ async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telem
         Some(_) => db::check_migrated(&pool).await?,
     }
     let control = Control::new(pool.clone(), cli.settings.control()).await?;
+    let reads = control.reads.clone();
     match &cli.command {
         Some(Command::Admin { command }) => admin::run(control, command).await,
         Some(Command::Serve) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: false }).await,
         Some(Command::Work) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: false, work: true }).await,
         None | Some(Command::Migrate) => long_lived(&cli.settings, control, telemetry, stop, Roles { serve: true, work: true }).await,
     }?;
+    reads.close();
     close(pool).await;
     Ok(())
 }

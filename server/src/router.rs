@@ -1,4 +1,6 @@
 //! Every route on one page.
+//!
+//! Layers that belong together are built as one: each that is laid around a router by itself is a copy and a box for every request.
 
 use axum::{
     Router,
@@ -131,9 +133,7 @@ pub fn around(pages: Router<AppState>, state: AppState) -> Router {
     let api = Router::new()
         .nest(
             "/api/v1",
-            api.layer(from_fn(rest::error::layer))
-                .layer(from_fn(rest::query::layer))
-                .layer(from_fn(session::signed_in_only))
+            api.layer(ServiceBuilder::new().layer(from_fn(session::signed_in_only)).layer(from_fn(rest::query::layer)).layer(from_fn(rest::error::layer)))
                 .route("/openapi.json", get(rest::document::json))
                 .route("/problems/{code}", get(rest::document::problem))
                 .route("/docs", get(rest::document::browse))
@@ -142,20 +142,23 @@ pub fn around(pages: Router<AppState>, state: AppState) -> Router {
                 .method_not_allowed_fallback(wrong_method),
         )
         .route("/api/{*path}", any(no_such_address))
-        .layer(from_fn_with_state(state.clone(), timely))
-        .layer(from_fn(no_store));
+        .layer(ServiceBuilder::new().layer(set(header::CACHE_CONTROL, "no-store")).layer(from_fn_with_state(state.clone(), timely)));
     // What is caught inside is said on a page.
-    let pages = pages
-        .fallback(no_such_page)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), timely))
-        .layer(from_fn_with_state(state.clone(), forms::shown::layer));
+    let pages = pages.fallback(no_such_page).layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(state.clone(), forms::shown::layer))
+            .layer(from_fn_with_state(state.clone(), timely))
+            .layer(CatchPanicLayer::custom(panicked)),
+    );
     Router::new()
         .merge(api)
         .merge(pages)
-        .layer(from_fn(telemetry::measure))
-        .layer(from_fn_with_state(state.clone(), session::layer))
-        .layer(from_fn_with_state(state.clone(), session::cross_site::layer))
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(state.clone(), session::cross_site::layer))
+                .layer(from_fn_with_state(state.clone(), session::layer))
+                .layer(from_fn(telemetry::measure)),
+        )
         .merge(assets(&state))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(telemetry::ready))
@@ -217,12 +220,6 @@ async fn timely_in_any_case(State(state): State<AppState>, request: axum::extrac
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-}
-
-async fn no_store(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
 async fn no_such_address() -> RestError {

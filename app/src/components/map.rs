@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::cluster::Node;
+use domain::{cluster::Node, state::Tone};
 use leptos::prelude::*;
 
 /// A node with what runs on it.
@@ -33,6 +33,17 @@ pub enum PodLook {
     Ill,
     /// On its way out.
     Stopping,
+}
+
+impl From<Tone> for PodLook {
+    fn from(tone: Tone) -> Self {
+        match tone {
+            Tone::Idle => Self::Stopping,
+            Tone::Good => Self::Ready,
+            Tone::Busy => Self::Rising,
+            Tone::Warn | Tone::Bad => Self::Ill,
+        }
+    }
 }
 
 impl PodLook {

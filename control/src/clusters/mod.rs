@@ -131,6 +131,8 @@ pub struct Placed {
     pub ready: bool,
     /// What is the matter, as Kubernetes words it.
     pub reason: Option<String>,
+    /// How often its container was started again.
+    pub restarts: i32,
 }
 
 /// The replicas that run on a cluster's nodes, as its watch saw them; the first 2,000.

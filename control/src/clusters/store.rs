@@ -208,7 +208,7 @@ pub(super) async fn nodes(conn: &mut PgConnection, id: ClusterId, paging: &Pagin
 pub(super) async fn replicas(conn: &mut PgConnection, id: ClusterId) -> Result<Vec<Placed>> {
     Ok(sqlx::query_as!(
         Placed,
-        r#"select node as "node!", name, ready, reason from observed_pods where cluster_id = $1 and node is not null and not terminating order by namespace, name limit 2000"#,
+        r#"select node as "node!", name, ready, reason, restarts from observed_pods where cluster_id = $1 and node is not null and not terminating order by namespace, name limit 2000"#,
         id.0
     )
     .fetch_all(conn)

@@ -251,7 +251,7 @@ async fn a_step_that_was_decided_before_a_cluster_turned_read_only_is_not_taken(
     let admin = admin(&world).await;
     let started = clusters::set_up_access(&admin, id).await.unwrap();
     let [claim] = <[Claim; 1]>::try_from(crate::reconcile::claim(&pool, "worker", 1, crate::reconcile::Times::default()).await.unwrap()).unwrap();
-    let mut conn = admin.read().await.unwrap();
+    let mut conn = admin.write().await.unwrap();
     let looked = observation::look(&mut conn, id, setup::APPLY).await.unwrap().unwrap();
     assert!(reconcile::begin(&world.control, &claim, &looked, setup::APPLY, None).await.unwrap());
 

@@ -78,6 +78,7 @@ pub async fn create(ctx: &Ctx, new: &NewDeployment) -> Result<Started> {
     ctx.naming(new.name.as_deref().unwrap_or_default());
     let mut tx = ctx.begin().await?;
     authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
+    store::lock_release(&mut tx, new.release).await?;
     store::lock_workspace(&mut tx, new.workspace).await?;
     let (release, workspace) = authorize_new(&mut tx, ctx, new.release, new.workspace).await?;
     let mut checks = Checks::new();
@@ -117,6 +118,9 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     ctx.check_version(found.version)?;
     refuse_deleting(&found)?;
     let takes_over = if change.take_over { shown_to(&mut tx, ctx, &found).await? } else { Vec::new() };
+    if let Some(release) = change.release {
+        store::lock_release(&mut tx, release).await?;
+    }
     let asked = revising::asked(&mut tx, &found, change).await?;
     // The same once more is a retry, where it did not come up, or takes back what others set.
     if asked.after == asked.before.spec && !change.take_over && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {

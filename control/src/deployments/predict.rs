@@ -38,10 +38,11 @@ pub async fn predict(ctx: &Ctx, id: DeploymentId, request: &PredictRequest) -> R
         return Err(Rejected::new(Code::TooLarge, format!("A request to a model may hold {} KiB.", reach::MAX_ANSWER / 1024)).into());
     }
     let pod = served.pod.take().ok_or_else(|| Rejected::new(Code::ModelUnavailable, format!("No replica of {} is ready. How the deployment stands says why.", found.name)))?;
-    // What goes in and out is not recorded, only that it was sent.
-    audit::record(&mut conn, ctx, Event::new("deployment.predict", ObjectKind::Deployment, id.0, &found.name).of_team(found.team, &found.team_name)).await?;
     // Nothing is held while the model thinks.
     drop(conn);
+    // What goes in and out is not recorded, only that it was sent.
+    let sent = Event::new("deployment.predict", ObjectKind::Deployment, id.0, &found.name).of_team(found.team, &found.team_name);
+    audit::record(&mut *ctx.write().await?, ctx, sent).await?;
     let body = Bytes::from(body);
     let first = ask(ctx, &found, &served, &pod, &path, &body).await;
     let (pod, answer) = match first {

@@ -161,7 +161,10 @@ mod tests {
             assert!(Error::from(failed).is(Code::ModelUnavailable), "{status}");
         }
         let silent = Error::from(asked(500).await);
-        assert_eq!(silent.rejected().unwrap().message, "The node of this replica does not answer the cluster's API server.");
+        assert_eq!(
+            silent.rejected().unwrap().message,
+            "The node of this replica does not answer the cluster's API server. If that lasts, a platform admin has to look at the node."
+        );
         let denied = asked(403).await;
         assert!(matches!(&denied, Failed::Otherwise(error) if error.is(Code::ClusterDenied)));
     }

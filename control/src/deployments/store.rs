@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::Result;
 pub(super) use replicas::{Served, ServingPod, pods, replica_names, served};
-pub(super) use revisions::{Because, MOST, Release, Wanted, insert_revision, newest_alike, release, revisions, template_revision, wanted};
+pub(super) use revisions::{Because, MOST, Release, Wanted, insert_revision, lock_release, newest_alike, release, revisions, template_revision, wanted};
 pub(super) use room::{Room, Standing, Workspace, cluster_standing, lacks, lock_workspace, place, rooms, used, workspace};
 pub(super) use standing::{came_up, complain, is_still_wanted, keep_metadata, ready, remove, serving, set_state, why_failed};
 

@@ -131,7 +131,7 @@ impl Error {
             Kind::Unreachable => match self.reached {
                 Reached::AsItSays => "The cluster's API server could not be reached.".into(),
                 Reached::ApiServer | Reached::Behind => "The cluster's API server answers, but with an error.".into(),
-                Reached::NotTheNode => "The node of this replica does not answer the cluster's API server.".into(),
+                Reached::NotTheNode => "The node of this replica does not answer the cluster's API server. If that lasts, a platform admin has to look at the node.".into(),
             },
             Kind::Unauthorized => "The cluster does not know Slipway: its IAM role is not mapped to a Kubernetes identity.".into(),
             Kind::Forbidden => "The cluster does not allow this.".into(),
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(Error::new(Kind::Unreachable, "refused").of_a_node().sentence(), "The cluster's API server could not be reached.");
         assert_eq!(answered(503).sentence(), "The cluster's API server answers, but with an error.");
         let node = answered(500).of_a_node();
-        assert_eq!(node.sentence(), "The node of this replica does not answer the cluster's API server.");
+        assert_eq!(node.sentence(), "The node of this replica does not answer the cluster's API server. If that lasts, a platform admin has to look at the node.");
         assert!(node.is_passing() && !node.doubts_the_cluster() && answered(500).doubts_the_cluster());
         assert!(crate::Error::from(node).is(Code::ModelUnavailable));
         for busy in [429, 503] {

@@ -102,7 +102,7 @@ async fn a_number_is_never_given_twice(pool: PgPool) {
     let world = World::new(pool.clone()).await;
     let Team { owner, model, .. } = team(&world).await;
     let only = fixture::insert(&pool, model, 1).await;
-    let mut conn = owner.read().await.unwrap();
+    let mut conn = owner.write().await.unwrap();
     assert_eq!(models::next_release(&mut conn, model).await.unwrap(), 2);
     releases::delete(&owner, only).await.unwrap();
     assert_eq!(models::next_release(&mut conn, model).await.unwrap(), 3);

@@ -41,7 +41,7 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32], used: Used)
         &hash[..],
         control.settings.session_idle.as_secs_f64()
     )
-    .fetch_optional(&control.pool)
+    .fetch_optional(&mut *control.reads.get().await?)
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.stale && used == Used::Now {

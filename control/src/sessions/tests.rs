@@ -101,7 +101,7 @@ async fn idle_and_old_sessions_end_and_are_swept(pool: PgPool) {
     let world = World::new(pool).await;
     let ada = world.user("ada", None).await;
     let user = ada.actor().user_id().unwrap();
-    let open = async || sessions::open(&mut ada.read().await.unwrap(), &ada, user, "").await.unwrap();
+    let open = async || sessions::open(&mut ada.write().await.unwrap(), &ada, user, "").await.unwrap();
     let (idle, old, live) = (open().await, open().await, open().await);
     sqlx::query("update sessions set last_seen_at = now() - interval '2 hours' where secret_hash = $1")
         .bind(&crate::secrets::hash(&idle)[..])
@@ -122,7 +122,7 @@ async fn nobody_ends_another_s_session(pool: PgPool) {
     let world = World::new(pool).await;
     let ada = world.user("ada", None).await;
     let bo = world.user("bo", None).await;
-    let secret = sessions::open(&mut ada.read().await.unwrap(), &ada, ada.actor().user_id().unwrap(), "").await.unwrap();
+    let secret = sessions::open(&mut ada.write().await.unwrap(), &ada, ada.actor().user_id().unwrap(), "").await.unwrap();
     let id = sessions::list(&ada).await.unwrap()[0].id;
     assert!(sessions::revoke(&bo, id).await.unwrap_err().is(Code::NotFound));
     assert!(sessions::list(&world.nobody()).await.unwrap_err().is(Code::Unauthenticated));

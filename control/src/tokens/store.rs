@@ -151,7 +151,7 @@ pub(super) async fn authenticate(control: &Control, hash: &[u8; 32], used: Used)
            where t.secret_hash = $1 and t.revoked_at is null and t.expires_at > now() and (u.id is null or u.disabled_at is null)"#,
         hash
     )
-    .fetch_optional(&control.pool)
+    .fetch_optional(&mut *control.reads.get().await?)
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.stale && used == Used::Now {

@@ -58,7 +58,7 @@ async fn disabling_ends_everything_for_good(pool: PgPool) {
     let world = World::new(pool).await;
     let admin = world.user("admin", Some(PlatformRole::Admin)).await;
     let bo = world.user("bo", Some(PlatformRole::Admin)).await;
-    let session = sessions::open(&mut bo.read().await.unwrap(), &bo, id(&bo), "").await.unwrap();
+    let session = sessions::open(&mut bo.write().await.unwrap(), &bo, id(&bo), "").await.unwrap();
     let token = tokens::create(&bo, &NewToken { name: "ci".into(), days: 3, ..NewToken::default() }).await.unwrap();
     let invited = links::invite(&bo, &NewInvitation { email: "friend@example.com".into(), platform_role: Some(PlatformRole::Admin), ..NewInvitation::default() }).await.unwrap();
 

@@ -87,7 +87,7 @@ impl World {
     pub async fn person(&self, name: &str, platform: Option<PlatformRole>) -> Person {
         let ctx = self.inner.user(name, platform).await;
         let id = ctx.actor().user_id().expect("a user");
-        let secret = sessions::open(&mut ctx.read().await.unwrap(), &ctx, id, "tests").await.unwrap();
+        let secret = sessions::open(&mut ctx.write().await.unwrap(), &ctx, id, "tests").await.unwrap();
         Person { id, email: format!("{name}@example.com"), ctx, browser: Caller::Browser(secret) }
     }
 

@@ -164,7 +164,7 @@ async fn a_setting_that_cannot_work_is_named_in_a_sentence(pool: PgPool) {
     for (name, value, said) in [
         ("SLIPWAY_PUBLIC_URL", "http://models.example.com", "SLIPWAY_PUBLIC_URL has to be https://"),
         ("SLIPWAY_OPERATION_RETENTION_DAYS", "0", "SLIPWAY_OPERATION_RETENTION_DAYS has to be 1 to 3650"),
-        ("SLIPWAY_DATABASE_CONNECTIONS", "1", "SLIPWAY_DATABASE_CONNECTIONS has to be 2 to 500"),
+        ("SLIPWAY_DATABASE_CONNECTIONS", "3", "SLIPWAY_DATABASE_CONNECTIONS has to be 4 to 500"),
         ("RUST_LOG", "control=loud", "RUST_LOG cannot be read"),
         ("SLIPWAY_TRUSTED_PROXIES", "many", "--trusted-proxies <TRUSTED_PROXIES>': write a whole number"),
         ("SLIPWAY_LISTEN", "3000", "--listen <LISTEN>': write an IP address and a port, like 127.0.0.1:3000"),

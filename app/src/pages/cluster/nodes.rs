@@ -12,7 +12,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::super::clusters::capacity;
+use super::super::{clusters::capacity, replica::status};
 use crate::components::{
     list::{Asked, NoMatch, Pager, Search, SortBy},
     map::{ClusterMap, MapLegend, MapNode, MapPod, PodLook},
@@ -39,11 +39,7 @@ fn AsSeen(seen: Sight) -> impl IntoView {
 pub(super) fn Picture(nodes: Vec<Node>, replicas: Vec<Placed>, total: i64, seen: Sight) -> impl IntoView {
     let mut on: HashMap<String, Vec<MapPod>> = HashMap::new();
     for replica in replicas {
-        let look = match (replica.ready, replica.reason) {
-            (true, _) => PodLook::Ready,
-            (false, None) => PodLook::Rising,
-            (false, Some(_)) => PodLook::Ill,
-        };
+        let look = PodLook::from(status(replica.ready, replica.reason.as_deref(), replica.restarts).0);
         on.entry(replica.node).or_default().push(MapPod { name: replica.name, look });
     }
     let drawn = i64::try_from(nodes.len()).unwrap_or(i64::MAX);

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::deployments::Place;
-use domain::{
-    deployment::{Deployment, LastExit, Pod},
-    state::Tone,
-};
+use domain::deployment::{Deployment, LastExit, Pod};
 use leptos::prelude::*;
 
+use super::super::replica::{is_stopping, status};
 use crate::components::{
     code::CopyBlock,
     map::{ClusterMap, MapLegend, MapNode, MapPod, PodLook, short_name},
@@ -56,7 +54,7 @@ pub fn WhereItRuns(deployment: Deployment, place: Place) -> impl IntoView {
 
 /// What an outage of a zone would mean.
 fn spread(pods: &[Pod]) -> Option<&'static str> {
-    let ready: Vec<&Pod> = pods.iter().filter(|pod| pod.ready && !is_stopping(pod)).collect();
+    let ready: Vec<&Pod> = pods.iter().filter(|pod| pod.ready && !is_stopping(pod.reason.as_deref())).collect();
     let zones: BTreeSet<&str> = ready.iter().filter_map(|pod| pod.zone.as_deref()).collect();
     match (ready.len(), zones.len()) {
         (0, _) => None,
@@ -70,7 +68,7 @@ fn nodes(place: Place, pods: &[Pod]) -> Vec<MapNode> {
     let mut by_node: BTreeMap<&str, Vec<MapPod>> = BTreeMap::new();
     for pod in pods {
         if let Some(node) = pod.node.as_deref() {
-            by_node.entry(node).or_default().push(MapPod { name: pod.name.clone(), look: look(pod) });
+            by_node.entry(node).or_default().push(MapPod { name: pod.name.clone(), look: PodLook::from(status(pod.ready, pod.reason.as_deref(), pod.restarts).0) });
         }
     }
     place
@@ -83,23 +81,9 @@ fn nodes(place: Place, pods: &[Pod]) -> Vec<MapNode> {
         .collect()
 }
 
-/// It was told to end: it is being replaced, or one fewer is wanted.
-fn is_stopping(pod: &Pod) -> bool {
-    pod.reason.as_deref() == Some("Terminating")
-}
-
-fn look(pod: &Pod) -> PodLook {
-    match status(pod).0 {
-        Tone::Idle => PodLook::Stopping,
-        Tone::Good => PodLook::Ready,
-        Tone::Busy => PodLook::Rising,
-        Tone::Warn | Tone::Bad => PodLook::Ill,
-    }
-}
-
 #[component]
 fn Row(pod: Pod, wanted: i32) -> impl IntoView {
-    let (tone, word) = status(&pod);
+    let (tone, word) = status(pod.ready, pod.reason.as_deref(), pod.restarts);
     let older = (pod.revision != wanted).then(|| view! { " "<span class="tag">{format!("revision {}", pod.revision)}</span> });
     let place = match (&pod.node, &pod.zone) {
         (Some(node), Some(zone)) => view! { <span class="whole" title=node.clone()>{short_name(node)}</span><br/><span class="small muted">{zone.clone()}</span> }.into_any(),
@@ -121,26 +105,6 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
 }
 
 /// In the reader's words; Kubernetes' own stand where there are none.
-fn status(pod: &Pod) -> (Tone, String) {
-    if is_stopping(pod) {
-        return (Tone::Idle, "Stopping".into());
-    }
-    if pod.ready {
-        return (Tone::Good, "Ready".into());
-    }
-    let word = match pod.reason.as_deref() {
-        Some("CrashLoopBackOff") => "Keeps restarting",
-        Some("OOMKilled") => "Out of memory",
-        Some("ErrImagePull" | "ImagePullBackOff") => "Image cannot be pulled",
-        Some("Unschedulable") => "No node fits",
-        Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => "Cannot be started",
-        None if pod.restarts > 0 => "Started again, not ready",
-        Some("ContainerCreating" | "PodInitializing") | None => return (Tone::Busy, "Starting".into()),
-        Some(other) => other,
-    };
-    (Tone::Bad, word.to_owned())
-}
-
 #[component]
 fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
     let how = format!("{pod} ended with {}, exit code {}", exit.reason, exit.exit_code);
@@ -150,40 +114,5 @@ fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
     };
     view! {
         <div class="in words"><h3>"Last words of the container"</h3><p class="small muted">{how}</p>{words}</div>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::Timestamp;
-    use time::macros::datetime;
-
-    use super::*;
-
-    #[test]
-    fn the_map_and_the_table_say_the_same_of_a_replica() {
-        let pod = |ready, reason: Option<&str>, restarts| Pod {
-            name: "iris-1".into(),
-            revision: 1,
-            node: None,
-            zone: None,
-            phase: "Running".into(),
-            ready,
-            restarts,
-            reason: reason.map(str::to_owned),
-            message: None,
-            last_exit: None,
-            created_at: Timestamp(datetime!(2026-11-24 12:00 UTC)),
-        };
-        for (pod, tone, seen) in [
-            (pod(true, None, 2), Tone::Good, PodLook::Ready),
-            (pod(false, None, 0), Tone::Busy, PodLook::Rising),
-            (pod(false, Some("ContainerCreating"), 0), Tone::Busy, PodLook::Rising),
-            (pod(false, None, 2), Tone::Bad, PodLook::Ill),
-            (pod(false, Some("CrashLoopBackOff"), 2), Tone::Bad, PodLook::Ill),
-            (pod(true, Some("Terminating"), 0), Tone::Idle, PodLook::Stopping),
-        ] {
-            assert_eq!((status(&pod).0, look(&pod)), (tone, seen), "{pod:?}");
-        }
     }
 }

@@ -31,7 +31,7 @@ async fn with(world: &World, credential: Credential) -> Ctx {
 
 async fn session(ada: &Ctx) -> Credential {
     let user = ada.actor().user_id().unwrap();
-    Credential::Session(sessions::open(&mut ada.read().await.unwrap(), ada, user, "a browser").await.unwrap())
+    Credential::Session(sessions::open(&mut ada.write().await.unwrap(), ada, user, "a browser").await.unwrap())
 }
 
 async fn token(ada: &Ctx) -> (TokenId, Credential) {
@@ -152,7 +152,7 @@ async fn a_crash_loop_is_followed_from_run_to_run() {
 #[tokio::test]
 async fn what_is_the_matter_with_one_replica_is_said_once_and_it_is_tried_again() {
     let (said, _) = followed(vec![(500, "boom"), (500, "boom"), (200, "2026-11-24T10:00:00Z one\n"), (404, "gone")], 3).await;
-    let says = "-- This log cannot be read just now: The node of this replica does not answer the cluster's API server. Slipway tries again.";
+    let says = "-- This log cannot be read just now: The node of this replica does not answer the cluster's API server. If that lasts, a platform admin has to look at the node. Slipway tries again.";
     assert_eq!(said, [says, "one", "-- This replica is gone."]);
 }
 

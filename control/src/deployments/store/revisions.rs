@@ -42,16 +42,21 @@ impl Release {
 }
 
 pub async fn release(conn: &mut PgConnection, id: ReleaseId) -> Result<Option<Release>> {
-    // Locked, so that it cannot be deleted under a new revision.
     Ok(sqlx::query_as!(
         Release,
         r#"select r.id as "id: ReleaseId", m.id as "model: ModelId", m.name as model_name, r.number, m.team_id as "team: TeamId", r.repository_uri, r.digest, r.port, r.health_path,
                   r.size as "size: Size"
-           from releases r join models m on m.id = r.model_id where r.id = $1 for key share of r"#,
+           from releases r join models m on m.id = r.model_id where r.id = $1"#,
         id.0
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// Keeps a release from being deleted under a new revision of it.
+pub async fn lock_release(conn: &mut PgConnection, id: ReleaseId) -> Result<()> {
+    sqlx::query!("select id from releases where id = $1 for key share", id.0).fetch_optional(conn).await?;
+    Ok(())
 }
 
 /// What a revision is made from, besides its spec.
