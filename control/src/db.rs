@@ -21,7 +21,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// has closed it. Sooner, that question would cost more than most queries.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// How long a database may take to answer at start.
+/// How long a database may take to let somebody in.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens a pool.

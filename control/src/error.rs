@@ -48,10 +48,19 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(database) if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE))
 }
 
+/// Whether the database ended a statement that took longer than it may.
+fn is_given_up(error: &sqlx::Error) -> bool {
+    const QUERY_CANCELED: &str = "57014";
+    matches!(error, sqlx::Error::Database(database) if database.code().as_deref() == Some(QUERY_CANCELED))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_busy(&error) {
             return Rejected::conflict("Somebody else is changing this just now. Nothing was done. Try again in a moment.").into();
+        }
+        if is_given_up(&error) {
+            return Rejected::new(Code::Timeout, "Looking this up took too long and was given up. Narrow it down, or try again in a moment.").into();
         }
         Self::Fault(anyhow::Error::new(error).context("the database refused a statement"))
     }

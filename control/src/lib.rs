@@ -92,6 +92,8 @@ pub struct Settings {
     pub link_lifetime: Duration,
     /// How long finished operations are kept.
     pub operation_retention: Duration,
+    /// How many connections requests read with, besides the pool.
+    pub reading_connections: u32,
     pub times: reconcile::Times,
 }
 
@@ -110,7 +112,7 @@ impl Control {
     /// Those of [`Control::new`].
     pub async fn with_aws(pool: PgPool, settings: Settings, aws: aws::Aws) -> anyhow::Result<Self> {
         let (installation, cursor_key) = db::installation(&pool).await?;
-        let reads = db::Reads::beside(&pool)?;
+        let reads = db::Reads::new(&pool, settings.reading_connections)?;
         Ok(Self(Arc::new(Parts { aws, k8s: k8s::Clients::new(), passwords: passwords::Passwords::new(), live: live::Hub::new(), pool, reads, settings, installation, cursor_key })))
     }
 }

@@ -20,6 +20,7 @@ pub fn settings() -> Settings {
         session_lifetime: Duration::from_secs(86_400),
         link_lifetime: Duration::from_secs(86_400),
         operation_retention: Duration::from_secs(30 * 86_400),
+        reading_connections: 4,
         times: Times::default(),
     }
 }

@@ -79,8 +79,8 @@ pub struct Settings {
     /// The folder with the style sheet, the scripts and the icons.
     #[arg(long, env = "SLIPWAY_SITE", default_value = "target/site", global = true)]
     pub site: PathBuf,
-    /// Connections to the database: half for requests to read with, half for all that writes and works.
-    #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = number::<u32>, global = true)]
+    /// Connections to the database, of which requests read over a third.
+    #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", default_value_t = 24, value_parser = number::<u32>, global = true)]
     pub database_connections: u32,
     /// Hours until an unused session ends.
     #[arg(long, env = "SLIPWAY_SESSION_IDLE_HOURS", default_value_t = 12, value_parser = number::<u32>, global = true)]
@@ -130,9 +130,15 @@ impl Settings {
         Ok(())
     }
 
+    /// How many of the connections requests read over; whoever serves none hardly reads without writing.
+    #[must_use]
+    pub fn reading_connections(&self, serves: bool) -> u32 {
+        if serves { self.database_connections / 3 } else { 1 }
+    }
+
     /// What operations need to know.
     #[must_use]
-    pub fn control(&self) -> control::Settings {
+    pub fn control(&self, serves: bool) -> control::Settings {
         const HOUR: u64 = 3600;
         control::Settings {
             public_url: self.public_url.clone(),
@@ -140,6 +146,7 @@ impl Settings {
             session_lifetime: Duration::from_secs(14 * 24 * HOUR),
             link_lifetime: Duration::from_secs(7 * 24 * HOUR),
             operation_retention: Duration::from_secs(u64::from(self.operation_retention_days) * 24 * HOUR),
+            reading_connections: self.reading_connections(serves),
             times: control::reconcile::Times::default(),
         }
     }

@@ -79,8 +79,8 @@ fn database(url: &str) -> anyhow::Result<PgConnectOptions> {
 }
 
 async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telemetry, stop: CancellationToken) -> anyhow::Result<()> {
-    // The other half are those that requests read with.
-    let pool = db::connect(database, cli.settings.database_connections.div_ceil(2)).await?;
+    let serves = matches!(cli.command, None | Some(Command::Serve));
+    let pool = db::connect(database, cli.settings.database_connections - cli.settings.reading_connections(serves)).await?;
     match &cli.command {
         Some(Command::Migrate) => {
             db::migrate(&pool).await?;
@@ -90,7 +90,7 @@ async fn run(cli: &Cli, database: PgConnectOptions, telemetry: &telemetry::Telem
         None => db::migrate(&pool).await?,
         Some(_) => db::check_migrated(&pool).await?,
     }
-    let control = Control::new(pool.clone(), cli.settings.control()).await?;
+    let control = Control::new(pool.clone(), cli.settings.control(serves)).await?;
     let reads = control.reads.clone();
     match &cli.command {
         Some(Command::Admin { command }) => admin::run(control, command).await,

@@ -134,7 +134,11 @@ fn known(method: &Method) -> &str {
 
 /// Whether this replica can serve: the database answers. Clusters do not count, or a dead one would take the portal down.
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
-    match sqlx::query_scalar!("select 1 as one").fetch_one(&state.control.pool).await {
+    let asked = async {
+        sqlx::query_scalar!("select 1 as one").fetch_one(&state.control.pool).await?;
+        sqlx::query_scalar!("select 1 as one").fetch_one(&mut *state.control.reads.get().await?).await
+    };
+    match asked.await {
         Ok(_) => (StatusCode::OK, "ok"),
         Err(error) => {
             tracing::warn!(%error, "not ready: the database does not answer");

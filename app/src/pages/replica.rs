@@ -8,7 +8,7 @@ pub fn is_stopping(reason: Option<&str>) -> bool {
     reason == Some("Terminating")
 }
 
-/// How it stands, in a word; `reason` is Kubernetes' own.
+/// How it stands, in the reader's words; `reason`, Kubernetes' own, stands where there are none.
 #[must_use]
 pub fn status(ready: bool, reason: Option<&str>, restarts: i32) -> (Tone, String) {
     if is_stopping(reason) {

@@ -118,10 +118,11 @@ pub async fn change(ctx: &Ctx, id: DeploymentId, change: &DeploymentChange) -> R
     ctx.check_version(found.version)?;
     refuse_deleting(&found)?;
     let takes_over = if change.take_over { shown_to(&mut tx, ctx, &found).await? } else { Vec::new() };
-    if let Some(release) = change.release {
-        store::lock_release(&mut tx, release).await?;
+    let mut asked = revising::asked(&mut tx, &found, change).await?;
+    if asked.release.id != asked.before.release.id {
+        store::lock_release(&mut tx, asked.release.id).await?;
+        asked = revising::asked(&mut tx, &found, change).await?;
     }
-    let asked = revising::asked(&mut tx, &found, change).await?;
     // The same once more is a retry, where it did not come up, or takes back what others set.
     if asked.after == asked.before.spec && !change.take_over && (found.settled || operations::running(&mut tx, id.0).await?.is_some()) {
         return Err(Rejected::conflict(format!("{} runs exactly this already: there is nothing to change.", found.name)).into());

@@ -171,7 +171,7 @@ pub async fn reset_password(ctx: &Ctx, email: &str) -> Result<Invitation> {
 /// # Errors
 /// `not_found` for one that does not work, whatever the reason.
 pub async fn look(control: &Control, secret: &str) -> Result<LinkInfo> {
-    let mut conn = control.pool.acquire().await?;
+    let mut conn = control.reads.get().await?;
     store::look(&mut conn, &secrets::hash(secret)).await?.ok_or_else(|| dead().into())
 }
 

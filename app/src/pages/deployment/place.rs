@@ -104,7 +104,6 @@ fn Row(pod: Pod, wanted: i32) -> impl IntoView {
     }
 }
 
-/// In the reader's words; Kubernetes' own stand where there are none.
 #[component]
 fn LastWords(pod: String, exit: LastExit) -> impl IntoView {
     let how = format!("{pod} ended with {}, exit code {}", exit.reason, exit.exit_code);
